@@ -1,0 +1,1 @@
+//! Routing, grouping, inhibition, silences and notifications

@@ -1,0 +1,1 @@
+//! JSON of the HTTP API, shared by the server and the browser

@@ -1,0 +1,1 @@
+//! Probing from outside: HTTP, TCP, TLS, DNS, ICMP, gRPC

@@ -1,0 +1,1 @@
+//! Charts drawn on any plotters backend: scene, axes, decimation

@@ -1,0 +1,1 @@
+//! Dashboards on disk: provisioning, versions, conflicts

@@ -1,0 +1,1 @@
+//! Grafana's dashboard model, variables, URL grammar, units, legend, transformations

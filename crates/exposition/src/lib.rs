@@ -1,0 +1,1 @@
+//! Exposition formats: text, OpenMetrics, protobuf, and the encoder

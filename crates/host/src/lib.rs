@@ -1,0 +1,1 @@
+//! The metrics of the machine itself, under node_exporter's names

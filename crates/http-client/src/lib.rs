@@ -1,0 +1,1 @@
+//! HTTP client built from http_config: TLS, credentials, proxy, limits

@@ -1,0 +1,1 @@
+//! Words of the field: labels, matchers, samples, histograms, durations, alerts

@@ -1,0 +1,1 @@
+//! PromQL: lexer, syntax tree with positions, parser, printer, type check

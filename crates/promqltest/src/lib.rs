@@ -1,0 +1,1 @@
+//! The script language of PromQL tests: load, eval, expect

@@ -1,0 +1,1 @@
+//! relabel_configs: from labels to labels

@@ -1,0 +1,1 @@
+//! remote_write and remote_read, both ends

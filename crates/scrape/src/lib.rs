@@ -1,0 +1,1 @@
+//! Scraping: pools, loops, labels, staleness, limits

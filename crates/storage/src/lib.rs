@@ -1,0 +1,1 @@
+//! What an engine promises: appending rows, selecting series; merge and fan-out

@@ -1,0 +1,1 @@
+//! The storage engine: write-ahead log, head, blocks, retention
