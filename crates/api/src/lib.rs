@@ -1,1 +1,11 @@
-//! JSON of the HTTP API, shared by the server and the browser
+//! JSON of the HTTP API, as the server writes and the browser reads it: Prometheus' shapes to the key.
+
+pub mod alerts;
+pub mod dashboards;
+pub mod envelope;
+pub mod query;
+pub mod rules;
+pub mod status;
+pub mod targets;
+
+pub use envelope::{ApiResponse, ErrorType};

@@ -1,1 +1,7 @@
-//! Go's regular expressions (RE2 syntax), as every configuration of this field uses them
+//! Go's regular expressions (RE2 syntax), as every configuration file of this field uses them.
+
+mod matcher;
+mod pattern;
+
+pub use matcher::LabelMatcher;
+pub use pattern::{Regexp, RegexpError};

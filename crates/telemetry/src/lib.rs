@@ -1,1 +1,8 @@
-//! Our own metrics and logs
+//! Our own metrics: counters, gauges and histograms that `/metrics` shows.
+//!
+//! A part takes a [`Registry`] when it is made, keeps the handles it gets and updates them without locks.
+//! What is only known when somebody asks (numbers of series, queue lengths) is a collector.
+
+mod registry;
+
+pub use registry::{Collected, Counter, Gauge, Histogram, MetricFamily, Registry, Value};

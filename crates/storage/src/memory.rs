@@ -1,0 +1,1 @@
+//! The simplest engine that keeps the promises of the traits, for tests and for `promqltest`: nothing is durable.

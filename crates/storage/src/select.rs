@@ -1,0 +1,133 @@
+//! Reading: whole ranges of a series at a time, in columns.
+
+use crate::StorageError;
+use model::{FloatHistogram, Labels, Matcher, SampleValue};
+use std::sync::Arc;
+
+/// What a reader is about to do with the answer. Engines may use it, and must be right without it.
+#[derive(Clone, Debug, Default)]
+pub struct SelectHints {
+    /// Unix milliseconds, both ends inclusive.
+    pub start_ms: i64,
+    pub end_ms: i64,
+    /// 0 for instant queries.
+    pub step_ms: i64,
+    /// Range of the enclosing matrix selector, 0 for instant selectors.
+    pub range_ms: i64,
+    /// Function around the selector, "" if none.
+    pub function: String,
+    pub grouping: Vec<String>,
+    /// `by` rather than `without`.
+    pub by: bool,
+    /// Only labels are wanted (`/api/v1/series`).
+    pub labels_only: bool,
+    /// At most so many series; 0 for no limit.
+    pub limit: usize,
+}
+
+/// Samples of one series in columns, ascending in time, each time once.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Samples {
+    /// Unix milliseconds.
+    pub timestamps: Vec<i64>,
+    /// Same length as `timestamps`; meaningless where `histograms` has a value.
+    pub values: Vec<f64>,
+    /// Empty if no sample is a histogram, else of the same length.
+    pub histograms: Vec<Option<Arc<FloatHistogram>>>,
+}
+
+impl Samples {
+    pub fn clear(&mut self) {
+        self.timestamps.clear();
+        self.values.clear();
+        self.histograms.clear();
+    }
+
+    pub fn len(&self) -> usize {
+        self.timestamps.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.timestamps.is_empty()
+    }
+
+    pub fn push_float(&mut self, timestamp_ms: i64, value: f64) {
+        self.timestamps.push(timestamp_ms);
+        self.values.push(value);
+        if !self.histograms.is_empty() {
+            self.histograms.push(None);
+        }
+    }
+
+    pub fn push_histogram(&mut self, timestamp_ms: i64, histogram: Arc<FloatHistogram>) {
+        self.histograms.resize(self.timestamps.len(), None);
+        self.timestamps.push(timestamp_ms);
+        self.values.push(0.0);
+        self.histograms.push(Some(histogram));
+    }
+
+    pub fn push(&mut self, timestamp_ms: i64, value: SampleValue) {
+        match value {
+            SampleValue::Float(value) => self.push_float(timestamp_ms, value),
+            SampleValue::Histogram(histogram) => self.push_histogram(timestamp_ms, histogram),
+        }
+    }
+
+    /// The histogram at `index`, if that sample is one.
+    pub fn histogram(&self, index: usize) -> Option<&Arc<FloatHistogram>> {
+        self.histograms.get(index).and_then(Option::as_ref)
+    }
+
+    /// The value at `index`. Panics beyond the end.
+    pub fn value(&self, index: usize) -> SampleValue {
+        match self.histogram(index) {
+            Some(histogram) => SampleValue::Histogram(Arc::clone(histogram)),
+            None => SampleValue::Float(self.values[index]),
+        }
+    }
+}
+
+/// One series of an answer.
+pub trait Series: Send {
+    fn labels(&self) -> &Labels;
+
+    /// Appends the samples between the querier's bounds to `into`, ascending, stale markers included.
+    ///
+    /// # Errors
+    /// `Io` or `Corrupt` when a block cannot be read.
+    fn read(&self, into: &mut Samples) -> Result<(), StorageError>;
+}
+
+/// Series in order of their labels, each label set once.
+pub type SeriesSet = Box<dyn Iterator<Item = Result<Box<dyn Series>, StorageError>> + Send>;
+
+/// A consistent view of a time range.
+pub trait Querier: Send + Sync {
+    /// All series that every matcher accepts and that may have samples in the range. A matcher on an absent
+    /// label sees "".
+    ///
+    /// # Errors
+    /// `BadMatcher` for a pattern that is no RE2, `Io`, `Corrupt`.
+    fn select(&self, hints: &SelectHints, matchers: &[Matcher]) -> Result<SeriesSet, StorageError>;
+
+    /// Names of all labels of the series that the matchers accept (all series without matchers), sorted.
+    ///
+    /// # Errors
+    /// As [`Querier::select`].
+    fn label_names(&self, matchers: &[Matcher]) -> Result<Vec<String>, StorageError>;
+
+    /// Values of one label, sorted.
+    ///
+    /// # Errors
+    /// As [`Querier::select`].
+    fn label_values(&self, name: &str, matchers: &[Matcher]) -> Result<Vec<String>, StorageError>;
+}
+
+/// The reading side of an engine.
+pub trait Queryable: Send + Sync {
+    /// A view of `[start_ms, end_ms]`, both inclusive. May block on the disk or the network: call from `spawn_blocking`.
+    ///
+    /// # Errors
+    /// `Io`, `Corrupt`, `Remote`.
+    fn querier(&self, start_ms: i64, end_ms: i64) -> Result<Box<dyn Querier>, StorageError>;
+}
