@@ -34,6 +34,9 @@ pub struct Samples {
     pub values: Vec<f64>,
     /// Empty if no sample is a histogram, else of the same length.
     pub histograms: Vec<Option<Arc<FloatHistogram>>>,
+    /// When each sample's counter started, in Unix milliseconds, 0 where unknown. Empty if no sample has one
+    /// (all that engines without start timestamps ever give), else of the same length.
+    pub start_timestamps: Vec<i64>,
 }
 
 impl Samples {
@@ -41,6 +44,7 @@ impl Samples {
         self.timestamps.clear();
         self.values.clear();
         self.histograms.clear();
+        self.start_timestamps.clear();
     }
 
     pub fn len(&self) -> usize {
@@ -57,6 +61,9 @@ impl Samples {
         if !self.histograms.is_empty() {
             self.histograms.push(None);
         }
+        if !self.start_timestamps.is_empty() {
+            self.start_timestamps.push(0);
+        }
     }
 
     pub fn push_histogram(&mut self, timestamp_ms: i64, histogram: Arc<FloatHistogram>) {
@@ -64,6 +71,25 @@ impl Samples {
         self.timestamps.push(timestamp_ms);
         self.values.push(0.0);
         self.histograms.push(Some(histogram));
+        if !self.start_timestamps.is_empty() {
+            self.start_timestamps.push(0);
+        }
+    }
+
+    /// Notes when the counter of the sample pushed last started (Unix milliseconds; 0: unknown).
+    pub fn set_last_start_timestamp(&mut self, start_ms: i64) {
+        if start_ms == 0 && self.start_timestamps.is_empty() {
+            return;
+        }
+        self.start_timestamps.resize(self.timestamps.len(), 0);
+        if let Some(last) = self.start_timestamps.last_mut() {
+            *last = start_ms;
+        }
+    }
+
+    /// Start timestamp of the sample at `index`, 0 where unknown.
+    pub fn start_timestamp(&self, index: usize) -> i64 {
+        self.start_timestamps.get(index).copied().unwrap_or(0)
     }
 
     pub fn push(&mut self, timestamp_ms: i64, value: SampleValue) {
