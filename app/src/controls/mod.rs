@@ -1,0 +1,4 @@
+//! What two pages or more use.
+
+pub mod icon;
+pub mod page;

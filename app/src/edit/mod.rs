@@ -1,0 +1,1 @@
+//! Changing a dashboard: panel editor, saving, versions.

@@ -1,0 +1,56 @@
+//! The tabs that the alert pages share.
+
+use crate::client;
+use crate::pages::parts::use_polled;
+use leptos::prelude::*;
+use leptos_router::hooks::use_location;
+use std::time::Duration;
+
+/// Counts beside the names change slowly.
+const REFRESH: Duration = Duration::from_secs(30);
+
+/// Alerts, silences and rules with their numbers.
+#[component]
+pub fn AlertTabs(
+    /// The number of alerts listed, where the page knows it.
+    #[prop(optional, into)]
+    active: Option<Signal<usize>>,
+) -> impl IntoView {
+    let path = use_location().pathname;
+    let silences = use_polled(REFRESH, client::alerts::silences);
+    let rules = use_polled(REFRESH, client::rules::rules);
+    let silences = Memo::new(move |_| {
+        let silences = silences.get()?;
+        Some(silences.iter().filter(|silence| silence.status.state != "expired").count())
+    });
+    let rules = Memo::new(move |_| {
+        rules.get().map(|rules| rules.groups.iter().map(|group| group.rules.len()).sum::<usize>())
+    });
+    let current = move |name: &'static str| {
+        let path = path.get();
+        let page = match () {
+            () if path.contains("/silence") => "silences",
+            () if path.contains("/rules") => "rules",
+            () => "active",
+        };
+        (page == name).then_some("page")
+    };
+    let number = |count: Option<usize>| count.map(|count| view! { <span class="n num">{count}</span> });
+    let (current_active, current_silences) = (current.clone(), current.clone());
+    view! {
+        <nav class="tabs" aria-label="Alerts">
+            <a href="/alerts" aria-current=move || current_active("active") data-t="tab-active">
+                "Active"
+                {move || number(active.map(|active| active.get()))}
+            </a>
+            <a href="/alerts/silences" aria-current=move || current_silences("silences") data-t="tab-silences">
+                "Silences"
+                {move || number(silences.get())}
+            </a>
+            <a href="/alerts/rules" aria-current=move || current("rules") data-t="tab-rules">
+                "Rules"
+                {move || number(rules.get())}
+            </a>
+        </nav>
+    }
+}

@@ -1,0 +1,23 @@
+//! An address that no page has.
+
+use crate::controls::page::Page;
+use leptos::prelude::*;
+use leptos_router::hooks::use_location;
+
+/// Says so and leads back.
+#[component]
+pub fn NotFound() -> impl IntoView {
+    let path = use_location().pathname;
+    view! {
+        <Page title="Not found">
+            <div class="state" data-t="not-found">
+                <b>"There is no page at this address"</b>
+                <span class="mono">{path}</span>
+                <span class="row">
+                    <a class="btn out" href="/">"Home"</a>
+                    <a class="btn" href="/dashboards">"All dashboards"</a>
+                </span>
+            </div>
+        </Page>
+    }
+}

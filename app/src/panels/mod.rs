@@ -1,0 +1,1 @@
+//! Panel types: frames in, drawings out.

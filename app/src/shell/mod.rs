@@ -1,0 +1,29 @@
+//! The frame that stays while pages change: rail, phone bar, theme, lost connection.
+
+mod connection_bar;
+mod navigation;
+pub mod theme;
+
+use crate::{live, routes::Pages};
+use leptos::prelude::*;
+use leptos_router::components::Router;
+
+/// The whole program.
+#[component]
+pub fn App() -> impl IntoView {
+    theme::provide_theme();
+    live::provide_live_alerts();
+    view! {
+        <Router>
+            <a class="skip" href="#main" data-t="skip">"Skip to content"</a>
+            <div class="app" data-t="app">
+                <navigation::Rail/>
+                <main class="main" id="main" tabindex="-1">
+                    <Pages/>
+                </main>
+                <navigation::PhoneBar/>
+            </div>
+            <connection_bar::ConnectionBar/>
+        </Router>
+    }
+}
