@@ -1,1 +1,336 @@
 //! Several engines as one: reads are merged.
+
+use crate::{Querier, Queryable, Samples, SelectHints, Series, SeriesSet, StorageError};
+use model::{Labels, Matcher};
+use std::{cmp::Ordering, sync::Arc};
+
+/// Called with what went wrong in a secondary engine; the answer then lacks what only that engine has.
+pub type OnWarning = Arc<dyn Fn(&StorageError) + Send + Sync>;
+
+/// A primary engine, whose errors are errors, and secondary ones (other servers), whose errors are warnings,
+/// as in Prometheus. Where two engines have a sample at the same time, the earlier engine's counts.
+#[derive(Clone)]
+pub struct Fanout {
+    primary: Arc<dyn Queryable>,
+    secondaries: Vec<Arc<dyn Queryable>>,
+    on_warning: OnWarning,
+}
+
+impl Fanout {
+    pub fn new(primary: Arc<dyn Queryable>, secondaries: Vec<Arc<dyn Queryable>>, on_warning: OnWarning) -> Self {
+        Fanout { primary, secondaries, on_warning }
+    }
+}
+
+impl Queryable for Fanout {
+    fn querier(&self, start_ms: i64, end_ms: i64) -> Result<Box<dyn Querier>, StorageError> {
+        let primary = self.primary.querier(start_ms, end_ms)?;
+        let mut secondaries = Vec::with_capacity(self.secondaries.len());
+        for engine in &self.secondaries {
+            match engine.querier(start_ms, end_ms) {
+                Ok(querier) => secondaries.push(querier),
+                Err(error) => (self.on_warning)(&error),
+            }
+        }
+        Ok(Box::new(FanoutQuerier { primary, secondaries, on_warning: Arc::clone(&self.on_warning) }))
+    }
+}
+
+struct FanoutQuerier {
+    primary: Box<dyn Querier>,
+    secondaries: Vec<Box<dyn Querier>>,
+    on_warning: OnWarning,
+}
+
+impl FanoutQuerier {
+    fn merged(
+        &self,
+        ask: impl Fn(&dyn Querier) -> Result<Vec<String>, StorageError>,
+    ) -> Result<Vec<String>, StorageError> {
+        let mut all = ask(self.primary.as_ref())?;
+        for querier in &self.secondaries {
+            match ask(querier.as_ref()) {
+                Ok(more) => all.extend(more),
+                Err(error) => (self.on_warning)(&error),
+            }
+        }
+        all.sort_unstable();
+        all.dedup();
+        Ok(all)
+    }
+}
+
+impl Querier for FanoutQuerier {
+    fn select(&self, hints: &SelectHints, matchers: &[Matcher]) -> Result<SeriesSet, StorageError> {
+        let mut sets = vec![self.primary.select(hints, matchers)?];
+        for querier in &self.secondaries {
+            match querier.select(hints, matchers) {
+                Ok(set) => sets.push(tolerant(set, Arc::clone(&self.on_warning))),
+                Err(error) => (self.on_warning)(&error),
+            }
+        }
+        Ok(merge_sets(sets))
+    }
+
+    fn label_names(&self, matchers: &[Matcher]) -> Result<Vec<String>, StorageError> {
+        self.merged(|querier| querier.label_names(matchers))
+    }
+
+    fn label_values(&self, name: &str, matchers: &[Matcher]) -> Result<Vec<String>, StorageError> {
+        self.merged(|querier| querier.label_values(name, matchers))
+    }
+}
+
+/// A set that ends with a warning where `set` ends with an error.
+fn tolerant(set: SeriesSet, on_warning: OnWarning) -> SeriesSet {
+    Box::new(set.map_while(move |series| match series {
+        Ok(series) => Some(Ok(series)),
+        Err(error) => {
+            on_warning(&error);
+            None
+        }
+    }))
+}
+
+/// Merges sets that are in order of labels each. Series with equal labels become one, whose samples are merged in time;
+/// at equal times the sample of the earlier set counts.
+pub fn merge_sets(mut sets: Vec<SeriesSet>) -> SeriesSet {
+    match (sets.pop(), sets.is_empty()) {
+        (None, _) => Box::new(std::iter::empty()),
+        (Some(only), true) => only,
+        (Some(last), false) => {
+            sets.push(last);
+            let heads = sets.iter_mut().map(|set| set.next()).collect();
+            Box::new(MergedSets { sets, heads })
+        }
+    }
+}
+
+struct MergedSets {
+    sets: Vec<SeriesSet>,
+    /// The next series of each set.
+    heads: Vec<Option<Result<Box<dyn Series>, StorageError>>>,
+}
+
+impl MergedSets {
+    fn take(&mut self, index: usize) -> Option<Result<Box<dyn Series>, StorageError>> {
+        let next = self.sets[index].next();
+        std::mem::replace(&mut self.heads[index], next)
+    }
+}
+
+impl Iterator for MergedSets {
+    type Item = Result<Box<dyn Series>, StorageError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let mut smallest: Vec<usize> = Vec::new();
+        // Few sets, so that looking at all heads is quicker than keeping a heap.
+        for index in 0..self.heads.len() {
+            let labels = match &self.heads[index] {
+                None => continue,
+                Some(Err(_)) => return self.take(index),
+                Some(Ok(series)) => series.labels(),
+            };
+            let best = smallest.first().and_then(|&best| self.heads[best].as_ref()?.as_ref().ok());
+            match best.map_or(Ordering::Less, |best| labels.cmp(best.labels())) {
+                Ordering::Less => smallest = vec![index],
+                Ordering::Equal => smallest.push(index),
+                Ordering::Greater => {}
+            }
+        }
+        let mut parts = Vec::with_capacity(smallest.len());
+        for index in smallest {
+            match self.take(index)? {
+                Ok(series) => parts.push(series),
+                Err(error) => return Some(Err(error)),
+            }
+        }
+        if parts.len() < 2 { parts.pop().map(Ok) } else { Some(Ok(Box::new(MergedSeries { parts }))) }
+    }
+}
+
+struct MergedSeries {
+    /// At least two.
+    parts: Vec<Box<dyn Series>>,
+}
+
+impl Series for MergedSeries {
+    fn labels(&self) -> &Labels {
+        self.parts[0].labels()
+    }
+
+    fn read(&self, into: &mut Samples) -> Result<(), StorageError> {
+        let mut parts = Vec::with_capacity(self.parts.len());
+        for part in &self.parts {
+            let mut samples = Samples::default();
+            part.read(&mut samples)?;
+            parts.push(samples);
+        }
+        merge_samples(parts, into);
+        Ok(())
+    }
+}
+
+/// Appends the samples of all parts to `into` in order of time. Each part is ascending; at equal times the sample
+/// of the earlier part counts.
+pub fn merge_samples(mut parts: Vec<Samples>, into: &mut Samples) {
+    parts.retain(|part| !part.is_empty());
+    // Mostly the parts follow each other in time: an old block, a newer one, the head.
+    let mut order: Vec<usize> = (0..parts.len()).collect();
+    order.sort_by_key(|&index| parts[index].timestamps[0]);
+    let disjoint = order.windows(2).all(|pair| {
+        let (first, second) = (&parts[pair[0]], &parts[pair[1]]);
+        first.timestamps.last() < second.timestamps.first()
+    });
+    if disjoint {
+        for index in order {
+            append_range(into, &parts[index], 0, parts[index].len());
+        }
+        return;
+    }
+    let mut at = vec![0_usize; parts.len()];
+    loop {
+        let next = |index: usize, at: &[usize]| parts[index].timestamps.get(at[index]).copied();
+        let mut first: Option<(i64, usize)> = None;
+        for index in 0..parts.len() {
+            if let Some(time) = next(index, &at)
+                && first.is_none_or(|(best, _)| time < best)
+            {
+                first = Some((time, index));
+            }
+        }
+        let Some((time, winner)) = first else { return };
+        append_range(into, &parts[winner], at[winner], at[winner] + 1);
+        for (index, at) in at.iter_mut().enumerate() {
+            if parts[index].timestamps.get(*at) == Some(&time) {
+                *at += 1;
+            }
+        }
+    }
+}
+
+/// Appends `from[start..end]`, with all columns.
+fn append_range(into: &mut Samples, from: &Samples, start: usize, end: usize) {
+    if into.histograms.is_empty()
+        && from.histograms.is_empty()
+        && into.start_timestamps.is_empty()
+        && from.start_timestamps.is_empty()
+    {
+        into.timestamps.extend_from_slice(&from.timestamps[start..end]);
+        into.values.extend_from_slice(&from.values[start..end]);
+        return;
+    }
+    for index in start..end {
+        into.push(from.timestamps[index], from.value(index));
+        into.set_last_start_timestamp(from.start_timestamp(index));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::{collections::BTreeMap, sync::Mutex};
+
+    /// Series by label value of `s`, samples by time.
+    type Content = BTreeMap<String, BTreeMap<i64, u32>>;
+
+    #[derive(Clone)]
+    struct Engine(Content);
+    struct One(Labels, BTreeMap<i64, u32>);
+
+    impl Queryable for Engine {
+        fn querier(&self, _: i64, _: i64) -> Result<Box<dyn Querier>, StorageError> {
+            Ok(Box::new(self.clone()))
+        }
+    }
+
+    impl Querier for Engine {
+        fn select(&self, _: &SelectHints, _: &[Matcher]) -> Result<SeriesSet, StorageError> {
+            let all: Vec<_> = self.0.clone().into_iter().collect();
+            Ok(Box::new(all.into_iter().map(|(name, samples)| {
+                Ok(Box::new(One(Labels::from_pairs([("s", name.as_str())]), samples)) as Box<dyn Series>)
+            })))
+        }
+
+        fn label_names(&self, _: &[Matcher]) -> Result<Vec<String>, StorageError> {
+            Ok(self.0.keys().cloned().collect())
+        }
+
+        fn label_values(&self, _: &str, _: &[Matcher]) -> Result<Vec<String>, StorageError> {
+            Ok(self.0.keys().cloned().collect())
+        }
+    }
+
+    impl Series for One {
+        fn labels(&self) -> &Labels {
+            &self.0
+        }
+
+        fn read(&self, into: &mut Samples) -> Result<(), StorageError> {
+            for (&time, &value) in &self.1 {
+                into.push_float(time, f64::from(value));
+            }
+            Ok(())
+        }
+    }
+
+    struct Broken;
+
+    impl Queryable for Broken {
+        fn querier(&self, _: i64, _: i64) -> Result<Box<dyn Querier>, StorageError> {
+            Err(StorageError::Remote("no answer".into()))
+        }
+    }
+
+    fn content() -> impl Strategy<Value = Content> {
+        let samples = proptest::collection::btree_map(0_i64..12, 0_u32..100, 0..8);
+        proptest::collection::btree_map("[a-d]", samples, 0..4)
+    }
+
+    proptest! {
+        #[test]
+        fn merging_is_union_where_the_first_wins(engines in proptest::collection::vec(content(), 1..4)) {
+            let mut expected = Content::new();
+            for engine in &engines {
+                for (name, samples) in engine {
+                    let merged = expected.entry(name.clone()).or_default();
+                    for (&time, &value) in samples {
+                        merged.entry(time).or_insert(value);
+                    }
+                }
+            }
+            let mut engines = engines.into_iter().map(|content| Arc::new(Engine(content)) as Arc<dyn Queryable>);
+            let first = engines.next().unwrap();
+            let fanout = Fanout::new(first, engines.collect(), Arc::new(|_| panic!("no warning expected")));
+            let querier = fanout.querier(0, 100).unwrap();
+            let mut got = Content::new();
+            let mut order = Vec::new();
+            for series in querier.select(&SelectHints::default(), &[]).unwrap() {
+                let series = series.unwrap();
+                let mut samples = Samples::default();
+                series.read(&mut samples).unwrap();
+                prop_assert!(samples.timestamps.windows(2).all(|pair| pair[0] < pair[1]));
+                let name = series.labels().get("s").unwrap().to_owned();
+                order.push(name.clone());
+                got.insert(name, samples.timestamps.into_iter().zip(samples.values.into_iter().map(|v| v as u32)).collect());
+            }
+            prop_assert!(order.windows(2).all(|pair| pair[0] < pair[1]));
+            prop_assert_eq!(&got, &expected);
+            prop_assert_eq!(querier.label_names(&[]).unwrap(), expected.into_keys().collect::<Vec<_>>());
+        }
+    }
+
+    #[test]
+    fn a_broken_secondary_is_a_warning_a_broken_primary_an_error() {
+        let good = Arc::new(Engine(Content::from([("a".to_owned(), BTreeMap::from([(1, 2)]))])));
+        let warnings = Arc::new(Mutex::new(Vec::new()));
+        let sink = Arc::clone(&warnings);
+        let on_warning: OnWarning = Arc::new(move |error| sink.lock().unwrap().push(error.to_string()));
+        let fanout = Fanout::new(good.clone(), vec![Arc::new(Broken)], Arc::clone(&on_warning));
+        let querier = fanout.querier(0, 1).unwrap();
+        assert_eq!(querier.select(&SelectHints::default(), &[]).unwrap().count(), 1);
+        assert_eq!(*warnings.lock().unwrap(), ["no answer"]);
+        assert!(Fanout::new(Arc::new(Broken), vec![good], on_warning).querier(0, 1).is_err());
+    }
+}
