@@ -1,1 +1,28 @@
-//! PromQL: lexer, syntax tree with positions, parser, printer, type check
+//! PromQL as text and as tree, without evaluation: shared by the server and the browser.
+//!
+//! [`parse`] gives a checked tree in which every node knows its place; `Display` of [`Expr`] prints Prometheus'
+//! one-line form, [`format_pretty`] its `/api/v1/format_query` layout; [`tokens`] colours a text; [`FUNCTIONS`] says
+//! what can be called. Nothing here compiles a regular expression: an engine does that.
+
+pub mod ast;
+pub mod durations;
+pub mod error;
+pub mod functions;
+pub mod lexer;
+mod parser;
+mod pretty;
+mod printer;
+mod type_check;
+
+pub use ast::{
+    AggregateExpr, AggregateOp, At, BinaryExpr, BinaryOp, Call, Cardinality, DurationExpr, DurationOp, Expr, Extension,
+    Fill, Matching, MatrixSelector, NumberLiteral, ParenExpr, Span, StringLiteral, SubqueryExpr, UnaryExpr, ValueType,
+    VectorSelector,
+};
+pub use durations::QueryTimes;
+pub use error::ParseError;
+pub use functions::{AGGREGATIONS, FUNCTIONS, Function, function};
+pub use lexer::{Token, TokenKind, tokens};
+pub use parser::{parse, parse_metric, parse_metric_selector};
+pub use pretty::format_pretty;
+pub use printer::quote_bytes;
