@@ -1,4 +1,8 @@
 //! What two pages or more use.
 
+pub mod dialog;
 pub mod icon;
+pub mod notice;
 pub mod page;
+pub mod popover;
+pub mod sparkline;

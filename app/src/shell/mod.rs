@@ -4,7 +4,7 @@ mod connection_bar;
 mod navigation;
 pub mod theme;
 
-use crate::{live, routes::Pages};
+use crate::{controls::notice, live, routes::Pages};
 use leptos::prelude::*;
 use leptos_router::components::Router;
 
@@ -13,6 +13,7 @@ use leptos_router::components::Router;
 pub fn App() -> impl IntoView {
     theme::provide_theme();
     live::provide_live_alerts();
+    notice::provide_notices();
     view! {
         <Router>
             <a class="skip" href="#main" data-t="skip">"Skip to content"</a>
@@ -23,7 +24,8 @@ pub fn App() -> impl IntoView {
                 </main>
                 <navigation::PhoneBar/>
             </div>
-            <connection_bar::ConnectionBar/>
+            <connection_bar::ConnectionBar />
+            <notice::NoticeLine />
         </Router>
     }
 }
