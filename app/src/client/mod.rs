@@ -6,6 +6,7 @@ pub mod dashboards;
 mod error;
 mod polled;
 pub mod prometheus;
+pub mod operations;
 mod transport;
 
 pub use error::ClientError;

@@ -7,6 +7,7 @@ pub mod explore;
 pub mod federation;
 pub mod home;
 pub mod not_found;
+pub mod parts;
 pub mod probes;
 pub mod rules;
 pub mod silences;

@@ -1,5 +1,6 @@
 //! `/alerts`: what fires now, in groups, with one alert open beside the list.
 
+mod course;
 mod detail;
 pub mod filter;
 pub mod grouping;
@@ -12,63 +13,83 @@ mod values;
 
 pub use tabs::AlertTabs;
 
-use crate::client;
-use crate::controls::icon::{Glyph, Icon};
-use crate::pages::parts::address::History;
-use crate::pages::parts::{Address, ErrorState, Skeleton, StaleNote, use_polled};
-use crate::shell::PageTop;
+use crate::{
+    client::{self, use_polled},
+    controls::{
+        icon::{Glyph, Icon},
+        page::Page,
+    },
+    pages::parts::{Address, Await, EmptyState, History, address::query_text},
+};
 use api::alerts::GettableAlert;
+use course::use_courses;
 use detail::AlertDetail;
 use filter::{format_matchers, parse_matchers};
 use grouping::{Group, group_alerts, label_names};
 use lanes::Lanes;
 use leptos::prelude::*;
 use list::{AlertGroupCard, FilterBar};
-use std::time::Duration;
+use model::matcher::Matcher;
 use values::use_values;
 
 /// How often the list is read again: an alert that fires must be seen without a hand on the keyboard.
-const REFRESH: Duration = Duration::from_secs(5);
+const REFRESH_MS: u32 = 5_000;
 /// Groups without a choice in the address.
 const GROUP_BY_DEFAULT: &str = "job";
 
-/// What the address asks for.
+/// The matchers of the address, and what is wrong with those that are none.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct AlertQuery {
-    /// Each one matcher, as the API's `filter` takes it.
-    pub filters: Vec<String>,
-    pub active: bool,
-    pub silenced: bool,
-    pub inhibited: bool,
-    pub receiver: String,
+pub struct Filters {
+    pub matchers: Vec<Matcher>,
+    pub errors: Vec<String>,
 }
 
-/// Reads the matchers of the address; those that are no matchers are told in the second place.
-fn read_filters(address: Address) -> (Vec<model::matcher::Matcher>, Vec<String>) {
-    let (mut matchers, mut errors) = (Vec::new(), Vec::new());
-    for text in address.get_all("filter") {
-        match parse_matchers(&text) {
-            Ok(found) => matchers.extend(found),
-            Err(error) => errors.push(error),
+impl Filters {
+    /// Reads every `filter` of the address; each may hold several matchers. Tracked.
+    pub fn read(address: Address) -> Filters {
+        let mut filters = Filters::default();
+        for text in address.get_all("filter") {
+            match parse_matchers(&text) {
+                Ok(found) => filters.matchers.extend(found),
+                Err(error) => filters.errors.push(error),
+            }
         }
+        filters
     }
-    (matchers, errors)
 }
 
+/// What the page shares with its parts.
+#[derive(Clone, Copy)]
+pub struct AlertsView {
+    address: Address,
+    filters: Memo<Filters>,
+    group_by: Memo<Vec<String>>,
+    /// Label names that occur.
+    names: Memo<Vec<String>>,
+    /// The alert in the pane.
+    open: Memo<Option<GettableAlert>>,
+    values: Memo<values::Values>,
+    courses: course::Courses,
+    changed: Callback<()>,
+}
+
+/// Alerts that fire, by group.
 #[component]
-pub fn AlertsPage() -> impl IntoView {
+pub fn Alerts() -> impl IntoView {
     let address = Address::here();
-    let filters = Memo::new(move |_| read_filters(address));
-    let query = Memo::new(move |_| AlertQuery {
-        filters: filters.with(|(matchers, _)| matchers.iter().map(|matcher| matcher.to_string()).collect()),
-        active: address.get("active") != "false",
-        silenced: address.flag("silenced"),
-        inhibited: address.flag("inhibited"),
-        receiver: address.get("receiver"),
-    });
-    let alerts = use_polled(REFRESH, move || {
-        let query = query.get();
-        async move { client::alerts::alerts(&query).await }
+    let filters = Memo::new(move |_| Filters::read(address));
+    let alerts = use_polled(REFRESH_MS, move || {
+        let mut params = vec![
+            ("active", if address.get("active") == "false" { "false".to_owned() } else { "true".to_owned() }),
+            ("silenced", address.flag("silenced").to_string()),
+            ("inhibited", address.flag("inhibited").to_string()),
+        ];
+        params.extend(Some(("receiver", address.get("receiver"))).filter(|(_, receiver)| !receiver.is_empty()));
+        params.extend(filters.get().matchers.iter().map(|matcher| ("filter", matcher.to_string())));
+        async move {
+            let params: Vec<_> = params.iter().map(|(name, value)| (*name, value.as_str())).collect();
+            client::operations::alerts_by(&params).await
+        }
     });
     let group_by = Memo::new(move |_| {
         let mut names = address.get_all("group");
@@ -79,98 +100,95 @@ pub fn AlertsPage() -> impl IntoView {
         names.map(str::to_owned).collect::<Vec<_>>()
     });
     let groups = Memo::new(move |_| {
-        alerts.get().map(|alerts| group_alerts(alerts.as_ref().clone(), &group_by.get())).unwrap_or_default()
+        let alerts = alerts.data.get().unwrap_or_default();
+        group_alerts(alerts, &group_by.get())
     });
-    let names = Memo::new(move |_| alerts.get().map(|alerts| label_names(&alerts)).unwrap_or_default());
+    let names = Memo::new(move |_| {
+        alerts.data.with(|alerts| alerts.as_deref().map(label_names).unwrap_or_default())
+    });
     let chosen = Memo::new(move |_| address.get("alert"));
-    let open = Memo::new(move |_| find_open(&groups.get(), &chosen.get()));
     let values = use_values();
+    let page = AlertsView {
+        address,
+        filters,
+        group_by,
+        names,
+        open: Memo::new(move |_| find_open(&groups.get(), &chosen.get())),
+        values,
+        courses: use_courses(),
+        changed: Callback::new(move |()| alerts.reload()),
+    };
     let keys = move || groups.with(|groups| groups.iter().map(Group::key).collect::<Vec<_>>());
     let total = Memo::new(move |_| groups.with(|groups| groups.iter().map(|group| group.alerts.len()).sum::<usize>()));
-    let has_data = Signal::derive(move || alerts.data.with(Option::is_some));
-    let first_error = Signal::derive(move || alerts.error.get().unwrap_or_default());
-    let failed = move || !has_data.get() && alerts.error.with(Option::is_some);
-    let filtered = move || filters.with(|(matchers, _)| !matchers.is_empty());
+    let filtered = Memo::new(move |_| filters.with(|filters| !filters.matchers.is_empty()));
     let new_silence = move || {
-        let text = filters.with(|(matchers, _)| format_matchers(matchers));
+        let text = filters.with(|filters| format_matchers(&filters.matchers));
         let params = if text.is_empty() { Vec::new() } else { vec![("filter".to_owned(), text)] };
-        format!("/alerts/silences/new{}", crate::pages::parts::address::query_text(&params))
+        format!("/alerts/silences/new{}", query_text(&params))
     };
-    view! {
-        <PageTop title="Alerts">
+    let actions = move || {
+        view! {
             <a class="btn out" href=new_silence data-t="new-silence">
                 {Icon::Plus.view()}
                 "New silence"
             </a>
-        </PageTop>
-        <div class="pg">
+        }
+    };
+    let empty_title = move || if filtered.get() { "No alert matches" } else { "Nothing fires" };
+    let empty_text = move || {
+        if filtered.get() {
+            "Take a matcher away, or include silenced and inhibited alerts."
+        } else {
+            "Alerts appear here as soon as a rule fires or another server sends one."
+        }
+    };
+    view! {
+        <Page title="Alerts" actions=actions>
             <AlertTabs active=total />
             <Lanes />
-            <StaleNote error=alerts.error has_data=has_data />
             <div class="al" class:chosen=move || chosen.with(|chosen| !chosen.is_empty())>
                 <div class="al-list">
-                    <FilterBar filters=filters group_by=group_by names=names address=address />
-                    <Show
-                        when=move || !failed()
-                        fallback=move || {
-                            view! {
-                                <ErrorState
-                                    what="The alerts could not be read"
-                                    error=first_error
-                                    retry=Callback::new(move |()| alerts.reload())
-                                />
+                    <FilterBar page=page />
+                    <Await of=alerts fault="The alerts could not be read">
+                        <p class="sr" role="status">{move || format!("{} alerts", total.get())}</p>
+                        <For
+                            each=keys
+                            key=|key| key.clone()
+                            children=move |key| {
+                                let group = Memo::new(move |_| {
+                                    groups.with(|groups| groups.iter().find(|group| group.key() == key).cloned())
+                                });
+                                view! { <AlertGroupCard group=group page=page /> }
                             }
-                        }
-                    >
-                        <Show when=move || has_data.get() fallback=|| view! { <Skeleton /> }>
-                            <p class="sr" role="status">{move || format!("{} alerts", total.get())}</p>
-                            <For
-                                each=keys
-                                key=|key| key.clone()
-                                children=move |key| {
-                                    let group = Memo::new(move |_| {
-                                        groups.with(|groups| groups.iter().find(|group| group.key() == key).cloned())
-                                    });
-                                    view! {
-                                        <AlertGroupCard group=group open=open values=values address=address />
-                                    }
-                                }
-                            />
-                            <Show when=move || total.get() == 0>
-                                <div class="card ops-state" data-t="empty">
-                                    {Glyph::Ok.view()}
-                                    <b>{move || if filtered() { "No alert matches" } else { "Nothing fires" }}</b>
-                                    <p>
-                                        {move || {
-                                            if filtered() {
-                                                "Take a matcher away, or include silenced and inhibited alerts."
-                                            } else {
-                                                "Alerts appear here as soon as a rule fires or another server sends one."
-                                            }
-                                        }}
-                                    </p>
-                                    <a class="btn out" href="/rules">"See the rules"</a>
-                                </div>
-                            </Show>
+                        />
+                        <Show when=move || total.get() == 0>
+                            <EmptyState
+                                glyph=Glyph::Ok
+                                title=Signal::derive(move || empty_title().to_owned())
+                                text=Signal::derive(move || empty_text().to_owned())
+                            >
+                                <a class="btn out" href="/rules">"See the rules"</a>
+                            </EmptyState>
                         </Show>
-                    </Show>
+                    </Await>
                 </div>
                 <div class="al-detail">
                     {move || {
-                        let alert = open.get()?;
-                        let changed = Callback::new(move |()| alerts.reload());
+                        let alert = page.open.get()?;
                         let back = move |_| address.set("alert", [] as [String; 0], History::Push);
-                        Some(view! {
-                            <button class="btn only-s al-back" on:click=back data-t="back-to-list">
-                                {Icon::Left.view()}
-                                "All alerts"
-                            </button>
-                            <AlertDetail alert=alert values=values changed=changed />
-                        })
+                        Some(
+                            view! {
+                                <button class="btn only-s al-back" on:click=back data-t="back-to-list">
+                                    {Icon::Left.view()}
+                                    "All alerts"
+                                </button>
+                                <AlertDetail alert=alert page=page />
+                            },
+                        )
                     }}
                 </div>
             </div>
-        </div>
+        </Page>
     }
 }
 

@@ -1,13 +1,11 @@
 //! The tabs that the alert pages share.
 
-use crate::client;
-use crate::pages::parts::use_polled;
+use crate::client::{self, use_polled};
 use leptos::prelude::*;
 use leptos_router::hooks::use_location;
-use std::time::Duration;
 
 /// Counts beside the names change slowly.
-const REFRESH: Duration = Duration::from_secs(30);
+const REFRESH_MS: u32 = 30_000;
 
 /// Alerts, silences and rules with their numbers.
 #[component]
@@ -17,14 +15,14 @@ pub fn AlertTabs(
     active: Option<Signal<usize>>,
 ) -> impl IntoView {
     let path = use_location().pathname;
-    let silences = use_polled(REFRESH, client::alerts::silences);
-    let rules = use_polled(REFRESH, client::rules::rules);
+    let silences = use_polled(REFRESH_MS, || client::alertmanager::silences(&[]));
+    let rules = use_polled(REFRESH_MS, client::prometheus::rules);
     let silences = Memo::new(move |_| {
-        let silences = silences.get()?;
+        let silences = silences.data.get()?;
         Some(silences.iter().filter(|silence| silence.status.state != "expired").count())
     });
     let rules = Memo::new(move |_| {
-        rules.get().map(|rules| rules.groups.iter().map(|group| group.rules.len()).sum::<usize>())
+        rules.data.get().map(|rules| rules.groups.iter().map(|group| group.rules.len()).sum::<usize>())
     });
     let current = move |name: &'static str| {
         let path = path.get();

@@ -1,14 +1,12 @@
 //! What the rules say about alerts: the value now, the expression with its limit. The alert API carries neither.
 
-use crate::client;
-use crate::pages::parts::use_polled;
+use crate::client::{self, use_polled};
 use api::rules::{Rule, RulesData};
 use leptos::prelude::*;
 use std::collections::{BTreeMap, HashMap};
-use std::time::Duration;
 
 /// Values move with the evaluation interval, which is rarely shorter.
-const REFRESH: Duration = Duration::from_secs(15);
+const REFRESH_MS: u32 = 15_000;
 
 /// An alert as its rule sees it.
 #[derive(Clone, Debug, PartialEq)]
@@ -56,8 +54,8 @@ impl Values {
 
 /// The values of all alerts, refreshed.
 pub fn use_values() -> Memo<Values> {
-    let rules = use_polled(REFRESH, client::rules::rules);
-    Memo::new(move |_| rules.get().map(|rules| Values::new(&rules)).unwrap_or_default())
+    let rules = use_polled(REFRESH_MS, client::prometheus::rules);
+    Memo::new(move |_| rules.data.with(|rules| rules.as_ref().map(Values::new).unwrap_or_default()))
 }
 
 #[cfg(test)]

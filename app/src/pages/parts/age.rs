@@ -1,9 +1,8 @@
 //! A time as its distance from now, with the full time behind it.
 
-use super::polled::repeat;
+use crate::client::every_while_visible;
 use super::time_text::{format_full, format_relative, format_rfc3339, format_span, now_ms};
 use leptos::prelude::*;
-use std::time::Duration;
 
 /// A clock that all relative times of a page share; it ticks every five seconds while somebody looks.
 #[derive(Clone, Copy)]
@@ -14,7 +13,7 @@ impl Clock {
     pub fn here() -> Clock {
         use_context::<Clock>().unwrap_or_else(|| {
             let clock = Clock(RwSignal::new(now_ms()));
-            repeat(Duration::from_secs(5), move || {
+            every_while_visible(5_000, move || {
                 clock.0.try_set(now_ms());
             });
             provide_context(clock);

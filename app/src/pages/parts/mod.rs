@@ -1,14 +1,13 @@
-//! What the operational pages share: loading that repeats, times for people, labels, the states of a page.
+//! What the operational pages share: times for people, labels, the address as state, the states of a page.
 
 pub mod address;
 pub mod age;
 pub mod labels;
 pub mod page_state;
-pub mod polled;
+pub mod sparkline;
 pub mod time_text;
 
-pub use address::Address;
-pub use age::{Age, Clock};
-pub use labels::{LabelList, Pair};
-pub use page_state::{ErrorState, Skeleton, StaleNote};
-pub use polled::{Polled, use_polled};
+pub use address::{Address, History};
+pub use age::Age;
+pub use labels::LabelList;
+pub use page_state::{Await, EmptyState};

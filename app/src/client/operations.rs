@@ -1,0 +1,41 @@
+//! What only the pages of operations ask: alerts by every filter of the API, the latest value and the course of an
+//! expression, targets by state.
+
+use super::{Answer, ClientError, prometheus, transport::{encode_pairs, get, get_v1}};
+use api::{
+    alerts::GettableAlert,
+    query::{InstantSample, QueryResult, RangeSeries},
+    targets::{DroppedTarget, TargetsData},
+};
+
+/// `GET /api/v2/alerts` with all its parameters, as the pages hold them: `active`, `silenced`, `inhibited`, `receiver`,
+/// and any number of `filter`.
+pub async fn alerts_by(params: &[(&str, &str)]) -> Answer<Vec<GettableAlert>> {
+    get(&format!("/api/v2/alerts?{}", encode_pairs(params.iter().copied())), None).await
+}
+
+/// The vector that `expr` gives at `at_ms`.
+pub async fn vector(expr: &str, at_ms: i64) -> Answer<Vec<InstantSample>> {
+    match prometheus::query(expr, at_ms, None).await?.0 {
+        QueryResult::Vector(samples) => Ok(samples),
+        _ => Err(not_a("vector", expr)),
+    }
+}
+
+/// The course of `expr` over a range.
+pub async fn matrix(expr: &str, start_ms: i64, end_ms: i64, step_ms: i64) -> Answer<Vec<RangeSeries>> {
+    match prometheus::query_range(expr, start_ms, end_ms, step_ms, None).await?.0 {
+        QueryResult::Matrix(series) => Ok(series),
+        _ => Err(not_a("matrix", expr)),
+    }
+}
+
+fn not_a(wanted: &str, expr: &str) -> ClientError {
+    ClientError::Unreadable { path: format!("query {expr}"), message: format!("no {wanted}") }
+}
+
+/// The targets that relabelling dropped.
+pub async fn dropped_targets() -> Answer<Vec<DroppedTarget>> {
+    let (targets, _): (TargetsData, _) = get_v1("/api/v1/targets?state=dropped", None).await?;
+    Ok(targets.dropped_targets)
+}
