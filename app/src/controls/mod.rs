@@ -5,4 +5,5 @@ pub mod icon;
 pub mod notice;
 pub mod page;
 pub mod popover;
+pub mod query_editor;
 pub mod sparkline;
