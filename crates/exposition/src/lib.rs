@@ -1,1 +1,18 @@
-//! Exposition formats: text, OpenMetrics, protobuf, and the encoder
+//! Exposition formats: what targets serve, and what we serve.
+//!
+//! [`Parser`] walks over a body without allocating: a sample is the raw text of its series (its key), a value
+//! and what follows. Who sees a key for the first time asks for its [`Sample::labels`]. Grammar only, as
+//! Prometheus' scraper; what the specifications demand beyond that is told by [`check`].
+
+pub mod check;
+pub mod conformance;
+pub mod encode;
+pub mod format;
+mod key;
+mod number;
+mod parse;
+
+pub use encode::Writer;
+pub use format::{Format, FormatError, ScrapeProtocol, negotiate, select_format};
+pub use number::{format_float, parse_float};
+pub use parse::{Entry, Exemplar, Fault, Parser, Sample};

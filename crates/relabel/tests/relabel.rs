@@ -1,5 +1,7 @@
 //! What rules are refused, with the whole message, and what the others make of labels.
 
+#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "tests")]
+
 use relabel::{RelabelConfig, Rules};
 use std::path::Path;
 

@@ -3,6 +3,8 @@
 //! A part takes a [`Registry`] when it is made, keeps the handles it gets and updates them without locks.
 //! What is only known when somebody asks (numbers of series, queue lengths) is a collector.
 
+mod encode;
 mod registry;
 
+pub use encode::encode;
 pub use registry::{Collected, Counter, Gauge, Histogram, MetricFamily, Registry, Value};

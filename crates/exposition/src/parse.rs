@@ -1,0 +1,389 @@
+//! The walk over a body, line by line.
+
+use crate::Format;
+use crate::key::{key_length, labels, split_key, unescape};
+use crate::number::parse_float;
+use model::{Labels, MetricType};
+use std::borrow::Cow;
+
+/// Something in a body that the format does not allow.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("line {line}: {message}")]
+pub struct Fault {
+    /// From 1.
+    pub line: usize,
+    pub message: String,
+}
+
+/// One line of a body that says something.
+#[derive(Clone, Debug)]
+pub enum Entry<'a> {
+    Help { name: Cow<'a, str>, help: Cow<'a, str> },
+    Type { name: Cow<'a, str>, metric_type: MetricType },
+    Unit { name: Cow<'a, str>, unit: &'a str },
+    Sample(Sample<'a>),
+}
+
+/// A sample. Nothing is copied until [`Sample::labels`] is asked.
+#[derive(Clone, Copy, Debug)]
+pub struct Sample<'a> {
+    /// The series as written: equal keys of one target are equal series.
+    pub key: &'a str,
+    pub value: f64,
+    pub timestamp_ms: Option<i64>,
+    pub exemplar: Option<Exemplar<'a>>,
+    pub line: usize,
+    /// As written: seconds in OpenMetrics, with more digits than milliseconds hold.
+    timestamp: Option<f64>,
+    format: Format,
+    /// Of the last `# TYPE` line.
+    family_type: MetricType,
+}
+
+impl Sample<'_> {
+    /// A label as written, before `le` and `quantile` get their form.
+    pub(crate) fn written_label(&self, name: &str) -> Option<String> {
+        let pairs = split_key(self.key, self.format, false).ok()?;
+        pairs.labels.into_iter().find(|(own, _)| own == name).map(|(_, value)| value.into_owned())
+    }
+
+    /// The timestamp with all digits that were written.
+    pub(crate) fn timestamp_seconds(&self) -> Option<f64> {
+        self.timestamp
+    }
+
+    /// The labels, `__name__` among them; `le` of histograms and `quantile` of summaries in one form for all formats.
+    ///
+    /// # Errors
+    /// What is wrong with the key.
+    pub fn labels(&self) -> Result<Labels, Fault> {
+        labels(self.key, self.format, self.family_type).map_err(|message| Fault { line: self.line, message })
+    }
+}
+
+/// An exemplar of OpenMetrics, its labels as written in braces.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Exemplar<'a> {
+    labels: &'a str,
+    pub value: f64,
+    pub timestamp_ms: Option<i64>,
+}
+
+impl Exemplar<'_> {
+    /// The labels; the parser has checked their form.
+    pub fn labels(&self) -> Labels {
+        match split_key(self.labels, Format::OpenMetrics, true) {
+            Ok(pairs) => Labels::from_pairs(pairs.labels),
+            Err(_) => Labels::empty(),
+        }
+    }
+}
+
+/// Walks over a text body.
+#[derive(Clone, Debug)]
+pub struct Parser<'a> {
+    rest: &'a str,
+    line: usize,
+    format: Format,
+    family_type: MetricType,
+    eof_seen: bool,
+    ended: bool,
+}
+
+impl<'a> Parser<'a> {
+    /// A parser for `body` in one of the text formats.
+    ///
+    /// # Errors
+    /// The line of the first byte that is no UTF-8.
+    pub fn new(body: &'a [u8], format: Format) -> Result<Self, Fault> {
+        if format == Format::Protobuf {
+            return Err(Fault { line: 1, message: "a protobuf body is no text".into() });
+        }
+        match std::str::from_utf8(body) {
+            Ok(text) => Ok(Parser {
+                rest: text,
+                line: 0,
+                format,
+                family_type: MetricType::Unknown,
+                eof_seen: false,
+                ended: false,
+            }),
+            Err(error) => {
+                let before = body.get(..error.valid_up_to()).unwrap_or_default();
+                let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
+                Err(Fault { line, message: "not valid UTF-8".into() })
+            }
+        }
+    }
+
+    /// The next entry, or the fault of the next line; after a fault the walk goes on with the line after it.
+    /// As the iterator's `next`, faster where the next sample has the key `expected`.
+    pub fn next_expecting(&mut self, expected: &str) -> Option<Result<Entry<'a>, Fault>> {
+        loop {
+            if self.rest.is_empty() {
+                if self.ended {
+                    return None;
+                }
+                self.ended = true;
+                return (self.format == Format::OpenMetrics && !self.eof_seen)
+                    .then(|| self.fault("data does not end with # EOF".into()));
+            }
+            self.line += 1;
+            let (line, rest, ended_by_newline) = match self.rest.find('\n') {
+                Some(at) => {
+                    let (line, rest) = self.rest.split_at(at);
+                    (line, rest.get(1..).unwrap_or_default(), true)
+                }
+                None => (self.rest, "", false),
+            };
+            self.rest = rest;
+            let found = match self.format {
+                Format::OpenMetrics => self.openmetrics_line(line, ended_by_newline, expected),
+                _ => self.text_line(line, expected),
+            };
+            match found {
+                Ok(None) => {}
+                Ok(Some(entry)) => return Some(Ok(entry)),
+                Err(message) => return Some(self.fault(message)),
+            }
+        }
+    }
+
+    /// The line that was read last, from 1.
+    pub fn line(&self) -> usize {
+        self.line
+    }
+
+    fn fault(&self, message: String) -> Result<Entry<'a>, Fault> {
+        Err(Fault { line: self.line.max(1), message })
+    }
+
+    fn text_line(&mut self, line: &'a str, expected: &str) -> Result<Option<Entry<'a>>, String> {
+        // A carriage return is no blank in this format, yet programs on Windows write it.
+        let line = line.strip_suffix('\r').unwrap_or(line).trim_start_matches([' ', '\t']);
+        if line.is_empty() {
+            return Ok(None);
+        }
+        if let Some(comment) = line.strip_prefix('#') {
+            let comment = comment.trim_start_matches([' ', '\t']);
+            let Some((word, rest)) = comment.split_once([' ', '\t']) else { return Ok(None) };
+            let rest = rest.trim_start_matches([' ', '\t']);
+            if word != "HELP" && word != "TYPE" || rest.is_empty() {
+                return Ok(None);
+            }
+            let (name, text) = metadata_name(rest, word)?;
+            let text = text.strip_prefix([' ', '\t']).unwrap_or(text).trim_start_matches([' ', '\t']);
+            return Ok(Some(if word == "HELP" {
+                Entry::Help { name, help: unescaped(text, false) }
+            } else {
+                let text = text.trim_end_matches([' ', '\t']);
+                let metric_type = match text {
+                    "counter" => MetricType::Counter,
+                    "gauge" => MetricType::Gauge,
+                    "histogram" => MetricType::Histogram,
+                    "summary" => MetricType::Summary,
+                    "untyped" => MetricType::Unknown,
+                    other => {
+                        return Err(format!(
+                            "invalid metric type {other:?}; known are counter, gauge, histogram, summary, untyped"
+                        ));
+                    }
+                };
+                self.family_type = metric_type;
+                Entry::Type { name, metric_type }
+            }));
+        }
+        let (key, rest) = self.key(line, expected)?;
+        let mut words = rest.split([' ', '\t']).filter(|word| !word.is_empty());
+        let value = value(words.next(), "after the metric")?;
+        let timestamp_ms =
+            match words.next() {
+                None => None,
+                Some(text) => Some(text.parse::<i64>().map_err(|_| {
+                    format!("{text:?} is no timestamp; this format takes whole milliseconds since 1970")
+                })?),
+            };
+        if let Some(word) = words.next() {
+            return Err(format!("unexpected {word:?} after the timestamp"));
+        }
+        Ok(Some(self.sample(key, value, timestamp_ms.map(|ms| (ms, ms as f64 / 1000.0)), None)))
+    }
+
+    fn openmetrics_line(
+        &mut self,
+        line: &'a str,
+        ended_by_newline: bool,
+        expected: &str,
+    ) -> Result<Option<Entry<'a>>, String> {
+        if self.eof_seen {
+            return Err("unexpected data after # EOF".into());
+        }
+        if line == "# EOF" {
+            self.eof_seen = true;
+            return Ok(None);
+        }
+        if !ended_by_newline {
+            return Err("data does not end with # EOF".into());
+        }
+        if let Some(comment) = line.strip_prefix('#') {
+            return self.openmetrics_metadata(comment).map(Some);
+        }
+        if line.is_empty() {
+            return Err("a blank line; OpenMetrics has none".into());
+        }
+        let (key, rest) = self.key(line, expected)?;
+        let (text, mut rest) = word(rest).ok_or("expected one space and a value after the metric")?;
+        let value = value(Some(text), "after the metric")?;
+        let mut timestamp = None;
+        if !rest.is_empty() && !rest.starts_with(" # ") {
+            let (text, tail) = word(rest).ok_or("expected one space and a timestamp after the value")?;
+            timestamp = Some(seconds(text)?);
+            rest = tail;
+        }
+        let exemplar = match rest.strip_prefix(" # ") {
+            Some(text) => Some(exemplar(text)?),
+            None if rest.is_empty() => None,
+            None => return Err(format!("unexpected {rest:?} at the end of the line")),
+        };
+        Ok(Some(self.sample(key, value, timestamp, exemplar)))
+    }
+
+    fn openmetrics_metadata(&mut self, comment: &'a str) -> Result<Entry<'a>, String> {
+        let known = comment.strip_prefix(' ').and_then(|text| text.split_once(' '));
+        let (word, rest) = known.filter(|(word, _)| matches!(*word, "HELP" | "TYPE" | "UNIT")).ok_or_else(|| {
+            format!("`#{comment}` is no metadata; OpenMetrics knows # HELP, # TYPE, # UNIT, # EOF and no comments")
+        })?;
+        let (name, text) = metadata_name(rest, word)?;
+        let text = text.strip_prefix(' ').ok_or_else(|| format!("expected one space and a text in {word}"))?;
+        match word {
+            "HELP" => Ok(Entry::Help { name, help: unescaped(text, true) }),
+            "UNIT" => {
+                let unit_fits = name.strip_suffix(text).is_some_and(|head| head.ends_with('_') && head.len() > 1);
+                if !text.is_empty() && !unit_fits {
+                    return Err(format!("unit {text:?} not a suffix of metric {name:?}"));
+                }
+                Ok(Entry::Unit { name, unit: text })
+            }
+            _ => {
+                let metric_type = MetricType::parse(text).filter(|_| text != "untyped").ok_or_else(|| {
+                    format!(
+                        "invalid metric type {text:?}; known are counter, gauge, histogram, gaugehistogram, summary, \
+                         info, stateset, unknown"
+                    )
+                })?;
+                self.family_type = metric_type;
+                Ok(Entry::Type { name, metric_type })
+            }
+        }
+    }
+
+    /// Splits a line after its key.
+    fn key(&self, line: &'a str, expected: &str) -> Result<(&'a str, &'a str), String> {
+        // The last scrape's key, and a value behind it: no need to look at quotes and braces.
+        if !expected.is_empty()
+            && let Some(rest) = line.strip_prefix(expected)
+            && matches!(rest.as_bytes(), [b' ', next, ..] if !matches!(next, b'{' | b' ' | b'\t'))
+        {
+            return Ok(line.split_at(expected.len()));
+        }
+        Ok(line.split_at(key_length(line, self.format)?))
+    }
+
+    fn sample(
+        &self,
+        key: &'a str,
+        value: f64,
+        timestamp: Option<(i64, f64)>,
+        exemplar: Option<Exemplar<'a>>,
+    ) -> Entry<'a> {
+        let (line, format, family_type) = (self.line, self.format, self.family_type);
+        let (timestamp_ms, timestamp) = (timestamp.map(|t| t.0), timestamp.map(|t| t.1));
+        Entry::Sample(Sample { key, value, timestamp_ms, exemplar, line, timestamp, format, family_type })
+    }
+}
+
+impl<'a> Iterator for Parser<'a> {
+    type Item = Result<Entry<'a>, Fault>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.next_expecting("")
+    }
+}
+
+fn value(text: Option<&str>, place: &str) -> Result<f64, String> {
+    let text = text.ok_or_else(|| format!("expected a value {place}"))?;
+    parse_float(text).ok_or_else(|| format!("{text:?} is no number"))
+}
+
+/// One space and what stands up to the next one.
+fn word(text: &str) -> Option<(&str, &str)> {
+    let text = text.strip_prefix(' ')?;
+    let end = text.find(' ').unwrap_or(text.len());
+    (end > 0).then(|| text.split_at(end))
+}
+
+/// A timestamp of OpenMetrics, written in seconds with a fraction: milliseconds, and as written.
+fn seconds(text: &str) -> Result<(i64, f64), String> {
+    let seconds = parse_float(text).filter(|seconds| seconds.is_finite());
+    // Saturates beyond 292 million years.
+    seconds
+        .map(|seconds| ((seconds * 1000.0) as i64, seconds))
+        .ok_or_else(|| format!("{text:?} is no timestamp in seconds"))
+}
+
+fn exemplar(text: &str) -> Result<Exemplar<'_>, String> {
+    if !text.starts_with('{') {
+        return Err("an exemplar starts with its labels in braces".into());
+    }
+    let (labels, rest) = text.split_at(key_length(text, Format::OpenMetrics)?);
+    let pairs = split_key(labels, Format::OpenMetrics, true)?;
+    for (i, (name, _)) in pairs.labels.iter().enumerate() {
+        if pairs.labels.iter().take(i).any(|(earlier, _)| earlier == name) {
+            return Err(format!("exemplar: label name {name:?} is not unique"));
+        }
+    }
+    let (text, rest) = word(rest).ok_or("expected one space and a value after the exemplar's labels")?;
+    let value = value(Some(text), "in the exemplar")?;
+    let timestamp_ms = match rest {
+        "" => None,
+        _ => {
+            let (text, rest) = word(rest).ok_or("expected one space and a timestamp after the exemplar's value")?;
+            if !rest.is_empty() {
+                return Err(format!("unexpected {rest:?} after the exemplar"));
+            }
+            Some(seconds(text)?.0)
+        }
+    };
+    Ok(Exemplar { labels, value, timestamp_ms })
+}
+
+/// The name in a metadata line, bare or in quotes, and what follows.
+fn metadata_name<'a>(text: &'a str, word: &str) -> Result<(Cow<'a, str>, &'a str), String> {
+    if let Some(body) = text.strip_prefix('"') {
+        let mut escaped = false;
+        for (at, c) in body.char_indices() {
+            match c {
+                '\\' if !escaped => escaped = true,
+                '"' if !escaped => {
+                    let (name, rest) = body.split_at(at);
+                    return Ok((unescaped(name, true), rest.get(1..).unwrap_or_default()));
+                }
+                _ => escaped = false,
+            }
+        }
+        return Err(format!("the name in {word} has no closing quote"));
+    }
+    let end = text.bytes().position(|b| !(b.is_ascii_alphanumeric() || b == b'_' || b == b':')).unwrap_or(text.len());
+    let (name, rest) = text.split_at(end);
+    if !model::labels::is_legacy_metric_name(name) {
+        return Err(format!("expected a metric name after {word}"));
+    }
+    if !rest.is_empty() && !rest.starts_with([' ', '\t']) {
+        return Err(format!("expected a space after the metric name {name:?} in {word}"));
+    }
+    Ok((Cow::Borrowed(name), rest))
+}
+
+fn unescaped(text: &str, quotes: bool) -> Cow<'_, str> {
+    if text.contains('\\') { Cow::Owned(unescape(text, quotes)) } else { Cow::Borrowed(text) }
+}
