@@ -42,4 +42,25 @@ impl LabelMatcher {
     pub fn matches_labels(&self, labels: &Labels) -> bool {
         self.matches(labels.get(&self.matcher.name).unwrap_or_default())
     }
+
+    /// The only values that the label's test is about, sorted: of `=` and `!=` the one, of `=~` and `!~` the
+    /// alternatives (`a|b|c`). An index looks them up instead of testing every value; for the negated operators they
+    /// are the values refused. `None` when the pattern names no such values.
+    pub fn alternatives(&self) -> Option<&[String]> {
+        match &self.regex {
+            None => Some(std::slice::from_ref(&self.matcher.value)),
+            Some(regex) => regex.alternatives(),
+        }
+    }
+
+    /// Texts of which every value that the pattern accepts begins with one, as `api-` in `api-.*`. `None` when there
+    /// are none or the operator is no regex. An index with sorted values reads these ranges only.
+    pub fn prefixes(&self) -> Option<&[String]> {
+        self.regex.as_ref()?.prefixes()
+    }
+
+    /// True when every value passes, also "": `=~".*"`.
+    pub fn matches_all(&self) -> bool {
+        self.matcher.op == MatchOp::Regex && self.regex.as_ref().is_some_and(Regexp::matches_all)
+    }
 }

@@ -1,76 +1,122 @@
 //! A pattern that was read as Go reads it.
 
+use crate::{exact::Accepts, parse::parse};
 use regex_automata::{meta::Regex, util::captures::Captures};
+use regex_syntax::hir::{Hir, Look};
+use std::sync::{Arc, OnceLock};
 
 /// Why a pattern is refused.
 #[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
 #[error("error parsing regexp: {0}")]
 pub struct RegexpError(pub String);
 
+/// The compiled automaton of a pattern may take this much; repeats multiply it.
+const AUTOMATON_BYTES_MAX: usize = 10 << 20;
+/// The lazily built DFA of a pattern, for each thread that runs it.
+const CACHE_BYTES_MAX: usize = 2 << 20;
+const ONEPASS_BYTES_MAX: usize = 1 << 20;
+
 /// A compiled pattern.
 #[derive(Clone, Debug)]
-pub struct Regexp {
+pub struct Regexp(Arc<Compiled>);
+
+#[derive(Debug)]
+struct Compiled {
     pattern: String,
-    regex: Regex,
+    hir: Hir,
+    names: Vec<Option<String>>,
+    accepts: Accepts,
+    /// Built at once when `accepts` can't tell; else when captures are first asked for.
+    regex: OnceLock<Option<Regex>>,
 }
 
 impl Regexp {
     /// Compiles a pattern that may match anywhere.
     ///
     /// # Errors
-    /// What is wrong with the pattern.
+    /// What is wrong with the pattern, in Go's words.
     pub fn new(pattern: &str) -> Result<Self, RegexpError> {
-        let regex = Regex::new(pattern).map_err(|error| RegexpError(error.to_string()))?;
-        Ok(Regexp { pattern: pattern.to_owned(), regex })
+        let parsed = parse(pattern, false)?;
+        Self::compile(pattern, parsed.hir, parsed.names, Accepts::Pattern)
     }
 
     /// Compiles a pattern that must match the whole text, with `.` also matching a newline:
     /// `^(?s:pattern)$`, as matchers and relabelling use it.
     ///
     /// # Errors
-    /// What is wrong with the pattern.
+    /// What is wrong with the pattern, in Go's words.
     pub fn anchored(pattern: &str) -> Result<Self, RegexpError> {
-        // The pattern alone first: `a)(b` must not become valid by the parentheses around it.
-        Regexp::new(pattern)?;
-        let compiled = Regexp::new(&format!("^(?s:{pattern})$"))?;
-        Ok(Regexp { pattern: pattern.to_owned(), regex: compiled.regex })
+        let parsed = parse(pattern, true)?;
+        let accepts = Accepts::of(&parsed.hir);
+        let hir = Hir::concat(vec![Hir::look(Look::Start), parsed.hir, Hir::look(Look::End)]);
+        Self::compile(pattern, hir, parsed.names, accepts)
+    }
+
+    fn compile(pattern: &str, hir: Hir, names: Vec<Option<String>>, accepts: Accepts) -> Result<Self, RegexpError> {
+        let regex = OnceLock::new();
+        if matches!(accepts, Accepts::Pattern) {
+            let built = build(&hir).ok_or_else(|| RegexpError(format!("expression too large: `{pattern}`")))?;
+            let _ = regex.set(Some(built));
+        }
+        Ok(Regexp(Arc::new(Compiled { pattern: pattern.to_owned(), hir, names, accepts, regex })))
+    }
+
+    fn regex(&self) -> Option<&Regex> {
+        self.0.regex.get_or_init(|| build(&self.0.hir)).as_ref()
+    }
+
+    pub(crate) fn alternatives(&self) -> Option<&[String]> {
+        match &self.0.accepts {
+            Accepts::OneOf { list, .. } => Some(list),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn prefixes(&self) -> Option<&[String]> {
+        match &self.0.accepts {
+            Accepts::OneOf { list, .. } => Some(list),
+            Accepts::Prefix { prefixes, .. } => Some(prefixes),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn matches_all(&self) -> bool {
+        matches!(self.0.accepts, Accepts::All)
     }
 
     /// The pattern as it was written, without the anchors.
     pub fn as_str(&self) -> &str {
-        &self.pattern
+        &self.0.pattern
     }
 
     pub fn is_match(&self, text: &str) -> bool {
-        self.regex.is_match(text)
+        self.0.accepts.test(text).unwrap_or_else(|| self.regex().is_some_and(|regex| regex.is_match(text)))
     }
 
     /// Byte spans of the first match: the whole, then its groups; `None` for a group that took no part.
     pub fn captures(&self, text: &str) -> Option<Vec<Option<(usize, usize)>>> {
-        let mut captures: Captures = self.regex.create_captures();
-        self.regex.captures(text, &mut captures);
-        if !captures.is_match() {
+        if self.0.accepts.test(text) == Some(false) {
             return None;
         }
-        Some((0..captures.group_len()).map(|i| captures.get_group(i).map(|span| (span.start, span.end))).collect())
+        let regex = self.regex()?;
+        let mut captures: Captures = regex.create_captures();
+        regex.captures(text, &mut captures);
+        captures.is_match().then(|| spans(&captures))
     }
 
     /// All matches that do not overlap, each as by [`Regexp::captures`].
     pub fn captures_all(&self, text: &str) -> Vec<Vec<Option<(usize, usize)>>> {
-        self.regex
-            .captures_iter(text)
-            .map(|captures| (0..captures.group_len()).map(|i| captures.get_group(i).map(|s| (s.start, s.end))).collect())
-            .collect()
+        self.regex().map_or_else(Vec::new, |regex| regex.captures_iter(text).map(|captures| spans(&captures)).collect())
     }
 
-    /// Index of a named group.
+    /// Index of a named group; the leftmost when several have the name.
     pub fn group_index(&self, name: &str) -> Option<usize> {
-        self.regex.group_info().to_index(regex_automata::PatternID::ZERO, name)
+        self.0.names.iter().position(|own| own.as_deref() == Some(name))
     }
 
     /// Names of the groups, by index; the whole match is index 0.
     pub fn group_names(&self) -> Vec<Option<String>> {
-        self.regex.group_info().pattern_names(regex_automata::PatternID::ZERO).map(|n| n.map(str::to_owned)).collect()
+        self.0.names.clone()
     }
 
     /// Go's `Expand`: `$1`, `$name`, `${name}`, `$$` in `template`, filled from `captures` over `text`.
@@ -98,10 +144,12 @@ impl Regexp {
                 continue;
             }
             rest = &body[end + usize::from(braced)..];
-            let index = match name.parse::<usize>() {
-                Ok(index) => Some(index),
-                Err(_) => self.group_index(name),
-            };
+            // `$01` is a name, not a number.
+            let number = if name.len() > 1 && name.starts_with('0') { None } else { name.parse::<usize>().ok() };
+            let index = number.or_else(|| {
+                let taking_part = |i: &usize| captures.get(*i).is_some_and(Option::is_some);
+                (0..self.0.names.len()).filter(taking_part).find(|&i| self.0.names[i].as_deref() == Some(name))
+            });
             if let Some((start, end)) = index.and_then(|index| captures.get(index).copied().flatten()) {
                 out.push_str(&text[start..end]);
             }
@@ -109,4 +157,20 @@ impl Regexp {
         out.push_str(rest);
         out
     }
+}
+
+fn build(hir: &Hir) -> Option<Regex> {
+    Regex::builder()
+        .configure(
+            Regex::config()
+                .nfa_size_limit(Some(AUTOMATON_BYTES_MAX))
+                .hybrid_cache_capacity(CACHE_BYTES_MAX)
+                .onepass_size_limit(Some(ONEPASS_BYTES_MAX)),
+        )
+        .build_from_hir(hir)
+        .ok()
+}
+
+fn spans(captures: &Captures) -> Vec<Option<(usize, usize)>> {
+    (0..captures.group_len()).map(|i| captures.get_group(i).map(|span| (span.start, span.end))).collect()
 }
