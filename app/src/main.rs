@@ -16,6 +16,7 @@
 mod client;
 mod controls;
 mod edit;
+mod kept;
 mod live;
 mod pages;
 mod panels;

@@ -11,9 +11,9 @@ const HEIGHT: f64 = 100.0;
 pub fn Sparkline(#[prop(into)] values: Vec<f64>, #[prop(into)] color: String, #[prop(optional)] area: bool) -> impl IntoView {
     let (line, fill) = paths(&values);
     view! {
-        <svg class="spark" viewBox="0 0 1000 100" preserveAspectRatio="none" aria-hidden="true" style=format!("--spark:{color}")>
-            {area.then(|| view! { <path class="spark-area" d=fill></path> })}
-            <path class="spark-line" d=line></path>
+        <svg class="course" viewBox="0 0 1000 100" preserveAspectRatio="none" aria-hidden="true" style=format!("--course:{color}")>
+            {area.then(|| view! { <path class="course-area" d=fill></path> })}
+            <path class="course-line" d=line></path>
         </svg>
     }
 }

@@ -4,7 +4,7 @@ mod connection_bar;
 mod navigation;
 pub mod theme;
 
-use crate::{controls::notice, live, routes::Pages};
+use crate::{controls::notice, kept, live, routes::Pages};
 use leptos::prelude::*;
 use leptos_router::components::Router;
 
@@ -14,6 +14,7 @@ pub fn App() -> impl IntoView {
     theme::provide_theme();
     live::provide_live_alerts();
     notice::provide_notices();
+    kept::provide_kept();
     view! {
         <Router>
             <a class="skip" href="#main" data-t="skip">"Skip to content"</a>
