@@ -5,7 +5,10 @@
 pub mod api_v2;
 pub mod config;
 mod manager;
+pub mod matchers;
 pub mod notify;
+pub mod route;
+pub mod time_interval;
 
 pub use config::Config;
 pub use manager::{Alertmanager, AlertmanagerOptions, Event, EventSink, StartError};

@@ -310,9 +310,8 @@ fn is_space(c: char) -> bool {
 fn take_word(text: &str) -> &str {
     &text[..text.find(|c: char| !(c == '_' || c.is_alphanumeric())).unwrap_or(text.len())]
 }
-
-/// The inside of a Go string literal; `None` for a wrong escape.
-pub(crate) fn unquote(text: &str) -> Option<String> {
+/// The inside of a Go string literal in double quotes; `None` for an unknown or broken escape.
+pub fn unquote(text: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut chars = text.chars();
     while let Some(c) = chars.next() {

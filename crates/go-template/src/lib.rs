@@ -18,6 +18,7 @@ pub mod time;
 mod value;
 
 pub use builtins::{query_escape, string, want};
+pub use lexer::unquote;
 pub use value::{Map, Object, Value, write_json_string};
 
 use execute::{Budget, Execution};

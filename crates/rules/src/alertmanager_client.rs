@@ -1,0 +1,1 @@
+//! The `alerting:` section: alerts to external Alertmanagers.
