@@ -19,6 +19,7 @@ use crate::{
 use api::alerts::GettableAlert;
 use leptos::prelude::*;
 use model::matcher::Matcher;
+use promql_syntax::BinaryOp;
 
 /// Annotations that have their own place.
 const SHOWN_ABOVE: [&str; 6] = ["summary", "description", "message", "runbook_url", "runbook", "dashboard"];
@@ -34,6 +35,18 @@ fn web_link(text: &str) -> Option<String> {
 fn explore_link(url: &str) -> Option<String> {
     let (path, query) = url.split_once('?')?;
     (path.ends_with("/graph") && query.contains("g0.expr=")).then(|| format!("/explore?{query}"))
+}
+
+/// A comparison in words, before its number.
+fn when(op: BinaryOp) -> &'static str {
+    match op {
+        BinaryOp::Greater => "over",
+        BinaryOp::Less => "under",
+        BinaryOp::GreaterOrEqual => "at or over",
+        BinaryOp::LessOrEqual => "at or under",
+        BinaryOp::NotEqual => "off",
+        _ => "at",
+    }
 }
 
 #[component]
@@ -57,7 +70,7 @@ pub fn AlertDetail(alert: GettableAlert, page: AlertsView) -> impl IntoView {
                 seconds if seconds > 0.0 => format!(" for {}", format_span((seconds * 1000.0) as i64)),
                 _ => String::new(),
             };
-            format!("fires {} {}{after}", op.as_str(), format_value(limit))
+            format!("fires {} {}{after}", when(op), format_value(limit))
         });
         Some(view! { <Course line=line started_ms=started_ms limit=limit /> })
     };

@@ -20,14 +20,14 @@ struct Stretch {
     to_ms: i64,
 }
 
-/// Joins the steps at which something fired.
+/// Joins the steps at which something fired; each stands for the time before it.
 fn stretches(mut times_ms: Vec<i64>) -> Vec<Stretch> {
     times_ms.sort_unstable();
     let mut found: Vec<Stretch> = Vec::new();
     for at_ms in times_ms {
         match found.last_mut() {
-            Some(last) if at_ms <= last.to_ms => last.to_ms = last.to_ms.max(at_ms + STEP_MS),
-            _ => found.push(Stretch { from_ms: at_ms, to_ms: at_ms + STEP_MS }),
+            Some(last) if at_ms - STEP_MS <= last.to_ms => last.to_ms = last.to_ms.max(at_ms),
+            _ => found.push(Stretch { from_ms: at_ms - STEP_MS, to_ms: at_ms }),
         }
     }
     found
@@ -37,8 +37,8 @@ fn stretches(mut times_ms: Vec<i64>) -> Vec<Stretch> {
 #[component]
 pub fn Lanes() -> impl IntoView {
     let history = use_polled(REFRESH_MS, || async {
-        // Steps on round times, so that a refresh does not make the stretches jump.
-        let end_ms = now_ms() / STEP_MS * STEP_MS;
+        // On a round minute, so that a refresh does not make the stretches jump.
+        let end_ms = now_ms() / 60_000 * 60_000;
         let series = client::operations::matrix(QUERY, end_ms - SPAN_MS, end_ms, STEP_MS).await?;
         let (mut critical, mut other) = (Vec::new(), Vec::new());
         for series in series {
@@ -92,7 +92,7 @@ mod tests {
         let found = stretches(vec![3 * STEP_MS, 0, STEP_MS, STEP_MS]);
         assert_eq!(
             found,
-            [Stretch { from_ms: 0, to_ms: 2 * STEP_MS }, Stretch { from_ms: 3 * STEP_MS, to_ms: 4 * STEP_MS }]
+            [Stretch { from_ms: -STEP_MS, to_ms: STEP_MS }, Stretch { from_ms: 2 * STEP_MS, to_ms: 3 * STEP_MS }]
         );
     }
 }

@@ -139,8 +139,8 @@ pub fn FilterBar(page: AlertsView) -> impl IntoView {
                         {move || names.get().into_iter().map(|name| view! { <option value=format!("{name}=")></option> }).collect_view()}
                     </datalist>
                 </form>
-                {toggle("silenced", "Silenced")}
-                {toggle("inhibited", "Inhibited")}
+                {toggle("silenced", "with silenced")}
+                {toggle("inhibited", "with inhibited")}
             </div>
             <details class="al-group-by menu-anchor" data-t="group-by">
                 <summary class="chip">
@@ -295,15 +295,39 @@ fn AlertRow(alert: GettableAlert, page: AlertsView) -> impl IntoView {
     }
 }
 
-/// A value of an unknown unit, short: `0.412`, `91.3`, `12 345`, `1.2e+12`.
+/// A value of an unknown unit, short: `0.412`, `91.3`, `12345`, `1.2e+12`, with a real minus sign.
 pub fn format_value(value: f64) -> String {
     let magnitude = value.abs();
-    match () {
-        () if !value.is_finite() => model::float::format_float(value),
+    let text = match () {
+        () if !value.is_finite() => return model::float::format_float(value),
         () if magnitude >= 1e9 || (magnitude > 0.0 && magnitude < 1e-3) => format!("{value:.2e}"),
-        () if (value - value.round()).abs() < 1e-9 => format!("{value:.0}"),
         () if magnitude >= 100.0 => format!("{value:.1}"),
         () if magnitude >= 1.0 => format!("{value:.2}"),
         () => format!("{value:.3}"),
+    };
+    let short = match text.contains('.') && !text.contains('e') {
+        true => text.trim_end_matches('0').trim_end_matches('.'),
+        false => &text,
+    };
+    if short == "-0" { "0".to_owned() } else { short.replacen('-', "\u{2212}", usize::from(value < 0.0)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values() {
+        for (value, expected) in [
+            (0.0, "0"),
+            (-0.0001, "\u{2212}1.00e-4"),
+            (0.24, "0.24"),
+            (-1.5, "\u{2212}1.5"),
+            (100.0, "100"),
+            (12345.67, "12345.7"),
+            (f64::INFINITY, "+Inf"),
+        ] {
+            assert_eq!(format_value(value), expected);
+        }
     }
 }

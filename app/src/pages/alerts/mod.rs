@@ -6,7 +6,7 @@ pub mod filter;
 pub mod grouping;
 pub mod hash_route;
 mod lanes;
-mod list;
+pub mod list;
 pub mod silence_form;
 mod tabs;
 mod values;

@@ -4,6 +4,7 @@ pub mod address;
 pub mod age;
 pub mod labels;
 pub mod page_state;
+pub mod promql;
 pub mod sparkline;
 pub mod time_text;
 

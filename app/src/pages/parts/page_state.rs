@@ -72,16 +72,16 @@ pub fn StaleNote(error: ReadSignal<Option<ClientError>>) -> impl IntoView {
 /// Nothing to show: why, and what to do about it.
 #[component]
 pub fn EmptyState(
-    glyph: Glyph,
+    #[prop(optional)] glyph: Option<Glyph>,
     #[prop(into)] title: Signal<String>,
-    #[prop(into)] text: Signal<String>,
+    #[prop(optional, into)] text: Option<Signal<String>>,
     #[prop(optional)] children: Option<Children>,
 ) -> impl IntoView {
     view! {
         <div class="card ops-state" data-t="empty">
-            {glyph.view()}
+            {glyph.map(Glyph::view)}
             <b>{title}</b>
-            <p>{text}</p>
+            {text.map(|text| view! { <p>{text}</p> })}
             {children.map(|children| children())}
         </div>
     }
