@@ -10,6 +10,7 @@
 //! - a field without a value (`rule_files:`) keeps its default; where there is none it is "", 0, false, or an
 //!   empty list or map. An empty item of a list of structs is a fault;
 //! - `<<` merges maps; what stands in the map itself wins. A key given twice is a fault;
+//! - `!!binary` is decoded: into text where it is UTF-8, into bytes where a type reads bytes;
 //! - of several documents in a file the first counts.
 //!
 //! A fault made by a type itself (`#[serde(try_from = "…")]`, a hand-written `Deserialize`) gets the place of

@@ -5,6 +5,7 @@ use crate::{
     scalar::{self, Plain},
     tree::{Entry, Kind, NodeId, Tree},
 };
+use base64::Engine;
 use serde::de::{self, DeserializeSeed, IntoDeserializer, Visitor};
 use std::cell::Cell;
 
@@ -62,17 +63,24 @@ impl<'t> Reader<'_, 't> {
     /// The text of a plain scalar, whose type is open.
     fn plain(&self) -> Option<&'t str> {
         match self.kind() {
-            Kind::Scalar { text, plain: true } => Some(text),
+            Kind::Scalar { text, plain: true, .. } => Some(text),
             _ => None,
         }
+    }
+
+    /// The bytes of a `!!binary`.
+    fn decoded(&self, text: &str) -> Result<Vec<u8>, Error> {
+        let digits: String = text.split_whitespace().collect();
+        let decoded = base64::engine::general_purpose::STANDARD.decode(digits);
+        decoded.map_err(|error| Error::message(format!("!!binary wants base64: {error}")))
     }
 
     fn mismatch(&self, expected: &str, remedy: &str) -> Error {
         let got = match self.kind() {
             Kind::List(_) => "a list".to_owned(),
             Kind::Map { .. } => "a map".to_owned(),
-            Kind::Scalar { plain: true, text } if scalar::is_null(text) => "nothing".to_owned(),
-            Kind::Scalar { text, plain } => {
+            Kind::Scalar { plain: true, text, .. } if scalar::is_null(text) => "nothing".to_owned(),
+            Kind::Scalar { text, plain, .. } => {
                 let text = shortened(text);
                 match if *plain { scalar::resolve(text) } else { Plain::Text } {
                     Plain::Unsigned(_) | Plain::Signed(_) | Plain::Float(_) => format!("the number `{text}`"),
@@ -87,7 +95,7 @@ impl<'t> Reader<'_, 't> {
 
     fn integer(&self) -> Result<i128, Error> {
         let remedy = match self.kind() {
-            Kind::Scalar { text, plain: false } if scalar::parse_integer(text).is_some() => "remove the quotes",
+            Kind::Scalar { text, plain: false, .. } if scalar::parse_integer(text).is_some() => "remove the quotes",
             _ => "",
         };
         let Some(text) = self.plain() else { return Err(self.mismatch("a whole number", remedy)) };
@@ -128,7 +136,11 @@ impl<'t> Reader<'_, 't> {
     fn text<'de, V: Visitor<'de>>(&self, visitor: V) -> Result<V::Value, Error> {
         self.pass.visit()?;
         match self.kind() {
-            Kind::Scalar { plain: true, text } if scalar::is_null(text) => visitor.visit_str(""),
+            Kind::Scalar { plain: true, text, .. } if scalar::is_null(text) => visitor.visit_str(""),
+            Kind::Scalar { text, binary: true, .. } => match String::from_utf8(self.decoded(text)?) {
+                Ok(text) => visitor.visit_string(text),
+                Err(_) => Err(Error::message("expected text, got binary data that is no UTF-8")),
+            },
             Kind::Scalar { text, .. } => visitor.visit_str(text),
             _ => Err(self.mismatch("text", "text that begins with `[` or `{` needs quotes")),
         }
@@ -163,7 +175,7 @@ impl<'de> de::Deserializer<'de> for Reader<'_, '_> {
         match self.kind() {
             Kind::List(_) => self.list(visitor),
             Kind::Map { .. } => self.map(&[], visitor),
-            Kind::Scalar { text, plain } => {
+            Kind::Scalar { text, plain, .. } => {
                 self.pass.visit()?;
                 match if *plain { scalar::resolve(text) } else { Plain::Text } {
                     Plain::Null => visitor.visit_unit(),
@@ -240,11 +252,14 @@ impl<'de> de::Deserializer<'de> for Reader<'_, '_> {
     }
 
     fn deserialize_bytes<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-        self.text(visitor)
+        match self.kind() {
+            Kind::Scalar { text, binary: true, .. } => visitor.visit_byte_buf(self.decoded(text)?),
+            _ => self.text(visitor),
+        }
     }
 
     fn deserialize_byte_buf<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-        self.text(visitor)
+        self.deserialize_bytes(visitor)
     }
 
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {

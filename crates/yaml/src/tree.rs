@@ -33,9 +33,17 @@ pub(crate) struct Node {
 
 #[derive(Debug)]
 pub(crate) enum Kind {
-    Scalar { text: String, plain: bool },
+    /// `binary`: tagged `!!binary`, the text is base64.
+    Scalar {
+        text: String,
+        plain: bool,
+        binary: bool,
+    },
     List(Vec<NodeId>),
-    Map { entries: Vec<Entry>, meant: Vec<String> },
+    Map {
+        entries: Vec<Entry>,
+        meant: Vec<String>,
+    },
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -52,7 +60,7 @@ pub(crate) struct Tree {
 
 impl Tree {
     pub(crate) fn is_null(&self, id: NodeId) -> bool {
-        matches!(&self.nodes[id].kind, Kind::Scalar { text, plain: true } if scalar::is_null(text))
+        matches!(&self.nodes[id].kind, Kind::Scalar { text, plain: true, .. } if scalar::is_null(text))
     }
 
     /// The text of a scalar; "" for others.
@@ -158,7 +166,9 @@ pub(crate) fn parse(text: &str) -> Result<(Tree, Vec<Fault>), Fault> {
     }
     let root = match root {
         Some(root) => root,
-        None => builder.tree.add(Kind::Scalar { text: String::new(), plain: true }, Marker::new(0, 1, 0)),
+        None => {
+            builder.tree.add(Kind::Scalar { text: String::new(), plain: true, binary: false }, Marker::new(0, 1, 0))
+        }
     };
     builder.tree.root = root;
     Ok((builder.tree, builder.faults))
@@ -207,7 +217,8 @@ impl Builder {
                     None => style == ScalarStyle::Plain,
                     Some(tag) => is_typed(tag),
                 };
-                let node = self.tree.add(Kind::Scalar { text: text.into_owned(), plain }, at);
+                let binary = tag.as_deref().is_some_and(|tag| tag.is_yaml_core_schema() && tag.suffix == "binary");
+                let node = self.tree.add(Kind::Scalar { text: text.into_owned(), plain, binary }, at);
                 self.remember(anchor, node);
                 self.value(node)
             }
@@ -262,7 +273,7 @@ impl Builder {
         if !open.is_map {
             open.items.push(node);
         } else if let Some(key) = open.key.take() {
-            let is_merge = matches!(&self.tree.nodes[key].kind, Kind::Scalar { text, plain: true } if text == "<<");
+            let is_merge = matches!(&self.tree.nodes[key].kind, Kind::Scalar { text, plain: true, .. } if text == "<<");
             if is_merge {
                 open.merges.push(Entry { key, value: node });
             } else {

@@ -280,6 +280,14 @@ fn any_value() {
 }
 
 #[test]
+fn binary_is_decoded() {
+    let texts: Vec<String> = yaml::from_str("f.yml", "[!!binary aGVsbG8=, !!str 3]").unwrap();
+    assert_eq!(texts, ["hello", "3"]);
+    expect!["f.yml:1:2: [0]: expected text, got binary data that is no UTF-8"]
+        .assert_eq(&yaml::from_str::<Vec<String>>("f.yml", "[!!binary AAAACATSFi8=]").unwrap_err().to_string());
+}
+
+#[test]
 fn speed_is_linear() {
     // 2 MB in far less than a second even unoptimised; a quadratic reader would take minutes.
     let job =
