@@ -104,6 +104,20 @@ fn read(path: &Path, length: u64) -> Result<Vec<TargetGroup>, String> {
     Ok(groups.into_iter().enumerate().map(|(i, group)| group.into_group(format!("{name}:{i}"), &meta)).collect())
 }
 
+/// The files that a pattern means, sorted; relative patterns start from `folder`. Wildcards (`*`, `?`, `[…]`) may
+/// stand in the last part only. A pattern without wildcards is that file, whether it is there or not.
+///
+/// # Errors
+/// A pattern with wildcards in its folders.
+pub fn glob(folder: &Path, pattern: &str) -> Result<Vec<PathBuf>, std::io::Error> {
+    let path = pattern.rsplit_once('/').map_or("", |(path, _)| path);
+    if path.contains(['*', '?', '[']) {
+        let message = format!("invalid file path {pattern:?}: wildcards may stand in its last part only");
+        return Err(std::io::Error::new(std::io::ErrorKind::InvalidInput, message));
+    }
+    Ok(expand(&folder.join(pattern).to_string_lossy()))
+}
+
 /// The files that a pattern means, sorted.
 fn expand(pattern: &str) -> Vec<PathBuf> {
     let path = PathBuf::from(pattern);

@@ -12,8 +12,10 @@ mod http;
 mod manager;
 
 pub use config::{ConfigDuration, DiscoveryConfig};
+pub use file::glob;
 pub use group::TargetGroup;
 pub use http_client;
+pub use http_client::ConfigFault;
 pub use manager::{Groups, Manager};
 pub use serde_json;
 

@@ -46,6 +46,12 @@ pub fn check(body: &[u8], format: Format) -> Vec<Fault> {
     checker.faults
 }
 
+/// As [`check`] for a body without a `Content-Type`: what ends with `# EOF` is OpenMetrics, all else classic text.
+pub fn check_guessing(body: &[u8]) -> Vec<Fault> {
+    let openmetrics = body.trim_ascii_end().ends_with(b"# EOF");
+    check(body, if openmetrics { Format::OpenMetrics } else { Format::Text })
+}
+
 #[derive(Clone, Copy)]
 enum Kind<'a> {
     Help,

@@ -143,6 +143,11 @@ impl Served {
     /// Classic text, for those who ask for nothing.
     pub const TEXT: Served = Served { protocol: ScrapeProtocol::PrometheusText0_0_4, utf8_names: false };
 
+    /// What an `Accept` header asks for: see [`negotiate`].
+    pub fn negotiate(accept: &str) -> Self {
+        negotiate(accept, true)
+    }
+
     pub fn is_openmetrics(self) -> bool {
         self.protocol.format() == Format::OpenMetrics
     }

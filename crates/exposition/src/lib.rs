@@ -12,6 +12,7 @@ mod key;
 mod number;
 mod parse;
 
+pub use check::check_guessing as check;
 pub use encode::Writer;
 pub use format::{Format, FormatError, ScrapeProtocol, negotiate, select_format};
 pub use number::{format_float, parse_float};

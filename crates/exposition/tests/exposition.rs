@@ -1,5 +1,5 @@
 //! Bodies in, entries or faults out; the conformance folder; and that what we write we read.
-#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "tests")]
+#![expect(clippy::print_stdout, reason = "tests")]
 
 use exposition::format::Served;
 use exposition::{Entry, Format, Parser, ScrapeProtocol, Writer};

@@ -7,4 +7,5 @@ mod encode;
 mod registry;
 
 pub use encode::encode;
+pub use exposition::format::Served as Format;
 pub use registry::{Collected, Counter, Gauge, Histogram, MetricFamily, Registry, Value};
