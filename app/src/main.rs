@@ -13,6 +13,7 @@
 
 #![allow(unreachable_pub, reason = "a program, no library: `pub` means used outside of its file")]
 
+mod canvas;
 mod client;
 mod controls;
 mod edit;
