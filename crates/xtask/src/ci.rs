@@ -91,9 +91,7 @@ pub(crate) fn ci() -> Result<()> {
 pub(crate) fn bench() -> Result<()> {
     bundle::build()?;
     tools::browser()?;
-    run(cargo()
-        .args(["test", "--package", "browser", "--test", "bench", "--", "--ignored", "--nocapture"])
-        .env("VIGIE_BIN", bundle::binary()))?;
+    run(cargo().args(["run", "--quiet", "--package", "browser", "--bin", "bench"]).env("VIGIE_BIN", bundle::binary()))?;
     let page = root().join("app/src/pages/dashboard.rs");
     if page.exists() {
         say("incremental build of the front end after a change in one panel:\n");

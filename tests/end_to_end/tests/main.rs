@@ -1,0 +1,14 @@
+//! Vigie against real programs. `cargo xtask e2e` sets `VIGIE_BIN` and `VIGIE_PEERS`; a test whose peer is
+//! not there says so and passes.
+
+mod alerting;
+mod bad_input;
+mod clients;
+mod config;
+mod durability;
+mod federation;
+mod first_start;
+mod probing;
+mod scraping;
+mod shipping;
+mod tools;
