@@ -2,16 +2,52 @@
 
 use crate::{
     BlockInfo, Damage, MetadataMap, OpenError, SeriesExemplars, TsdbOptions, TsdbStatus, WalFollower, WalPosition,
+    append::Appends,
+    block::{Block, BlockShared, cache::FrameCache, meta::Cut},
+    files,
+    head::{Head, exemplars::Exemplars},
+    maintain::Maintenance,
+    metrics::Metrics,
+    postings::Selector,
+    query::{TsdbQuerier, View},
+    wal::{WalWriter, recovery::Recovery},
 };
 use model::{Labels, Matcher, Metadata};
-use std::{path::Path, sync::Arc};
+use std::{
+    collections::HashSet,
+    fs::{self, File},
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak, atomic::AtomicU64},
+    time::Instant,
+};
 use storage::{AppendReport, Ingest, Layout, Querier, Queryable, Row, SeriesSamples, StorageError};
+use telemetry::Collected;
+use ulid::Ulid;
 
 /// An open folder of series.
 ///
-/// Threads: every call may block on the disk. `append_*` calls wait for each other and for nothing else;
-/// `maintain`, `snapshot` and `clean_tombstones` take as long as the blocks they write and hold back neither appends nor reads.
-pub struct Tsdb {}
+/// Threads: every call may block on the disk. `append_*` calls wait for each other and, shortly, for the cutting of
+/// the head; `maintain`, `snapshot` and `clean_tombstones` take as long as the blocks they write and hold back
+/// neither appends nor reads.
+pub struct Tsdb {
+    pub(crate) options: TsdbOptions,
+    pub(crate) head: Arc<Head>,
+    pub(crate) appends: Mutex<Appends>,
+    pub(crate) wal_end: Arc<Mutex<WalPosition>>,
+    view: RwLock<Arc<View>>,
+    pub(crate) maintenance: Mutex<Maintenance>,
+    pub(crate) exemplars: Mutex<Exemplars>,
+    pub(crate) metadata: RwLock<MetadataMap>,
+    pub(crate) shared: Arc<BlockShared>,
+    pub(crate) metrics: Metrics,
+    /// Held as long as the folder is open.
+    _lock: File,
+}
+
+/// What a lock protects is whole even if a thread died with it: every change is made in one step.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 impl Tsdb {
     /// Opens the folder, replays its log and loads its blocks. What is damaged is left out, logged and kept in [`Tsdb::damage`].
@@ -19,38 +55,148 @@ impl Tsdb {
     /// # Errors
     /// `Locked` when another process has it open, `Io` when it cannot be read or written.
     pub fn open(options: TsdbOptions) -> Result<Arc<Tsdb>, OpenError> {
-        let _ = options;
-        todo!()
+        if options.block_range_ms < 1 {
+            return Err(OpenError::BlockRange(options.block_range_ms));
+        }
+        let started = Instant::now();
+        let wal_dir = options.dir.join("wal");
+        fs::create_dir_all(&wal_dir).map_err(files::at(&wal_dir))?;
+        let Some(lock_file) = files::lock(&options.dir)? else {
+            return Err(OpenError::Locked { dir: options.dir.clone() });
+        };
+        let metrics = Metrics::new(&options.registry);
+        let shared = Arc::new(BlockShared {
+            cache: FrameCache::default(),
+            damage: Mutex::default(),
+            damage_total: metrics.wal_corruptions.clone(),
+            clock: Arc::clone(&options.clock),
+            next_number: AtomicU64::new(0),
+        });
+        let blocks = open_blocks(&options.dir, &shared)?;
+        let cuts: Vec<Cut> = blocks.iter().flat_map(|block| block.meta.cuts.iter().copied()).collect();
+        let cut_ms = blocks.iter().map(|block| block.meta.max_time_ms).max().unwrap_or(i64::MIN);
+        let head = Arc::new(Head::new(options.block_range_ms));
+        let mut exemplars = Exemplars::new(options.exemplars_max);
+        let mut metadata = MetadataMap::new();
+        let mut recovery =
+            Recovery { head: &head, exemplars: &mut exemplars, metadata: &mut metadata, cuts: &cuts, shared: &shared };
+        let segments = recovery.replay(&wal_dir)?;
+        // Numbers are never used again, or a block would claim to hold what a new segment has.
+        let first = cuts.iter().map(|cut| cut.segment).max().unwrap_or(0);
+        let wal =
+            WalWriter::new(&wal_dir, segments, first, options.segment_bytes_max, options.sync, metrics.wal.clone())
+                .map_err(files::at(&wal_dir))?;
+        let maintenance = Maintenance::new(&blocks, cut_ms);
+        let tsdb = Arc::new(Tsdb {
+            wal_end: Arc::new(Mutex::new(wal.end())),
+            appends: Mutex::new(Appends::new(wal, cut_ms)),
+            head,
+            view: RwLock::new(Arc::new(View { blocks })),
+            maintenance: Mutex::new(maintenance),
+            exemplars: Mutex::new(exemplars),
+            metadata: RwLock::new(metadata),
+            shared,
+            metrics,
+            _lock: lock_file,
+            options,
+        });
+        let registry = &tsdb.options.registry;
+        registry
+            .gauge("prometheus_tsdb_data_replay_duration_seconds", "Time to open the folder and replay the log.", &[])
+            .set(started.elapsed().as_secs_f64());
+        let weak: Weak<Tsdb> = Arc::downgrade(&tsdb);
+        registry.collector(move |out| {
+            if let Some(tsdb) = weak.upgrade() {
+                tsdb.collect(out);
+            }
+        });
+        tracing::info!(
+            dir = %tsdb.options.dir.display(),
+            series = tsdb.head.series_count(),
+            blocks = tsdb.view().blocks.len(),
+            milliseconds = started.elapsed().as_millis() as u64,
+            "storage opened"
+        );
+        Ok(tsdb)
     }
 
-    /// One step of what has to be done from time to time: cuts blocks from the head, shortens the log, compacts,
-    /// applies the retention, frees memory of unused indexes. Call it every minute from a thread of its own.
-    ///
-    /// # Errors
-    /// `Io` when a block cannot be written; nothing is lost, the next call tries again.
-    pub fn maintain(&self) -> Result<(), StorageError> {
-        todo!()
+    pub(crate) fn view(&self) -> Arc<View> {
+        Arc::clone(&self.view.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Shows readers other blocks from now on; gives what they saw until now.
+    pub(crate) fn publish(&self, view: View) -> Arc<View> {
+        let mut current = self.view.write().unwrap_or_else(PoisonError::into_inner);
+        std::mem::replace(&mut current, Arc::new(view))
     }
 
     /// Numbers about the head, with the largest `limit` of each list (Prometheus shows 10).
     pub fn status(&self, limit: usize) -> TsdbStatus {
-        let _ = limit;
-        todo!()
+        let mut status = TsdbStatus { min_time_ms: i64::MAX, max_time_ms: i64::MIN, ..TsdbStatus::default() };
+        for series in self.head.all() {
+            status.series += 1;
+            if let Some((min, max, chunks)) = series.extent() {
+                status.min_time_ms = status.min_time_ms.min(min);
+                status.max_time_ms = status.max_time_ms.max(max);
+                status.chunks += chunks as u64;
+            }
+        }
+        self.head.with_postings(|postings| {
+            for (name, values) in postings.counts() {
+                let (mut count, mut bytes) = (0, 0);
+                for (value, series) in values {
+                    count += 1;
+                    bytes += value.len() as u64 * series as u64;
+                    if name == model::labels::METRIC_NAME {
+                        status.series_by_metric_name.push((value.to_owned(), series as u64));
+                    }
+                    status.series_by_label_pair.push((format!("{name}={value}"), series as u64));
+                }
+                status.label_pairs += count;
+                status.values_by_label_name.push((name.to_owned(), count));
+                status.bytes_by_label_name.push((name.to_owned(), bytes));
+            }
+        });
+        for list in [
+            &mut status.series_by_metric_name,
+            &mut status.values_by_label_name,
+            &mut status.bytes_by_label_name,
+            &mut status.series_by_label_pair,
+        ] {
+            list.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+            list.truncate(limit);
+        }
+        status
     }
 
     /// Blocks, oldest first.
     pub fn blocks(&self) -> Vec<BlockInfo> {
-        todo!()
+        let view = self.view();
+        let mut list: Vec<BlockInfo> = (view.blocks.iter())
+            .map(|block| BlockInfo {
+                ulid: block.meta.ulid.clone(),
+                min_time_ms: block.meta.min_time_ms,
+                max_time_ms: block.meta.max_time_ms,
+                series: block.meta.stats.series,
+                samples: block.meta.stats.samples,
+                chunks: block.meta.stats.chunks,
+                bytes: block.bytes(),
+                compaction_level: block.meta.compaction.level,
+                tombstones: block.tombstones().len(),
+            })
+            .collect();
+        list.sort_by_key(|block| (block.min_time_ms, block.max_time_ms));
+        list
     }
 
     /// What was found damaged since the folder was opened.
     pub fn damage(&self) -> Vec<Damage> {
-        todo!()
+        lock(&self.shared.damage).clone()
     }
 
     /// Type, help and unit of all families ever noted.
     pub fn metadata(&self) -> MetadataMap {
-        todo!()
+        self.metadata.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Exemplars between two times, both inclusive, of the series that any of the matcher lists accepts.
@@ -63,8 +209,9 @@ impl Tsdb {
         end_ms: i64,
         selectors: &[Vec<Matcher>],
     ) -> Result<Vec<SeriesExemplars>, StorageError> {
-        let _ = (start_ms, end_ms, selectors);
-        todo!()
+        let selectors: Vec<Selector> =
+            selectors.iter().map(|matchers| Selector::new(matchers)).collect::<Result<_, _>>()?;
+        Ok(lock(&self.exemplars).select(start_ms, end_ms, &selectors))
     }
 
     /// Deletes the samples of the accepted series between two times, both inclusive. They are gone for readers
@@ -73,37 +220,30 @@ impl Tsdb {
     /// # Errors
     /// `BadMatcher`, `Unavailable`, `Io`.
     pub fn delete_series(&self, start_ms: i64, end_ms: i64, matchers: &[Matcher]) -> Result<(), StorageError> {
-        let _ = (start_ms, end_ms, matchers);
-        todo!()
-    }
-
-    /// Rewrites the blocks that hold deleted samples.
-    ///
-    /// # Errors
-    /// `Io`.
-    pub fn clean_tombstones(&self) -> Result<(), StorageError> {
-        todo!()
-    }
-
-    /// Writes a copy that can be opened on its own into `dir`, which must not exist: blocks as hard links where the
-    /// file system allows it, the head (unless `skip_head`) as a block.
-    ///
-    /// # Errors
-    /// `Io`.
-    pub fn snapshot(&self, dir: &Path, skip_head: bool) -> Result<(), StorageError> {
-        let _ = (dir, skip_head);
-        todo!()
+        let selector = Selector::new(matchers)?;
+        // No block may be made from what is being deleted.
+        let _maintenance = lock(&self.maintenance);
+        {
+            let _appends = self.log_tombstone(start_ms, end_ms, matchers)?;
+            for series in self.head.select(&selector) {
+                series.delete(start_ms, end_ms, self.options.block_range_ms);
+            }
+        }
+        for block in self.view().blocks.iter().filter(|block| block.overlaps(start_ms, end_ms)) {
+            block.delete(start_ms, end_ms, &selector)?;
+        }
+        Ok(())
     }
 
     /// The end of the log.
     pub fn wal_end(&self) -> WalPosition {
-        todo!()
+        *lock(&self.wal_end)
     }
 
     /// A follower of the log that begins at `from`, or at the oldest segment if `from` was deleted meanwhile.
     pub fn follow(&self, from: WalPosition) -> WalFollower {
-        let _ = from;
-        todo!()
+        let end = Arc::clone(&self.wal_end);
+        WalFollower::new(self.options.dir.join("wal"), from, Box::new(move || *lock(&end)))
     }
 
     /// Forces the log to the disk and ends the thread. Appends after this are refused; reads go on. Dropping does the same.
@@ -111,35 +251,111 @@ impl Tsdb {
     /// # Errors
     /// `Io`.
     pub fn close(&self) -> Result<(), StorageError> {
-        todo!()
+        let _maintenance = lock(&self.maintenance);
+        let wal_dir = self.options.dir.join("wal");
+        lock(&self.appends).wal.close().map_err(files::at(&wal_dir))
     }
+
+    /// What is only known when somebody asks.
+    fn collect(&self, out: &mut Collected) {
+        let (wal_bytes, end) = {
+            let appends = lock(&self.appends);
+            (appends.wal.bytes(), appends.wal.end())
+        };
+        let (mut min_ms, mut max_ms, mut chunks) = (i64::MAX, i64::MIN, 0);
+        for series in self.head.all() {
+            if let Some((min, max, count)) = series.extent() {
+                (min_ms, max_ms, chunks) = (min_ms.min(min), max_ms.max(max), chunks + count);
+            }
+        }
+        let view = self.view();
+        let blocks_bytes: u64 = view.blocks.iter().map(|block| block.bytes()).sum();
+        let lowest = view.blocks.iter().map(|block| block.meta.min_time_ms).min().unwrap_or(i64::MAX).min(min_ms);
+        let seconds = |ms: i64| ms as f64 / 1000.0;
+        let (exemplars, exemplar_series, exemplars_max, oldest) = {
+            let exemplars = lock(&self.exemplars);
+            (exemplars.len(), exemplars.series(), exemplars.max(), exemplars.oldest_ms().unwrap_or(0))
+        };
+        #[rustfmt::skip]
+        let gauges = [
+            ("prometheus_tsdb_head_series", "Series in the head.", self.head.series_count() as f64),
+            ("prometheus_tsdb_head_chunks", "Chunks in the head.", chunks as f64),
+            ("prometheus_tsdb_head_min_time", "Oldest time in the head, in milliseconds.", min_ms as f64),
+            ("prometheus_tsdb_head_max_time", "Newest time in the head, in milliseconds.", max_ms as f64),
+            ("prometheus_tsdb_head_min_time_seconds", "Oldest time in the head.", seconds(min_ms)),
+            ("prometheus_tsdb_head_max_time_seconds", "Newest time in the head.", seconds(max_ms)),
+            ("prometheus_tsdb_lowest_timestamp", "Oldest time stored, in milliseconds.", lowest as f64),
+            ("prometheus_tsdb_lowest_timestamp_seconds", "Oldest time stored.", seconds(lowest)),
+            ("prometheus_tsdb_blocks_loaded", "Blocks open.", view.blocks.len() as f64),
+            ("prometheus_tsdb_storage_blocks_bytes", "Bytes of all blocks.", blocks_bytes as f64),
+            ("prometheus_tsdb_wal_storage_size_bytes", "Bytes of the log.", wal_bytes as f64),
+            ("prometheus_tsdb_wal_segment_current", "Number of the newest log segment.", end.segment as f64),
+            ("prometheus_tsdb_retention_limit_bytes", "Most bytes of log and blocks, 0 for no limit.", self.options.retention_bytes as f64),
+            ("prometheus_tsdb_retention_limit_seconds", "How long samples are kept, 0 for always.", seconds(self.options.retention_ms)),
+            ("prometheus_tsdb_exemplar_exemplars_in_storage", "Exemplars kept.", exemplars as f64),
+            ("prometheus_tsdb_exemplar_series_with_exemplars_in_storage", "Series with exemplars.", exemplar_series as f64),
+            ("prometheus_tsdb_exemplar_max_exemplars", "Most exemplars that are kept.", exemplars_max as f64),
+            ("prometheus_tsdb_exemplar_last_exemplars_timestamp_seconds", "Time of the oldest exemplar kept.", seconds(oldest)),
+        ];
+        for (name, help, value) in gauges {
+            out.gauge(name, help, &[], value);
+        }
+    }
+}
+
+/// Opens the blocks of a folder, in order of creation, after clearing away what earlier processes left unfinished.
+fn open_blocks(dir: &Path, shared: &Arc<BlockShared>) -> Result<Vec<Arc<Block>>, StorageError> {
+    let mut dirs: Vec<PathBuf> = Vec::new();
+    for entry in fs::read_dir(dir).map_err(files::at(dir))? {
+        let path = entry.map_err(files::at(dir))?.path();
+        let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        let stem = name.strip_suffix(".tmp").or_else(|| name.strip_suffix(".deleting"));
+        if let Some(stem) = stem {
+            if Ulid::from_string(stem).is_ok() {
+                fs::remove_dir_all(&path).map_err(files::at(&path))?;
+            }
+        } else if name.len() == ulid::ULID_LEN && Ulid::from_string(&name).is_ok() {
+            dirs.push(path);
+        }
+    }
+    dirs.sort_unstable();
+    let mut blocks = Vec::new();
+    for dir in dirs {
+        match Block::open(&dir, shared) {
+            Ok(block) => blocks.push(block),
+            Err(error) => shared.report(Damage { path: dir, at: 0, reason: format!("{error}; the block is left out") }),
+        }
+    }
+    // The process ended between the writing of a block and the deletion of those it was made from.
+    let replaced: HashSet<String> =
+        blocks.iter().flat_map(|block| block.meta.compaction.parents.iter().cloned()).collect();
+    let (gone, kept): (Vec<_>, Vec<_>) = blocks.into_iter().partition(|block| replaced.contains(&block.meta.ulid));
+    for block in gone {
+        fs::remove_dir_all(&block.dir).map_err(files::at(&block.dir))?;
+    }
+    Ok(kept)
 }
 
 impl Ingest for Tsdb {
     fn layout(&self, series: &[Labels]) -> Result<Layout, StorageError> {
-        let _ = series;
-        todo!()
+        self.make_layout(series)
     }
 
     fn append_rows(&self, rows: &[Row<'_>]) -> Result<AppendReport, StorageError> {
-        let _ = rows;
-        todo!()
+        self.rows(rows)
     }
 
     fn append_series(&self, series: &[SeriesSamples]) -> Result<AppendReport, StorageError> {
-        let _ = series;
-        todo!()
+        self.series_samples(series)
     }
 
     fn append_metadata(&self, metadata: &[(String, Metadata)]) -> Result<(), StorageError> {
-        let _ = metadata;
-        todo!()
+        self.metadata_records(metadata)
     }
 }
 
 impl Queryable for Tsdb {
     fn querier(&self, start_ms: i64, end_ms: i64) -> Result<Box<dyn Querier>, StorageError> {
-        let _ = (start_ms, end_ms);
-        todo!()
+        Ok(Box::new(TsdbQuerier { head: Arc::clone(&self.head), view: self.view(), start_ms, end_ms }))
     }
 }

@@ -1,7 +1,18 @@
 //! The storage engine: write-ahead log, head, blocks, retention. The formats are drawn in `FORMAT.md`.
 
+mod append;
+mod block;
+mod bytes;
+mod chunk;
+mod compact;
 mod db;
+mod files;
+mod head;
+mod maintain;
+mod metrics;
 mod options;
+mod postings;
+mod query;
 mod wal;
 
 pub use db::Tsdb;

@@ -1,0 +1,13 @@
+//! Samples in few bytes. One way of writing values serves the log, the head and the blocks.
+
+pub(crate) mod column;
+pub(crate) mod histogram;
+pub(crate) mod stream;
+pub(crate) mod value;
+
+/// What a chunk holds: never both.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ChunkKind {
+    Float,
+    Histogram,
+}

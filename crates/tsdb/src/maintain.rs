@@ -1,0 +1,398 @@
+//! What is done from time to time: cutting the head, compaction, retention, freeing memory; and the copies and
+//! rewritings that somebody asks for. None of it holds back readers: they keep the view they began with.
+
+use crate::{
+    block::{
+        Block, META_FILE,
+        meta::{BlockMeta, Compaction, Cut},
+        writer::{BlockPlan, BlockWriter},
+    },
+    chunk::stream::Chunk,
+    compact::{plan_compaction, ranges},
+    db::{Tsdb, lock},
+    files,
+    head::series::MemSeries,
+    postings::Selector,
+    query::View,
+};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    hash::{BuildHasher, RandomState},
+    io,
+    path::{Path, PathBuf},
+    sync::{Arc, Weak},
+    time::Instant,
+};
+use storage::{
+    Samples, SeriesSet, StorageError,
+    fanout::{merge_samples, merge_sets},
+};
+use ulid::Ulid;
+
+/// Indexes and frames that nobody asked for during this time are dropped.
+const IDLE_MS: i64 = 5 * 60_000;
+
+type Cutting = Vec<(Arc<MemSeries>, Vec<Arc<Chunk>>)>;
+
+/// State of the one who maintains.
+pub(crate) struct Maintenance {
+    /// Views that readers may still hold.
+    retired: Vec<Weak<View>>,
+    /// Samples that are in a block now and go from the head when no reader holds an older view.
+    cut: Option<Cutting>,
+    /// Folders to delete when no reader holds an older view.
+    doomed: Vec<PathBuf>,
+    /// Everything older is in blocks.
+    cut_done_ms: i64,
+    last_ulid: Ulid,
+    trimmed_ms: i64,
+}
+
+impl Maintenance {
+    pub(crate) fn new(blocks: &[Arc<Block>], cut_ms: i64) -> Self {
+        let last_ulid = blocks.iter().filter_map(|block| Ulid::from_string(&block.meta.ulid).ok()).max();
+        Maintenance {
+            retired: Vec::new(),
+            cut: None,
+            doomed: Vec::new(),
+            cut_done_ms: cut_ms,
+            last_ulid: last_ulid.unwrap_or(Ulid::nil()),
+            trimmed_ms: i64::MIN,
+        }
+    }
+
+    /// A name that is greater than all before, as the order of creation is the order of names.
+    fn next_ulid(&mut self, now_ms: i64) -> String {
+        let now_ms = u64::try_from(now_ms).unwrap_or(0).max(self.last_ulid.timestamp_ms() + 1);
+        let random =
+            (u128::from(RandomState::new().hash_one(now_ms)) << 64) | u128::from(RandomState::new().hash_one(1));
+        self.last_ulid = Ulid::from_parts(now_ms, random);
+        self.last_ulid.to_string()
+    }
+}
+
+impl Tsdb {
+    /// One step of what has to be done from time to time: cuts blocks from the head, shortens the log, compacts,
+    /// applies the retention, frees memory of unused indexes. Call it every minute from a thread of its own.
+    ///
+    /// # Errors
+    /// `Io` when a block cannot be written; nothing is lost, the next call tries again.
+    pub fn maintain(&self) -> Result<(), StorageError> {
+        let mut state = lock(&self.maintenance);
+        self.settle(&mut state);
+        let mut outcome = Ok(());
+        if state.cut.is_none() {
+            outcome = self.cut_head(&mut state);
+            self.settle(&mut state);
+        }
+        // A full disk stops the cutting, and only the retention can mend that.
+        self.apply_retention(&mut state);
+        if outcome.is_ok() {
+            outcome = self.compact(&mut state);
+        }
+        self.apply_retention(&mut state);
+        self.settle(&mut state);
+        self.trim(&mut state);
+        if outcome.is_err() {
+            self.metrics.compactions_failed.inc();
+        }
+        outcome
+    }
+
+    /// Shows a new list of blocks to readers.
+    fn show(&self, state: &mut Maintenance, mut blocks: Vec<Arc<Block>>) {
+        blocks.sort_by(|a, b| a.meta.ulid.cmp(&b.meta.ulid));
+        let old = self.publish(View { blocks });
+        state.retired.push(Arc::downgrade(&old));
+    }
+
+    /// Does what waited for readers to end.
+    fn settle(&self, state: &mut Maintenance) {
+        state.retired.retain(|view| view.strong_count() > 0);
+        if !state.retired.is_empty() {
+            return;
+        }
+        for dir in state.doomed.drain(..) {
+            let deleting = dir.with_extension("deleting");
+            // After the renaming a crash leaves nothing that looks like a block.
+            if let Err(error) = fs::rename(&dir, &deleting).and_then(|()| fs::remove_dir_all(&deleting)) {
+                tracing::error!(dir = %dir.display(), %error, "a block could not be deleted");
+            }
+        }
+        if let Some(cut) = state.cut.take() {
+            let dropped: usize = cut.iter().map(|(series, chunks)| series.forget(chunks)).sum();
+            self.metrics.chunks_removed.add(dropped as f64);
+            self.metrics.head_truncations.inc();
+            drop(cut);
+            let mut appends = lock(&self.appends);
+            appends.sweep_layouts();
+            let held = appends.held_series();
+            let mut candidates = self.head.all();
+            candidates.retain(|series| !held.contains(&series.id));
+            let gone = self.head.forget(&candidates);
+            self.metrics.series_removed.add(gone as f64);
+        }
+    }
+
+    /// Writes what lies more than half a block behind the newest sample, in whole blocks.
+    fn cut_head(&self, state: &mut Maintenance) -> Result<(), StorageError> {
+        let range = self.options.block_range_ms;
+        let max_ms = self.head.max_ms();
+        if max_ms == i64::MIN {
+            return Ok(());
+        }
+        let before_ms = max_ms.saturating_sub(range / 2).div_euclid(range).saturating_mul(range);
+        if before_ms <= state.cut_done_ms {
+            return Ok(());
+        }
+        let mut by_range: BTreeMap<i64, Cutting> = BTreeMap::new();
+        let position = {
+            let mut appends = lock(&self.appends);
+            appends.cut_ms = appends.cut_ms.max(before_ms);
+            for series in self.head.all() {
+                let mut parts: BTreeMap<i64, Vec<Arc<Chunk>>> = BTreeMap::new();
+                for chunk in series.chunks_before(before_ms, range) {
+                    parts.entry(chunk.min_ms.div_euclid(range)).or_default().push(chunk);
+                }
+                for (number, chunks) in parts {
+                    by_range.entry(number).or_default().push((Arc::clone(&series), chunks));
+                }
+            }
+            appends.wal.end()
+        };
+        let mut blocks = self.view().blocks.clone();
+        let mut cut = Cutting::new();
+        let mut outcome = Ok(());
+        for (number, mut series) in by_range {
+            series.sort_unstable_by(|a, b| a.0.labels.cmp(&b.0.labels));
+            let (min_ms, max_ms) = (number.saturating_mul(range), (number + 1).saturating_mul(range));
+            let plan = BlockPlan {
+                ulid: state.next_ulid(self.options.clock.now_ms()),
+                min_time_ms: min_ms,
+                max_time_ms: max_ms,
+                compaction: Compaction { level: 1, parents: Vec::new() },
+                cuts: vec![Cut { min_ms, max_ms, segment: position.segment, offset: position.offset }],
+            };
+            match self.write_cut(plan, &series) {
+                Ok(block) => {
+                    blocks.extend(block);
+                    cut.extend(series);
+                }
+                Err(error) => {
+                    outcome = Err(error);
+                    break;
+                }
+            }
+        }
+        if !cut.is_empty() {
+            self.show(state, blocks);
+            state.cut = Some(cut);
+        }
+        outcome?;
+        state.cut_done_ms = before_ms;
+        let truncated = lock(&self.appends).wal.truncate(position, before_ms);
+        match truncated {
+            Ok(0) => {}
+            Ok(segments) => {
+                self.metrics.wal_truncations.inc();
+                tracing::info!(segments, "log segments deleted, blocks hold their samples");
+            }
+            Err(error) => tracing::error!(%error, "log segments could not be deleted"),
+        }
+        Ok(())
+    }
+
+    fn write_cut(&self, plan: BlockPlan, series: &Cutting) -> Result<Option<Arc<Block>>, StorageError> {
+        let started = Instant::now();
+        let mut writer = BlockWriter::create(&self.options.dir, plan)?;
+        for (series, chunks) in series {
+            let mut parts = Vec::with_capacity(chunks.len());
+            for chunk in chunks {
+                let mut samples = Samples::default();
+                chunk.read(i64::MIN, i64::MAX, &mut samples);
+                parts.push(samples);
+            }
+            let mut samples = Samples::default();
+            merge_samples(parts, &mut samples);
+            writer.add_series(&series.labels, &samples)?;
+        }
+        let dir = writer.finish()?;
+        self.metrics.compactions.inc();
+        self.metrics.compaction_seconds.observe(started.elapsed().as_secs_f64());
+        dir.map(|dir| Block::open(&dir, &self.shared)).transpose()
+    }
+
+    fn compact(&self, state: &mut Maintenance) -> Result<(), StorageError> {
+        let ranges = ranges(&self.options);
+        loop {
+            let view = self.view();
+            let candidates: Vec<Arc<Block>> = view.blocks.iter().filter(|block| !block.is_damaged()).cloned().collect();
+            drop(view);
+            let Some(sources) = plan_compaction(&candidates, &ranges) else { return Ok(()) };
+            if sources.vertical {
+                self.metrics.vertical_compactions.inc();
+            }
+            let level = sources.blocks.iter().map(|block| block.meta.compaction.level).max().unwrap_or(0) + 1;
+            self.rewrite(state, &sources.blocks, level)?;
+        }
+    }
+
+    /// Puts one block in the place of several, without what is deleted. Blocks that turn out to be damaged stay as
+    /// they are.
+    fn rewrite(&self, state: &mut Maintenance, sources: &[Arc<Block>], level: u32) -> Result<(), StorageError> {
+        let started = Instant::now();
+        let oldest_segment = crate::wal::segment::segment_numbers(&self.options.dir.join("wal"))
+            .ok()
+            .and_then(|numbers| numbers.first().copied())
+            .unwrap_or(0);
+        let plan = BlockPlan {
+            ulid: state.next_ulid(self.options.clock.now_ms()),
+            min_time_ms: sources.iter().map(|block| block.meta.min_time_ms).min().unwrap_or(0),
+            max_time_ms: sources.iter().map(|block| block.meta.max_time_ms).max().unwrap_or(0),
+            compaction: Compaction { level, parents: sources.iter().map(|block| block.meta.ulid.clone()).collect() },
+            cuts: (sources.iter())
+                .flat_map(|block| block.meta.cuts.iter().copied())
+                .filter(|cut| cut.segment >= oldest_segment)
+                .collect(),
+        };
+        let everything = Selector::new(&[])?;
+        let mut writer = BlockWriter::create(&self.options.dir, plan)?;
+        let sets: Vec<SeriesSet> = sources.iter().map(|block| block.select(&everything, i64::MIN, i64::MAX)).collect();
+        let mut samples = Samples::default();
+        for series in merge_sets(sets) {
+            let series = series?;
+            samples.clear();
+            series.read(&mut samples)?;
+            writer.add_series(series.labels(), &samples)?;
+        }
+        if sources.iter().any(|block| block.is_damaged()) {
+            return Ok(());
+        }
+        let dir = writer.finish()?;
+        self.metrics.compactions.inc();
+        self.metrics.compaction_seconds.observe(started.elapsed().as_secs_f64());
+        let mut blocks = self.view().blocks.clone();
+        blocks.retain(|block| !sources.iter().any(|source| Arc::ptr_eq(source, block)));
+        if let Some(dir) = dir {
+            blocks.push(Block::open(&dir, &self.shared)?);
+        }
+        self.show(state, blocks);
+        state.doomed.extend(sources.iter().map(|block| block.dir.clone()));
+        Ok(())
+    }
+
+    /// Deletes blocks that are too old, then the oldest while there are too many bytes.
+    fn apply_retention(&self, state: &mut Maintenance) {
+        let mut blocks = self.view().blocks.clone();
+        blocks.sort_by_key(|block| std::cmp::Reverse(block.meta.max_time_ms));
+        let Some(newest_ms) = blocks.first().map(|block| block.meta.max_time_ms) else { return };
+        let mut bytes = lock(&self.appends).wal.bytes();
+        let mut too_many = false;
+        let mut gone = Vec::new();
+        blocks.retain(|block| {
+            bytes += block.bytes();
+            let too_old = self.options.retention_ms > 0
+                && newest_ms.saturating_sub(block.meta.max_time_ms) >= self.options.retention_ms;
+            too_many |= self.options.retention_bytes > 0 && bytes > self.options.retention_bytes;
+            if too_old {
+                self.metrics.time_retentions.inc();
+            } else if too_many {
+                self.metrics.size_retentions.inc();
+            }
+            if too_old || too_many {
+                gone.push(block.dir.clone());
+            }
+            !too_old && !too_many
+        });
+        if !gone.is_empty() {
+            tracing::info!(blocks = gone.len(), "old blocks deleted");
+            self.show(state, blocks);
+            state.doomed.append(&mut gone);
+        }
+    }
+
+    fn trim(&self, state: &mut Maintenance) {
+        let now_ms = self.options.clock.now_ms();
+        for block in &self.view().blocks {
+            block.drop_index_if_unused_since(now_ms.saturating_sub(IDLE_MS));
+        }
+        if now_ms.saturating_sub(state.trimmed_ms) >= IDLE_MS {
+            state.trimmed_ms = now_ms;
+            self.shared.cache.clear_if_unused();
+        }
+    }
+
+    /// Rewrites the blocks that hold deleted samples.
+    ///
+    /// # Errors
+    /// `Io`.
+    pub fn clean_tombstones(&self) -> Result<(), StorageError> {
+        let mut state = lock(&self.maintenance);
+        let blocks = self.view().blocks.clone();
+        for block in blocks.iter().filter(|block| !block.is_damaged() && !block.tombstones().is_empty()) {
+            self.rewrite(&mut state, std::slice::from_ref(block), block.meta.compaction.level)?;
+        }
+        drop(blocks);
+        self.settle(&mut state);
+        Ok(())
+    }
+
+    /// Writes a copy that can be opened on its own into `dir`, which must not exist: blocks as hard links where the
+    /// file system allows it, the head (unless `skip_head`) as blocks.
+    ///
+    /// # Errors
+    /// `Io`.
+    pub fn snapshot(&self, dir: &Path, skip_head: bool) -> Result<(), StorageError> {
+        let mut state = lock(&self.maintenance);
+        if let Some(parent) = dir.parent() {
+            fs::create_dir_all(parent).map_err(files::at(parent))?;
+        }
+        fs::create_dir(dir).map_err(files::at(dir))?;
+        for block in &self.view().blocks {
+            let target = dir.join(&block.meta.ulid);
+            copy_block(block, &target).map_err(files::at(&target))?;
+        }
+        if skip_head {
+            return Ok(());
+        }
+        let range = self.options.block_range_ms;
+        let mut series = self.head.all();
+        series.sort_unstable_by(|a, b| a.labels.cmp(&b.labels));
+        let numbers: BTreeSet<i64> = series.iter().flat_map(|series| series.block_numbers(range)).collect();
+        for number in numbers {
+            let (min_ms, max_ms) = (number.saturating_mul(range), (number + 1).saturating_mul(range));
+            let plan = BlockPlan {
+                ulid: state.next_ulid(self.options.clock.now_ms()),
+                min_time_ms: min_ms,
+                max_time_ms: max_ms,
+                compaction: Compaction { level: 1, parents: Vec::new() },
+                cuts: Vec::new(),
+            };
+            let mut writer = BlockWriter::create(dir, plan)?;
+            for series in &series {
+                let mut samples = Samples::default();
+                series.read(min_ms, max_ms - 1, &mut samples);
+                writer.add_series(&series.labels, &samples)?;
+            }
+            writer.finish()?;
+        }
+        files::sync_dir(dir).map_err(files::at(dir))
+    }
+}
+
+/// Links the files of a block, which never change, and writes its description anew: the copy has no log.
+fn copy_block(block: &Block, target: &Path) -> io::Result<()> {
+    fs::create_dir(target)?;
+    for entry in fs::read_dir(&block.dir)? {
+        let entry = entry?;
+        let to = target.join(entry.file_name());
+        if entry.file_name() == META_FILE {
+            let meta = BlockMeta { cuts: Vec::new(), ..block.meta.clone() };
+            files::replace_file(&to, &meta.encode()?)?;
+        } else if fs::hard_link(entry.path(), &to).is_err() {
+            fs::copy(entry.path(), &to)?;
+        }
+    }
+    files::sync_dir(target)
+}

@@ -1,0 +1,299 @@
+//! The inverted index: which series carry a label pair. One form for the head and for blocks.
+
+use model::{Labels, MatchOp, Matcher};
+use regexp::LabelMatcher;
+use std::{
+    collections::{BTreeMap, HashSet},
+    ops::Bound,
+};
+use storage::StorageError;
+
+/// So few candidates are looked at one by one rather than intersected with large lists.
+const FILTER_BELOW: usize = 1024;
+
+/// Series numbers by label name and value; every list ascending.
+#[derive(Debug, Default)]
+pub(crate) struct Postings {
+    names: BTreeMap<Box<str>, BTreeMap<Box<str>, Vec<u32>>>,
+    all: Vec<u32>,
+}
+
+impl Postings {
+    /// Adds a series whose number is larger than all before.
+    pub(crate) fn add(&mut self, id: u32, labels: &Labels) {
+        self.all.push(id);
+        for (name, value) in labels.iter() {
+            if !self.names.contains_key(name) {
+                self.names.insert(name.into(), BTreeMap::new());
+            }
+            let Some(values) = self.names.get_mut(name) else { continue };
+            match values.get_mut(value) {
+                Some(list) => list.push(id),
+                None => {
+                    values.insert(value.into(), vec![id]);
+                }
+            }
+        }
+    }
+
+    /// Forgets series.
+    pub(crate) fn remove<'a>(&mut self, gone: &HashSet<u32>, labels: impl Iterator<Item = &'a Labels>) {
+        self.all.retain(|id| !gone.contains(id));
+        let pairs: HashSet<(&str, &str)> = labels.flat_map(Labels::iter).collect();
+        for (name, value) in pairs {
+            let Some(values) = self.names.get_mut(name) else { continue };
+            if let Some(list) = values.get_mut(value) {
+                list.retain(|id| !gone.contains(id));
+                if list.is_empty() {
+                    values.remove(value);
+                }
+            }
+            if values.is_empty() {
+                self.names.remove(name);
+            }
+        }
+    }
+
+    pub(crate) fn label_names(&self) -> impl Iterator<Item = &str> {
+        self.names.keys().map(AsRef::as_ref)
+    }
+
+    pub(crate) fn label_values(&self, name: &str) -> impl Iterator<Item = &str> {
+        self.names.get(name).into_iter().flat_map(|values| values.keys().map(AsRef::as_ref))
+    }
+
+    /// Names, each with its values and their numbers of series.
+    pub(crate) fn counts(&self) -> impl Iterator<Item = (&str, impl Iterator<Item = (&str, usize)>)> {
+        self.names
+            .iter()
+            .map(|(name, values)| (name.as_ref(), values.iter().map(|(value, list)| (value.as_ref(), list.len()))))
+    }
+
+    /// Numbers of the series that every matcher accepts, ascending.
+    pub(crate) fn select<'a>(&self, selector: &Selector, labels_of: impl Fn(u32) -> Option<&'a Labels>) -> Vec<u32> {
+        let mut found: Option<Vec<u32>> = None;
+        // `selector` has the cheap and narrow ones first.
+        for matcher in &selector.matchers {
+            found = Some(match found {
+                Some(few) if few.len() < FILTER_BELOW => {
+                    let mut few = few;
+                    few.retain(|id| labels_of(*id).is_some_and(|labels| matcher.matcher.matches_labels(labels)));
+                    few
+                }
+                other => {
+                    let list = self.list(matcher);
+                    match (other, matcher.accepts_absent) {
+                        (None, false) => list,
+                        (None, true) => subtract(&self.all, &list),
+                        (Some(found), false) => intersect(&found, &list),
+                        (Some(found), true) => subtract(&found, &list),
+                    }
+                }
+            });
+        }
+        found.unwrap_or_else(|| self.all.clone())
+    }
+
+    /// For a matcher that accepts an absent label: the series it refuses; else those it accepts.
+    fn list(&self, matcher: &RunMatcher) -> Vec<u32> {
+        let Some(values) = self.names.get(matcher.matcher.name()) else { return Vec::new() };
+        let mut lists: Vec<&Vec<u32>> = Vec::new();
+        match (&matcher.values, &matcher.prefix) {
+            (Some(wanted), _) => lists.extend(wanted.iter().filter_map(|value| values.get(value.as_str()))),
+            (None, Some(prefix)) => {
+                let from = values.range::<str, _>((Bound::Included(prefix.as_str()), Bound::Unbounded));
+                let range = from.take_while(|(value, _)| value.starts_with(prefix.as_str()));
+                lists.extend(range.filter(|(value, _)| matcher.matcher.matches(value)).map(|(_, list)| list));
+            }
+            (None, None) => {
+                let wanted = !matcher.accepts_absent;
+                let accepted = values.iter().filter(|(value, _)| matcher.matcher.matches(value) == wanted);
+                lists.extend(accepted.map(|(_, list)| list));
+            }
+        }
+        let mut union = Vec::with_capacity(lists.iter().map(|list| list.len()).sum());
+        let single = lists.len() < 2;
+        for list in lists {
+            union.extend_from_slice(list);
+        }
+        if !single {
+            // Each list is sorted, and the sort finds such runs. A label has one value, so that nothing is double.
+            union.sort();
+        }
+        union
+    }
+}
+
+/// Matchers that can be run.
+#[derive(Debug)]
+pub(crate) struct Selector {
+    matchers: Vec<RunMatcher>,
+}
+
+#[derive(Debug)]
+struct RunMatcher {
+    matcher: LabelMatcher,
+    accepts_absent: bool,
+    /// The values to look up: accepted ones or, if an absent label is accepted, refused ones.
+    values: Option<Vec<String>>,
+    /// What all accepted values begin with.
+    prefix: Option<String>,
+}
+
+impl Selector {
+    /// Compiles matchers.
+    ///
+    /// # Errors
+    /// `BadMatcher`.
+    pub(crate) fn new(matchers: &[Matcher]) -> Result<Self, StorageError> {
+        let mut compiled = Vec::with_capacity(matchers.len());
+        for matcher in matchers {
+            let run = LabelMatcher::new(matcher).map_err(|error| StorageError::BadMatcher(error.to_string()))?;
+            let accepts_absent = run.matches("");
+            let values = match matcher.op {
+                MatchOp::Equal if !accepts_absent => Some(vec![matcher.value.clone()]),
+                MatchOp::NotEqual if accepts_absent => Some(vec![matcher.value.clone()]),
+                MatchOp::Regex if !accepts_absent => alternatives(&matcher.value),
+                MatchOp::NotRegex if accepts_absent => alternatives(&matcher.value),
+                _ => None,
+            };
+            let prefix = match matcher.op {
+                MatchOp::Regex if !accepts_absent => literal_prefix(&matcher.value),
+                _ => None,
+            };
+            compiled.push(RunMatcher { matcher: run, accepts_absent, values, prefix });
+        }
+        compiled.sort_by_key(|matcher| match (&matcher.values, matcher.accepts_absent) {
+            (Some(values), false) => (0, values.len()),
+            (None, false) => (1, usize::from(matcher.prefix.is_none())),
+            (_, true) => (2, 0),
+        });
+        Ok(Selector { matchers: compiled })
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.matchers.is_empty()
+    }
+
+    pub(crate) fn matches(&self, labels: &Labels) -> bool {
+        self.matchers.iter().all(|matcher| matcher.matcher.matches_labels(labels))
+    }
+}
+
+/// The texts that a pattern like `a|b\.c` accepts, if it is nothing but such a list.
+fn alternatives(pattern: &str) -> Option<Vec<String>> {
+    let inner = match pattern.strip_prefix("(?:").or_else(|| pattern.strip_prefix('(')) {
+        Some(rest) => rest.strip_suffix(')')?,
+        None => pattern,
+    };
+    let mut list = vec![String::new()];
+    let mut chars = inner.chars();
+    while let Some(c) = chars.next() {
+        let last = list.last_mut()?;
+        match c {
+            '|' => list.push(String::new()),
+            '\\' => last.push(chars.next().filter(char::is_ascii_punctuation)?),
+            '.' | '+' | '*' | '?' | '(' | ')' | '[' | ']' | '{' | '}' | '^' | '$' => return None,
+            _ => last.push(c),
+        }
+    }
+    list.sort_unstable();
+    list.dedup();
+    Some(list)
+}
+
+/// What every text begins with that a pattern without alternatives accepts.
+fn literal_prefix(pattern: &str) -> Option<String> {
+    if pattern.contains('|') {
+        return None;
+    }
+    let mut prefix = String::new();
+    for c in pattern.chars() {
+        match c {
+            '*' | '?' | '{' => {
+                prefix.pop();
+                break;
+            }
+            '.' | '+' | '(' | ')' | '[' | ']' | '}' | '^' | '$' | '\\' => break,
+            _ => prefix.push(c),
+        }
+    }
+    (!prefix.is_empty()).then_some(prefix)
+}
+
+fn intersect(a: &[u32], b: &[u32]) -> Vec<u32> {
+    let (short, long) = if a.len() < b.len() { (a, b) } else { (b, a) };
+    let mut out = Vec::with_capacity(short.len());
+    let mut rest = long;
+    for &id in short {
+        rest = &rest[gallop(rest, id)..];
+        if rest.first() == Some(&id) {
+            out.push(id);
+        }
+    }
+    out
+}
+
+fn subtract(a: &[u32], b: &[u32]) -> Vec<u32> {
+    let mut rest = b;
+    let mut out = Vec::with_capacity(a.len());
+    for &id in a {
+        rest = &rest[gallop(rest, id)..];
+        if rest.first() != Some(&id) {
+            out.push(id);
+        }
+    }
+    out
+}
+
+/// Index of the first element that is not below `id`, searched from the front.
+fn gallop(list: &[u32], id: u32) -> usize {
+    let mut step = 1;
+    while step < list.len() && list[step] < id {
+        step *= 2;
+    }
+    let start = step / 2;
+    let end = (step + 1).min(list.len());
+    start.min(end) + list[start.min(end)..end].partition_point(|own| *own < id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn selecting_is_filtering(
+            series in proptest::collection::vec(("[ab]?", "[abc.]{0,2}"), 0..30),
+            matchers in proptest::collection::vec(("[xyz]", 0_usize..4, prop_oneof![Just("a"), Just(""), Just("a|b"), Just("a.*"), Just("(a|b\\.)"), Just(".+"), Just("a?b")]), 0..4),
+        ) {
+            let ops = [MatchOp::Equal, MatchOp::NotEqual, MatchOp::Regex, MatchOp::NotRegex];
+            let all: Vec<Labels> = series.iter().map(|(x, y)| Labels::from_pairs([("x", x), ("y", y)])).collect();
+            let matchers: Vec<Matcher> = matchers.into_iter().map(|(name, op, value)| Matcher::new(name, ops[op], value)).collect();
+            let mut postings = Postings::default();
+            for (id, labels) in all.iter().enumerate() {
+                postings.add(id as u32, labels);
+            }
+            let selector = Selector::new(&matchers).unwrap();
+            let run: Vec<LabelMatcher> = matchers.iter().map(|matcher| LabelMatcher::new(matcher).unwrap()).collect();
+            let expected: Vec<u32> = (0..all.len() as u32).filter(|id| run.iter().all(|m| m.matches_labels(&all[*id as usize]))).collect();
+            prop_assert_eq!(&postings.select(&selector, |id| all.get(id as usize)), &expected);
+            // Without the shortcut for few candidates.
+            let mut found: Option<Vec<u32>> = None;
+            for matcher in &selector.matchers {
+                let list = postings.list(matcher);
+                let before = found.unwrap_or_else(|| postings.all.clone());
+                found = Some(if matcher.accepts_absent { subtract(&before, &list) } else { intersect(&before, &list) });
+            }
+            prop_assert_eq!(found.unwrap_or_else(|| postings.all.clone()), expected);
+            let gone: HashSet<u32> = (0..all.len() as u32).filter(|id| id % 2 == 0).collect();
+            postings.remove(&gone, all.iter().step_by(2));
+            let mut fresh = Postings::default();
+            for id in (1..all.len()).step_by(2) {
+                fresh.add(id as u32, &all[id]);
+            }
+            prop_assert_eq!(&postings.names, &fresh.names);
+        }
+    }
+}

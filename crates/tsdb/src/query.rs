@@ -1,0 +1,108 @@
+//! Reading head and blocks as one.
+
+use crate::{
+    block::Block,
+    head::{Head, series::MemSeries},
+    postings::Selector,
+};
+use model::{Labels, Matcher};
+use std::{collections::BTreeSet, sync::Arc};
+use storage::{Querier, Samples, SelectHints, Series, SeriesSet, StorageError, fanout::merge_sets};
+
+/// The blocks at one time. Whoever reads holds one: what it names is not deleted before it is dropped, and neither
+/// are the samples that went from the head to a newer block.
+#[derive(Debug, Default)]
+pub(crate) struct View {
+    /// In order of creation.
+    pub(crate) blocks: Vec<Arc<Block>>,
+}
+
+pub(crate) struct TsdbQuerier {
+    pub(crate) head: Arc<Head>,
+    pub(crate) view: Arc<View>,
+    pub(crate) start_ms: i64,
+    pub(crate) end_ms: i64,
+}
+
+impl TsdbQuerier {
+    fn blocks(&self) -> impl Iterator<Item = &Arc<Block>> {
+        self.view.blocks.iter().filter(|block| block.overlaps(self.start_ms, self.end_ms))
+    }
+}
+
+impl Querier for TsdbQuerier {
+    fn select(&self, hints: &SelectHints, matchers: &[Matcher]) -> Result<SeriesSet, StorageError> {
+        let selector = Selector::new(matchers)?;
+        let (start_ms, end_ms) = (self.start_ms, self.end_ms);
+        let mut sets: Vec<SeriesSet> = self.blocks().map(|block| block.select(&selector, start_ms, end_ms)).collect();
+        let mut series = self.head.select(&selector);
+        series.retain(|series| series.extent().is_some_and(|(min, max, _)| min <= end_ms && start_ms <= max));
+        series.sort_unstable_by(|a, b| a.labels.cmp(&b.labels));
+        let view = Arc::clone(&self.view);
+        sets.push(Box::new(series.into_iter().map(move |series| {
+            let series = HeadSeries { series, _view: Arc::clone(&view), start_ms, end_ms };
+            Ok(Box::new(series) as Box<dyn Series>)
+        })));
+        let merged = merge_sets(sets);
+        Ok(if hints.limit > 0 { Box::new(merged.take(hints.limit)) } else { merged })
+    }
+
+    fn label_names(&self, matchers: &[Matcher]) -> Result<Vec<String>, StorageError> {
+        let selector = Selector::new(matchers)?;
+        let mut names: BTreeSet<String> = self.head.label_names(&selector).into_iter().collect();
+        for block in self.blocks() {
+            let index = block.index();
+            if selector.is_empty() {
+                names.extend(index.postings.label_names().map(str::to_owned));
+                continue;
+            }
+            for place in index.select(&selector) {
+                for (name, _) in &index.series[place as usize].labels {
+                    if !names.contains(name) {
+                        names.insert(name.to_owned());
+                    }
+                }
+            }
+        }
+        Ok(names.into_iter().collect())
+    }
+
+    fn label_values(&self, name: &str, matchers: &[Matcher]) -> Result<Vec<String>, StorageError> {
+        let selector = Selector::new(matchers)?;
+        let mut values: BTreeSet<String> = self.head.label_values(name, &selector).into_iter().collect();
+        for block in self.blocks() {
+            let index = block.index();
+            if selector.is_empty() {
+                values.extend(index.postings.label_values(name).map(str::to_owned));
+                continue;
+            }
+            for place in index.select(&selector) {
+                if let Some(value) = index.series[place as usize].labels.get(name)
+                    && !values.contains(value)
+                {
+                    values.insert(value.to_owned());
+                }
+            }
+        }
+        Ok(values.into_iter().collect())
+    }
+}
+
+struct HeadSeries {
+    series: Arc<MemSeries>,
+    /// Keeps the samples in the head.
+    _view: Arc<View>,
+    start_ms: i64,
+    end_ms: i64,
+}
+
+impl Series for HeadSeries {
+    fn labels(&self) -> &Labels {
+        &self.series.labels
+    }
+
+    fn read(&self, into: &mut Samples) -> Result<(), StorageError> {
+        self.series.read(self.start_ms, self.end_ms, into);
+        Ok(())
+    }
+}

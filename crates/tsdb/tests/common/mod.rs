@@ -1,0 +1,59 @@
+//! What the tests of the engine share.
+#![allow(dead_code, reason = "each test program uses a part")]
+
+use model::{Labels, Matcher, SampleValue};
+use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
+use storage::{Queryable, Samples, SelectHints};
+use tsdb::{SyncPolicy, Tsdb, TsdbOptions};
+
+/// Values by time, by series; values as text that tells every bit.
+pub type Content = BTreeMap<String, BTreeMap<i64, String>>;
+
+/// Short blocks, and nothing is forced to the disk while the test runs.
+pub fn options(dir: &Path) -> TsdbOptions {
+    TsdbOptions {
+        block_range_ms: 100,
+        block_range_ms_max: 900,
+        retention_ms: 0,
+        segment_bytes_max: 2000,
+        sync: SyncPolicy::Interval(Duration::from_secs(3600)),
+        clock: Arc::new(system::TestClock::at(1_700_000_000_000)),
+        ..TsdbOptions::new(dir)
+    }
+}
+
+pub fn labels(number: usize) -> Labels {
+    Labels::from_pairs([("__name__", "m"), ("s", number.to_string().as_str())])
+}
+
+pub fn text(value: &SampleValue) -> String {
+    match value {
+        SampleValue::Float(value) => format!("{:016x}", value.to_bits()),
+        SampleValue::Histogram(histogram) => format!("{histogram:?} {:016x}", histogram.sum.to_bits()),
+    }
+}
+
+/// Everything between two times.
+pub fn read(engine: &dyn Queryable, start_ms: i64, end_ms: i64, matchers: &[Matcher]) -> Content {
+    let querier = engine.querier(start_ms, end_ms).unwrap();
+    let mut content = Content::new();
+    let mut previous: Option<Labels> = None;
+    for series in querier.select(&SelectHints::default(), matchers).unwrap() {
+        let series = series.unwrap();
+        assert!(previous.as_ref().is_none_or(|previous| previous < series.labels()), "series are in order");
+        previous = Some(series.labels().clone());
+        let mut samples = Samples::default();
+        series.read(&mut samples).unwrap();
+        assert!(samples.timestamps.windows(2).all(|pair| pair[0] < pair[1]), "times are in order");
+        assert!(samples.timestamps.iter().all(|time| (start_ms..=end_ms).contains(time)));
+        if !samples.is_empty() {
+            let values = (0..samples.len()).map(|at| (samples.timestamps[at], text(&samples.value(at))));
+            content.insert(series.labels().to_string(), values.collect());
+        }
+    }
+    content
+}
+
+pub fn read_all(engine: &Tsdb) -> Content {
+    read(engine, i64::MIN, i64::MAX, &[])
+}
