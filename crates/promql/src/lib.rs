@@ -1,1 +1,19 @@
-//! Evaluation of PromQL over anything queryable
+//! Evaluation of PromQL over anything queryable. Synchronous: call it from `spawn_blocking`.
+//!
+//! Every node of the tree is evaluated for all steps of the query at once: columns in, columns out.
+
+mod aggregate;
+mod annotations;
+mod binary;
+mod engine;
+mod error;
+mod eval;
+mod functions;
+pub mod histogram;
+pub mod numbers;
+mod select;
+mod value;
+
+pub use engine::{Engine, EngineOptions, QueryOptions, QueryOutput, QueryStats};
+pub use error::QueryError;
+pub use value::{MatrixSeries, Value, VectorSample};

@@ -1,0 +1,426 @@
+//! Aggregations: series are sorted into groups once, then every group runs over the steps.
+
+use crate::error::QueryError;
+use crate::eval::Evaluator;
+use crate::histogram;
+use crate::numbers::{kahan_add, quantile};
+use crate::value::{At, Column, Grid, Intermediate, VectorSeries};
+use model::{FloatHistogram, Labels};
+use promql_syntax::{AggregateExpr, AggregateOp, Span};
+use std::{
+    cmp::Ordering,
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
+
+/// The series of one group, as indexes into the input, in its order.
+struct Group {
+    labels: Labels,
+    drop_name: bool,
+    members: Vec<usize>,
+}
+
+impl Evaluator<'_> {
+    pub(crate) fn eval_aggregate(&self, e: &AggregateExpr, grid: Grid) -> Result<Vec<VectorSeries>, QueryError> {
+        let param = match &e.param {
+            None => None,
+            Some(param) => Some(self.eval(param, grid)?),
+        };
+        let input = self.eval_vector(&e.inner, grid)?;
+        if let (AggregateOp::CountValues, Some(Intermediate::String(label))) = (e.op, &param) {
+            if label.not_utf8.is_some() || label.value.is_empty() {
+                let quoted = label
+                    .not_utf8
+                    .as_deref()
+                    .map_or_else(|| model::labels::quote(&label.value), promql_syntax::quote_bytes);
+                return Err(QueryError::Execution(format!("invalid label name {quoted}")));
+            }
+            return count_values(e, &label.value, &input, grid);
+        }
+        let params = match param {
+            Some(Intermediate::Scalar(values)) => values,
+            _ => vec![0.0; grid.count],
+        };
+        let groups = group(e, &input);
+        let span = e.param.as_ref().map_or(e.inner.span(), |param| param.span());
+        match e.op {
+            AggregateOp::Topk | AggregateOp::Bottomk => self.topk(e, &groups, &params, input, grid),
+            AggregateOp::Limitk | AggregateOp::LimitRatio => self.limit(e, &groups, &params, input, grid, span),
+            _ => {
+                if e.op == AggregateOp::Quantile {
+                    for q in params.iter().filter(|q| !(0.0..=1.0).contains(*q)) {
+                        let q = model::float::format_float(*q);
+                        self.annotations.warn(span, format!("quantile value should be between 0 and 1, got {q}"));
+                    }
+                }
+                let mut out = Vec::with_capacity(groups.len());
+                for group in groups {
+                    let mut column = Column::empty(grid.count);
+                    self.reduce(e, &group, &params, &input, &mut column);
+                    if !column.is_empty() {
+                        out.push(VectorSeries { labels: group.labels, drop_name: group.drop_name, column });
+                    }
+                }
+                Ok(out)
+            }
+        }
+    }
+
+    /// Reduces one group to one value a step.
+    fn reduce(&self, e: &AggregateExpr, group: &Group, params: &[f64], input: &[VectorSeries], column: &mut Column) {
+        let mut floats: Vec<f64> = Vec::new();
+        let mut histograms: Vec<&Arc<FloatHistogram>> = Vec::new();
+        for step in 0..column.kinds.len() {
+            floats.clear();
+            histograms.clear();
+            for &member in &group.members {
+                match input[member].column.get(step) {
+                    None => {}
+                    Some(At::Float(value)) => floats.push(value),
+                    Some(At::Histogram(histogram)) => histograms.push(histogram),
+                }
+            }
+            if floats.is_empty() && histograms.is_empty() {
+                continue;
+            }
+            let op = e.op;
+            let span = e.inner.span();
+            match op {
+                AggregateOp::Count => column.set_float(step, (floats.len() + histograms.len()) as f64),
+                AggregateOp::Group => column.set_float(step, 1.0),
+                AggregateOp::Sum | AggregateOp::Avg if histograms.is_empty() => {
+                    column.set_float(step, if op == AggregateOp::Sum { sum(&floats) } else { average(&floats) });
+                }
+                AggregateOp::Sum | AggregateOp::Avg => {
+                    if !floats.is_empty() {
+                        self.annotations.warn(span, "encountered a mix of histograms and floats for aggregation");
+                    } else if let Some(result) = self.join(op == AggregateOp::Avg, &histograms, span, "", true) {
+                        column.set_histogram(step, Arc::new(result));
+                    }
+                }
+                _ => {
+                    if !histograms.is_empty() {
+                        self.annotations.info(span, format!("ignored histogram in {} aggregation", op.as_str()));
+                    }
+                    if floats.is_empty() {
+                        continue;
+                    }
+                    let value = match op {
+                        AggregateOp::Max => {
+                            floats.iter().copied().fold(f64::NAN, |a, b| if a < b || a.is_nan() { b } else { a })
+                        }
+                        AggregateOp::Min => {
+                            floats.iter().copied().fold(f64::NAN, |a, b| if a > b || a.is_nan() { b } else { a })
+                        }
+                        AggregateOp::Stddev => variance(&floats).sqrt(),
+                        AggregateOp::Stdvar => variance(&floats),
+                        _ => quantile(params[step], &mut floats),
+                    };
+                    column.set_float(step, value);
+                }
+            }
+        }
+    }
+
+    /// Sum or average of histograms; nothing if they do not mix.
+    pub(crate) fn join(
+        &self,
+        is_average: bool,
+        histograms: &[&Arc<FloatHistogram>],
+        span: Span,
+        metric: &str,
+        is_aggregation: bool,
+    ) -> Option<FloatHistogram> {
+        let (first, rest) = histograms.split_first()?;
+        let mut total = FloatHistogram::clone(first);
+        let mut sum_compensation = 0.0;
+        let (mut reset, mut not_reset) = (false, false);
+        let mut note = |h: &FloatHistogram| match h.counter_reset_hint {
+            model::histogram::CounterResetHint::Reset => reset = true,
+            model::histogram::CounterResetHint::NotReset => not_reset = true,
+            _ => {}
+        };
+        note(first);
+        for histogram in rest {
+            note(histogram);
+            let (mut sum, addend) = (total.sum, histogram.sum);
+            match histogram::add(&total, histogram) {
+                Ok((joined, notes)) => {
+                    total = joined;
+                    if notes.bounds_reconciled {
+                        self.annotations.info(span, "mismatched custom buckets were reconciled during aggregation");
+                    }
+                }
+                Err(_) => {
+                    if is_aggregation {
+                        self.annotations.warn(
+                            span,
+                            "vector contains a mix of histograms with exponential and custom buckets schemas for metric name \"\"",
+                        );
+                    } else {
+                        self.warn_mixed_schemas(metric, span);
+                    }
+                    return None;
+                }
+            }
+            kahan_add(addend, &mut sum, &mut sum_compensation);
+            total.sum = sum;
+        }
+        if reset && not_reset {
+            self.annotations.warn(span, "conflicting counter resets during histogram aggregation");
+        }
+        if total.sum.is_finite() {
+            total.sum += sum_compensation;
+        }
+        Some(if is_average { histogram::divide(&total, histograms.len() as f64) } else { total })
+    }
+
+    fn topk(
+        &self,
+        e: &AggregateExpr,
+        groups: &[Group],
+        params: &[f64],
+        input: Vec<VectorSeries>,
+        grid: Grid,
+    ) -> Result<Vec<VectorSeries>, QueryError> {
+        let largest = e.op == AggregateOp::Topk;
+        let mut kept: Vec<Column> = input.iter().map(|_| Column::empty(grid.count)).collect();
+        let mut order = Vec::new();
+        for step in 0..grid.count {
+            let k = check_k(params[step])?;
+            if k == 0 {
+                continue;
+            }
+            for group in groups {
+                let mut candidates: Vec<(f64, usize)> = Vec::new();
+                for &member in &group.members {
+                    match input[member].column.get(step) {
+                        Some(At::Float(value)) => candidates.push((value, member)),
+                        Some(At::Histogram(_)) => {
+                            let text = format!("ignored histogram in {} aggregation", e.op.as_str());
+                            self.annotations.info(e.inner.span(), text);
+                        }
+                        None => {}
+                    }
+                }
+                // NaN is the worst in both directions.
+                candidates.sort_by(|(a, _), (b, _)| match (a.is_nan(), b.is_nan()) {
+                    (true, true) => Ordering::Equal,
+                    (true, false) => Ordering::Greater,
+                    (false, true) => Ordering::Less,
+                    _ if largest => b.partial_cmp(a).unwrap_or(Ordering::Equal),
+                    _ => a.partial_cmp(b).unwrap_or(Ordering::Equal),
+                });
+                for (value, member) in candidates.into_iter().take(k) {
+                    kept[member].set_float(step, value);
+                    if grid.count == 1 {
+                        order.push(member);
+                    }
+                }
+            }
+        }
+        Ok(pick(input, kept, order))
+    }
+
+    fn limit(
+        &self,
+        e: &AggregateExpr,
+        groups: &[Group],
+        params: &[f64],
+        input: Vec<VectorSeries>,
+        grid: Grid,
+        span: Span,
+    ) -> Result<Vec<VectorSeries>, QueryError> {
+        let mut kept: Vec<Column> = input.iter().map(|_| Column::empty(grid.count)).collect();
+        let hashes: Vec<f64> = if e.op == AggregateOp::LimitRatio {
+            input.iter().map(|series| label_hash(&series.labels) as f64 / u64::MAX as f64).collect()
+        } else {
+            Vec::new()
+        };
+        for step in 0..grid.count {
+            if e.op == AggregateOp::Limitk {
+                let k = check_k(params[step])?;
+                for group in groups {
+                    let present = group.members.iter().filter(|&&member| input[member].column.is_present(step));
+                    for &member in present.take(k) {
+                        kept[member].copy_from(step, &input[member].column);
+                    }
+                }
+                continue;
+            }
+            let given = params[step];
+            if given.is_nan() {
+                return Err(QueryError::Execution("Ratio value is NaN".to_owned()));
+            }
+            let ratio = given.clamp(-1.0, 1.0);
+            if ratio != given {
+                let (given, ratio) = (model::float::format_float(given), model::float::format_float(ratio));
+                let text = format!("ratio value should be between -1 and 1, got {given}, capping to {ratio}");
+                self.annotations.warn(span, text);
+            }
+            for (member, hash) in hashes.iter().enumerate() {
+                let inside = if ratio >= 0.0 { *hash < ratio } else { *hash >= 1.0 + ratio };
+                if inside {
+                    kept[member].copy_from(step, &input[member].column);
+                }
+            }
+        }
+        Ok(pick(input, kept, Vec::new()))
+    }
+}
+
+/// The input series with the columns that were kept; `order` puts an instant result into its rank.
+fn pick(input: Vec<VectorSeries>, kept: Vec<Column>, order: Vec<usize>) -> Vec<VectorSeries> {
+    let mut picked: Vec<Option<VectorSeries>> = (input.into_iter().zip(kept))
+        .map(|(series, column)| if column.is_empty() { None } else { Some(VectorSeries { column, ..series }) })
+        .collect();
+    if order.is_empty() {
+        return picked.into_iter().flatten().collect();
+    }
+    order.into_iter().filter_map(|member| picked[member].take()).collect()
+}
+
+fn check_k(k: f64) -> Result<usize, QueryError> {
+    if k.is_nan() {
+        return Err(QueryError::Execution("Parameter value is NaN".to_owned()));
+    }
+    if k <= i64::MIN as f64 || k >= i64::MAX as f64 {
+        let side = if k < 0.0 { "underflows" } else { "overflows" };
+        return Err(QueryError::Execution(format!("Scalar value {k} {side} int64")));
+    }
+    // Negative ones ask for nothing.
+    Ok(k.max(0.0) as usize)
+}
+
+fn group(e: &AggregateExpr, input: &[VectorSeries]) -> Vec<Group> {
+    let mut groups: Vec<Group> = Vec::new();
+    let mut places: HashMap<Labels, usize> = HashMap::new();
+    for (index, series) in input.iter().enumerate() {
+        let labels = group_labels(e, &series.labels);
+        let place = *places.entry(labels.clone()).or_insert_with(|| {
+            groups.push(Group { labels, drop_name: series.drop_name, members: Vec::new() });
+            groups.len() - 1
+        });
+        groups[place].members.push(index);
+        // A group that still carries the name loses it as soon as one member does.
+        groups[place].drop_name |= series.drop_name;
+    }
+    groups
+}
+
+fn group_labels(e: &AggregateExpr, labels: &Labels) -> Labels {
+    if e.without {
+        let names: Vec<&str> =
+            e.grouping.iter().map(String::as_str).chain(["__name__", "__type__", "__unit__"]).collect();
+        labels.without(&names)
+    } else if e.grouping.is_empty() {
+        Labels::empty()
+    } else {
+        labels.keep(&e.grouping)
+    }
+}
+
+fn count_values(
+    e: &AggregateExpr,
+    label: &str,
+    input: &[VectorSeries],
+    grid: Grid,
+) -> Result<Vec<VectorSeries>, QueryError> {
+    let mut out: BTreeMap<Labels, VectorSeries> = BTreeMap::new();
+    for series in input {
+        let base = group_labels(e, &series.labels);
+        for step in 0..grid.count {
+            let text = match series.column.get(step) {
+                None => continue,
+                Some(At::Float(value)) => model::float::format_float(value),
+                Some(At::Histogram(histogram)) => describe(histogram),
+            };
+            let labels = base.to_builder().set(label, &text).build();
+            let entry = out.entry(labels.clone()).or_insert_with(|| VectorSeries {
+                labels,
+                drop_name: false,
+                column: Column::empty(grid.count),
+            });
+            let before = if entry.column.is_present(step) { entry.column.values[step] } else { 0.0 };
+            entry.column.set_float(step, before + 1.0);
+        }
+    }
+    Ok(out.into_values().collect())
+}
+
+/// A histogram as Prometheus prints it: `{count:4, sum:5, (1,2]:3}`.
+pub(crate) fn describe(h: &FloatHistogram) -> String {
+    let number = model::float::format_float;
+    let mut out = format!("{{count:{}, sum:{}", number(h.count), number(h.sum));
+    for bucket in histogram::all_buckets(h) {
+        let zero = !h.uses_custom_buckets() && bucket.lower <= 0.0 && bucket.upper >= 0.0;
+        let (open, close) = if zero {
+            ("[", "]")
+        } else if bucket.upper <= 0.0 && !h.uses_custom_buckets() {
+            ("[", ")")
+        } else {
+            ("(", "]")
+        };
+        let (lower, upper) = (number(bucket.lower), number(bucket.upper));
+        out.push_str(&format!(", {open}{lower},{upper}{close}:{}", number(bucket.count)));
+    }
+    out.push('}');
+    out
+}
+
+pub(crate) fn sum(values: &[f64]) -> f64 {
+    let (mut sum, mut compensation) = (0.0, 0.0);
+    for &value in values {
+        kahan_add(value, &mut sum, &mut compensation);
+    }
+    sum + compensation
+}
+
+/// The average; where the sum would overflow, a running mean.
+pub(crate) fn average(values: &[f64]) -> f64 {
+    let (mut sum, mut compensation) = (0.0, 0.0);
+    let (mut mean, mut incremental) = (0.0, false);
+    for (index, &value) in values.iter().enumerate() {
+        let count = (index + 1) as f64;
+        if !incremental {
+            let (mut next, mut next_compensation) = (sum, compensation);
+            kahan_add(value, &mut next, &mut next_compensation);
+            if index == 0 || !next.is_infinite() {
+                (sum, compensation) = (next, next_compensation);
+                continue;
+            }
+            incremental = true;
+            mean = sum / (count - 1.0);
+            compensation /= count - 1.0;
+        }
+        let share = (count - 1.0) / count;
+        mean *= share;
+        compensation *= share;
+        kahan_add(value / count, &mut mean, &mut compensation);
+    }
+    if incremental { mean + compensation } else { sum / values.len() as f64 + compensation / values.len() as f64 }
+}
+
+pub(crate) fn variance(values: &[f64]) -> f64 {
+    let (mut mean, mut mean_compensation, mut square, mut square_compensation) = (0.0, 0.0, 0.0, 0.0);
+    for (index, &value) in values.iter().enumerate() {
+        let delta = value - (mean + mean_compensation);
+        kahan_add(delta / (index + 1) as f64, &mut mean, &mut mean_compensation);
+        let product = delta * (value - (mean + mean_compensation));
+        kahan_add(product, &mut square, &mut square_compensation);
+    }
+    (square + square_compensation) / values.len() as f64
+}
+
+/// The same pseudo-random number for the same labels, on every machine: FNV-1a, mixed once more.
+fn label_hash(labels: &Labels) -> u64 {
+    let mut hash = 0xcbf2_9ce4_8422_2325_u64;
+    for byte in labels.as_packed().bytes() {
+        hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+    }
+    hash ^= hash >> 33;
+    hash = hash.wrapping_mul(0xff51_afd7_ed55_8ccd);
+    hash ^= hash >> 33;
+    hash = hash.wrapping_mul(0xc4ce_b9fe_1a85_ec53);
+    hash ^ (hash >> 33)
+}

@@ -1,0 +1,386 @@
+//! Binary operators: between scalars, between a vector and a scalar, and between vectors that are matched by labels.
+
+use crate::engine::{merge_into, without_metadata};
+use crate::error::QueryError;
+use crate::eval::Evaluator;
+use crate::histogram;
+use crate::value::{At, Column, Grid, Intermediate, VectorSeries};
+use model::{FloatHistogram, Labels, SampleValue, histogram::CounterResetHint};
+use promql_syntax::{BinaryExpr, BinaryOp, Cardinality, Matching, Span};
+use std::{collections::HashMap, sync::Arc};
+
+/// Series of both sides with the same matching labels, as indexes.
+#[derive(Default)]
+struct MatchGroup {
+    many: Vec<usize>,
+    one: Vec<usize>,
+}
+
+/// Stands for the missing partner that `fill` provides.
+const FILLED: usize = usize::MAX;
+
+impl Evaluator<'_> {
+    pub(crate) fn eval_binary(&self, e: &BinaryExpr, grid: Grid) -> Result<Intermediate, QueryError> {
+        let left = self.eval(&e.left, grid)?;
+        let right = self.eval(&e.right, grid)?;
+        Ok(match (left, right) {
+            (Intermediate::Scalar(a), Intermediate::Scalar(b)) => {
+                Intermediate::Scalar(a.into_iter().zip(b).map(|(a, b)| scalars(e.op, a, b)).collect())
+            }
+            (Intermediate::Vector(vector), Intermediate::Scalar(scalar)) => {
+                Intermediate::Vector(self.with_scalar(e, vector, &scalar, false))
+            }
+            (Intermediate::Scalar(scalar), Intermediate::Vector(vector)) => {
+                Intermediate::Vector(self.with_scalar(e, vector, &scalar, true))
+            }
+            (Intermediate::Vector(left), Intermediate::Vector(right)) => {
+                let matching = e.matching.clone().unwrap_or_default();
+                Intermediate::Vector(if e.op.is_set() {
+                    set_operation(e.op, &matching, left, right, grid)?
+                } else {
+                    self.match_vectors(e, &matching, &left, &right, grid)?
+                })
+            }
+            _ => return Err(QueryError::Execution("strings have no operators".to_owned())),
+        })
+    }
+
+    fn with_scalar(
+        &self,
+        e: &BinaryExpr,
+        vector: Vec<VectorSeries>,
+        scalar: &[f64],
+        scalar_first: bool,
+    ) -> Vec<VectorSeries> {
+        let mut out = Vec::with_capacity(vector.len());
+        for mut series in vector {
+            if !e.op.is_comparison() || e.return_bool {
+                series.drop_name = true;
+            }
+            let mut column = Column::empty(scalar.len());
+            for (step, &number) in scalar.iter().enumerate() {
+                let Some(value) = series.column.get(step) else { continue };
+                let (a, b) = if scalar_first { (At::Float(number), value) } else { (value, At::Float(number)) };
+                let Some((result, keep)) = self.element(e.op, a, b, e.span) else { continue };
+                if e.return_bool {
+                    column.set_float(step, if keep { 1.0 } else { 0.0 });
+                } else if keep && e.op.is_comparison() {
+                    column.copy_from(step, &series.column);
+                } else if keep {
+                    column.set(step, result);
+                }
+            }
+            if !column.is_empty() {
+                out.push(VectorSeries { column, ..series });
+            }
+        }
+        out
+    }
+
+    /// One operation. `None`: the operands do not fit together, which has been noted.
+    fn element(&self, op: BinaryOp, a: At<'_>, b: At<'_>, span: Span) -> Option<(SampleValue, bool)> {
+        let type_name = |value: At<'_>| if matches!(value, At::Float(_)) { "float" } else { "histogram" };
+        let unfit = || {
+            let (left, sign, right) = (type_name(a), op.as_str(), type_name(b));
+            let text =
+                format!("incompatible sample types encountered for binary operator \"{sign}\": {left} {sign} {right}");
+            self.annotations.info(span, text);
+            None
+        };
+        let float = |value: f64| Some((SampleValue::Float(value), true));
+        let whole = |value: FloatHistogram| Some((SampleValue::Histogram(Arc::new(value)), true));
+        match (a, b) {
+            (At::Float(x), At::Float(y)) => match op {
+                BinaryOp::TrimLower | BinaryOp::TrimUpper => unfit(),
+                op if op.is_comparison() => Some((SampleValue::Float(x), compare(op, x, y))),
+                op => float(arithmetic(op, x, y)),
+            },
+            (At::Histogram(x), At::Float(y)) => match op {
+                BinaryOp::Mul => whole(histogram::scale(x, y)),
+                BinaryOp::Div => whole(histogram::divide(x, y)),
+                BinaryOp::TrimUpper => whole(histogram::trim_above(x, y)),
+                BinaryOp::TrimLower => whole(histogram::trim_below(x, y)),
+                _ => unfit(),
+            },
+            (At::Float(x), At::Histogram(y)) => match op {
+                BinaryOp::Mul => whole(histogram::scale(y, x)),
+                _ => unfit(),
+            },
+            (At::Histogram(x), At::Histogram(y)) => match op {
+                BinaryOp::Equal => Some((SampleValue::Histogram(Arc::clone(x)), histogram::equal(x, y))),
+                BinaryOp::NotEqual => Some((SampleValue::Histogram(Arc::clone(x)), !histogram::equal(x, y))),
+                BinaryOp::Add | BinaryOp::Sub => {
+                    let (what, result) = if op == BinaryOp::Add {
+                        ("addition", histogram::add(x, y))
+                    } else {
+                        ("subtraction", histogram::sub(x, y))
+                    };
+                    let Ok((mut result, notes)) = result else {
+                        let text =
+                            format!("incompatible bucket layout encountered for binary operator {}", op.as_str());
+                        self.annotations.warn(span, text);
+                        return None;
+                    };
+                    if notes.counter_reset_collision {
+                        self.annotations.warn(span, format!("conflicting counter resets during histogram {what}"));
+                    }
+                    if notes.bounds_reconciled {
+                        let text = format!("mismatched custom buckets were reconciled during {what}");
+                        self.annotations.info(span, text);
+                    }
+                    if op == BinaryOp::Sub {
+                        result.counter_reset_hint = CounterResetHint::Gauge;
+                    }
+                    whole(result)
+                }
+                _ => unfit(),
+            },
+        }
+    }
+
+    fn match_vectors(
+        &self,
+        e: &BinaryExpr,
+        matching: &Matching,
+        left: &[VectorSeries],
+        right: &[VectorSeries],
+        grid: Grid,
+    ) -> Result<Vec<VectorSeries>, QueryError> {
+        let swapped = matching.cardinality == Cardinality::OneToMany;
+        let (many, one) = if swapped { (right, left) } else { (left, right) };
+        let fill = matching.fill;
+        let (fill_many, fill_one) = if swapped { (fill.right, fill.left) } else { (fill.left, fill.right) };
+        let mut groups: HashMap<Labels, MatchGroup> = HashMap::new();
+        let mut order: Vec<Labels> = Vec::new();
+        for (is_many, side) in [(true, many), (false, one)] {
+            for (index, series) in side.iter().enumerate() {
+                let key = matching_labels(matching, &series.labels);
+                let group = groups.entry(key).or_insert_with_key(|key| {
+                    order.push(key.clone());
+                    MatchGroup::default()
+                });
+                if is_many { group.many.push(index) } else { group.one.push(index) }
+            }
+        }
+        let mut many_present = vec![false; grid.count];
+        for series in many {
+            for (step, present) in many_present.iter_mut().enumerate() {
+                *present |= series.column.is_present(step);
+            }
+        }
+        let mut out: Vec<VectorSeries> = Vec::new();
+        let mut places: HashMap<(Labels, bool), usize> = HashMap::new();
+        for key in &order {
+            let Some(group) = groups.get(key) else { continue };
+            if group.one.is_empty() && fill_one.is_none() || group.many.is_empty() && fill_many.is_none() {
+                if group.many.is_empty() {
+                    check_unique(group, one, &many_present, key, swapped)?;
+                }
+                continue;
+            }
+            let mut pairs: HashMap<(usize, usize), usize> = HashMap::new();
+            for step in 0..grid.count {
+                let mut present = group.one.iter().copied().filter(|&index| one[index].column.is_present(step));
+                let partner = present.next();
+                if let (Some(first), Some(second)) = (partner, present.next()) {
+                    if many_present[step] || fill_many.is_some() {
+                        return Err(duplicate(key, &one[first].labels, &one[second].labels, swapped));
+                    }
+                }
+                let partner_value = match partner {
+                    Some(index) => one[index].column.get(step),
+                    None => fill_one.map(At::Float),
+                };
+                let mut matched = false;
+                let mut lone = partner.is_some();
+                let candidates = group.many.iter().copied().chain([FILLED]);
+                for index in candidates {
+                    let value = if index == FILLED {
+                        if !lone {
+                            break;
+                        }
+                        fill_many.map(At::Float)
+                    } else {
+                        many[index].column.get(step)
+                    };
+                    let Some(value) = value else { continue };
+                    lone = false;
+                    let Some(partner_value) = partner_value else { continue };
+                    let (a, b) = if swapped { (partner_value, value) } else { (value, partner_value) };
+                    let (result, keep) = match self.element(e.op, a, b, e.span) {
+                        Some(result) => result,
+                        None => continue,
+                    };
+                    let result = if e.return_bool {
+                        SampleValue::Float(if keep { 1.0 } else { 0.0 })
+                    } else if keep {
+                        result
+                    } else {
+                        continue;
+                    };
+                    if matching.cardinality == Cardinality::OneToOne && matched {
+                        return Err(QueryError::Execution(
+                            "multiple matches for labels: many-to-one matching must be explicit (group_left/group_right)".to_owned(),
+                        ));
+                    }
+                    matched = true;
+                    let partner_index = partner.unwrap_or(FILLED);
+                    let place = *pairs.entry((index, partner_index)).or_insert_with(|| {
+                        let own = if index == FILLED { key } else { &many[index].labels };
+                        let other = if partner_index == FILLED { key } else { &one[partner_index].labels };
+                        let labels = result_labels(e.op, matching, own, other);
+                        let drop_name = e.return_bool || index != FILLED && many[index].drop_name;
+                        *places.entry((labels.clone(), drop_name)).or_insert_with(|| {
+                            out.push(VectorSeries { labels, drop_name, column: Column::empty(grid.count) });
+                            out.len() - 1
+                        })
+                    });
+                    if out[place].column.is_present(step) {
+                        let text = "multiple matches for labels: grouping labels must ensure unique matches";
+                        return Err(QueryError::Execution(text.to_owned()));
+                    }
+                    out[place].column.set(step, result);
+                }
+            }
+        }
+        out.retain(|series| !series.column.is_empty());
+        Ok(out)
+    }
+}
+
+/// The "one" side must be unique even where nothing matches it.
+fn check_unique(
+    group: &MatchGroup,
+    one: &[VectorSeries],
+    many_present: &[bool],
+    key: &Labels,
+    swapped: bool,
+) -> Result<(), QueryError> {
+    if group.one.len() < 2 {
+        return Ok(());
+    }
+    for (step, _) in many_present.iter().enumerate().filter(|(_, present)| **present) {
+        let mut present = group.one.iter().filter(|&&index| one[index].column.is_present(step));
+        if let (Some(&first), Some(&second)) = (present.next(), present.next()) {
+            return Err(duplicate(key, &one[first].labels, &one[second].labels, swapped));
+        }
+    }
+    Ok(())
+}
+
+fn duplicate(key: &Labels, first: &Labels, second: &Labels, swapped: bool) -> QueryError {
+    let side = if swapped { "left" } else { "right" };
+    QueryError::Execution(format!(
+        "found duplicate series for the match group {key} on the {side} hand-side of the operation: [{second}, {first}]\
+         ;many-to-many matching not allowed: matching labels must be unique on one side"
+    ))
+}
+
+/// The labels by which series find each other.
+fn matching_labels(matching: &Matching, labels: &Labels) -> Labels {
+    if matching.on {
+        return labels.keep(&matching.labels);
+    }
+    let names: Vec<&str> =
+        matching.labels.iter().map(String::as_str).chain(["__name__", "__type__", "__unit__"]).collect();
+    labels.without(&names)
+}
+
+fn result_labels(op: BinaryOp, matching: &Matching, own: &Labels, other: &Labels) -> Labels {
+    let mut labels = if op.is_comparison() { own.clone() } else { without_metadata(own) };
+    if matching.cardinality == Cardinality::OneToOne {
+        labels = if matching.on { labels.keep(&matching.labels) } else { labels.without(&matching.labels) };
+    }
+    if matching.include.is_empty() {
+        return labels;
+    }
+    let mut builder = labels.to_builder();
+    for name in &matching.include {
+        builder.set(name, other.get(name).unwrap_or_default());
+    }
+    builder.build()
+}
+
+fn set_operation(
+    op: BinaryOp,
+    matching: &Matching,
+    left: Vec<VectorSeries>,
+    right: Vec<VectorSeries>,
+    grid: Grid,
+) -> Result<Vec<VectorSeries>, QueryError> {
+    // Where any series with these matching labels has a point.
+    let presence = |side: &[VectorSeries]| {
+        let mut out: HashMap<Labels, Vec<bool>> = HashMap::new();
+        for series in side {
+            let mask = out.entry(matching_labels(matching, &series.labels)).or_insert_with(|| vec![false; grid.count]);
+            for (step, present) in mask.iter_mut().enumerate() {
+                *present |= series.column.is_present(step);
+            }
+        }
+        out
+    };
+    let filter = |side: Vec<VectorSeries>, other: &HashMap<Labels, Vec<bool>>, keep: bool| -> Vec<VectorSeries> {
+        let mut out = Vec::with_capacity(side.len());
+        for mut series in side {
+            let mask = other.get(&matching_labels(matching, &series.labels));
+            for step in 0..grid.count {
+                if mask.is_some_and(|mask| mask[step]) != keep {
+                    series.column.clear(step);
+                }
+            }
+            if !series.column.is_empty() {
+                out.push(series);
+            }
+        }
+        out
+    };
+    match op {
+        BinaryOp::And => Ok(filter(left, &presence(&right), true)),
+        BinaryOp::Unless => Ok(filter(left, &presence(&right), false)),
+        _ => {
+            let added = filter(right, &presence(&left), false);
+            let mut out = left;
+            let mut places: HashMap<(Labels, bool), usize> = HashMap::new();
+            for (place, series) in out.iter().enumerate() {
+                places.insert((series.labels.clone(), series.drop_name), place);
+            }
+            for series in added {
+                match places.get(&(series.labels.clone(), series.drop_name)) {
+                    Some(&place) => merge_into(&mut out[place], &series)?,
+                    None => out.push(series),
+                }
+            }
+            Ok(out)
+        }
+    }
+}
+
+fn compare(op: BinaryOp, a: f64, b: f64) -> bool {
+    match op {
+        BinaryOp::Equal => a == b,
+        BinaryOp::NotEqual => a != b,
+        BinaryOp::Greater => a > b,
+        BinaryOp::Less => a < b,
+        BinaryOp::GreaterOrEqual => a >= b,
+        _ => a <= b,
+    }
+}
+
+fn arithmetic(op: BinaryOp, a: f64, b: f64) -> f64 {
+    match op {
+        BinaryOp::Add => a + b,
+        BinaryOp::Sub => a - b,
+        BinaryOp::Mul => a * b,
+        BinaryOp::Div => a / b,
+        BinaryOp::Pow => a.powf(b),
+        BinaryOp::Atan2 => a.atan2(b),
+        _ => a % b,
+    }
+}
+
+fn scalars(op: BinaryOp, a: f64, b: f64) -> f64 {
+    if op.is_comparison() {
+        return if compare(op, a, b) { 1.0 } else { 0.0 };
+    }
+    arithmetic(op, a, b)
+}

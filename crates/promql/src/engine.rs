@@ -1,0 +1,347 @@
+//! The engine: options in, results out.
+
+use crate::annotations::Annotations;
+use crate::error::QueryError;
+use crate::eval::{Evaluator, Times};
+use crate::select::RangeSeries;
+use crate::value::{At, Grid, Intermediate, MatrixSeries, Value, VectorSample, VectorSeries};
+use model::{Labels, SampleValue};
+use promql_syntax::{Expr, ValueType};
+use std::{
+    collections::BTreeMap,
+    sync::Arc,
+    sync::atomic::AtomicBool,
+    time::{Duration, Instant},
+};
+use storage::{Queryable, Samples};
+
+/// Prometheus' limit on the points of a series in a range query.
+pub(crate) const STEPS_MAX: usize = 11_000;
+
+/// What holds for all queries of an engine.
+#[derive(Clone, Debug)]
+pub struct EngineOptions {
+    /// How old a sample may be to count for an instant selector.
+    pub lookback_delta_ms: i64,
+    /// How many samples a query may hold in memory at once.
+    pub max_samples: usize,
+    /// How long a query may take.
+    pub timeout: Duration,
+    /// Step of subqueries that name none.
+    pub default_step_ms: i64,
+    /// Whether `rate` and its relatives look at start timestamps where the storage has them.
+    pub use_start_timestamps: bool,
+    /// How many steps a range query may have.
+    pub max_steps: usize,
+}
+
+impl Default for EngineOptions {
+    fn default() -> Self {
+        EngineOptions {
+            lookback_delta_ms: 300_000,
+            max_samples: 50_000_000,
+            timeout: Duration::from_secs(120),
+            default_step_ms: 60_000,
+            use_start_timestamps: true,
+            max_steps: STEPS_MAX,
+        }
+    }
+}
+
+/// What holds for one query.
+#[derive(Clone, Debug, Default)]
+pub struct QueryOptions {
+    /// Instead of the engine's.
+    pub lookback_delta_ms: Option<i64>,
+    /// Instead of the engine's, if shorter.
+    pub timeout: Option<Duration>,
+    /// Set to true to stop the query.
+    pub cancel: Option<Arc<AtomicBool>>,
+}
+
+/// What a query cost.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct QueryStats {
+    /// Samples read from the storage.
+    pub samples_read: u64,
+    /// Most samples in memory at once.
+    pub samples_peak: u64,
+    pub parse: Duration,
+    pub evaluation: Duration,
+}
+
+/// The result of a query.
+#[derive(Clone, Debug)]
+pub struct QueryOutput {
+    pub value: Value,
+    /// Texts such as `PromQL warning: … (1:5)`.
+    pub warnings: Vec<String>,
+    pub infos: Vec<String>,
+    pub stats: QueryStats,
+}
+
+/// Evaluates queries.
+#[derive(Clone, Debug, Default)]
+pub struct Engine {
+    options: EngineOptions,
+}
+
+impl Engine {
+    pub fn new(options: EngineOptions) -> Engine {
+        Engine { options }
+    }
+
+    pub fn options(&self) -> &EngineOptions {
+        &self.options
+    }
+
+    /// Evaluates a query at one time (Unix milliseconds).
+    ///
+    /// # Errors
+    /// Every kind of [`QueryError`].
+    pub fn instant(
+        &self,
+        storage: &dyn Queryable,
+        query: &str,
+        time_ms: i64,
+        options: &QueryOptions,
+    ) -> Result<QueryOutput, QueryError> {
+        let begin = Instant::now();
+        let expr = promql_syntax::parse(query)?;
+        let parse = begin.elapsed();
+        let mut output = self.instant_expr(storage, &expr, query, time_ms, options)?;
+        output.stats.parse = parse;
+        Ok(output)
+    }
+
+    /// As [`Engine::instant`], of a parsed query; `query` is the text it was parsed from, for the places in
+    /// annotations.
+    ///
+    /// # Errors
+    /// Every kind of [`QueryError`] but `Parse`.
+    pub fn instant_expr(
+        &self,
+        storage: &dyn Queryable,
+        expr: &Expr,
+        query: &str,
+        time_ms: i64,
+        options: &QueryOptions,
+    ) -> Result<QueryOutput, QueryError> {
+        let grid = Grid { start: time_ms, step: 0, count: 1 };
+        self.run(storage, expr, query, grid, Times { start: time_ms, end: time_ms, step: 0, instant: true }, options)
+    }
+
+    /// Evaluates a query at `start`, `start + step`, … up to `end` (Unix milliseconds).
+    ///
+    /// # Errors
+    /// Every kind of [`QueryError`].
+    pub fn range(
+        &self,
+        storage: &dyn Queryable,
+        query: &str,
+        start_ms: i64,
+        end_ms: i64,
+        step_ms: i64,
+        options: &QueryOptions,
+    ) -> Result<QueryOutput, QueryError> {
+        let begin = Instant::now();
+        let expr = promql_syntax::parse(query)?;
+        let parse = begin.elapsed();
+        let mut output = self.range_expr(storage, &expr, query, (start_ms, end_ms, step_ms), options)?;
+        output.stats.parse = parse;
+        Ok(output)
+    }
+
+    /// As [`Engine::range`], of a parsed query; `times_ms` is (start, end, step).
+    ///
+    /// # Errors
+    /// Every kind of [`QueryError`] but `Parse`; `Execution` for a step that is not positive, an end before the
+    /// start, too many steps, and expressions that give a string or a range vector.
+    pub fn range_expr(
+        &self,
+        storage: &dyn Queryable,
+        expr: &Expr,
+        query: &str,
+        times_ms: (i64, i64, i64),
+        options: &QueryOptions,
+    ) -> Result<QueryOutput, QueryError> {
+        let (start, end, step) = times_ms;
+        let fail = |text: String| Err(QueryError::Execution(text));
+        if step <= 0 {
+            return fail(
+                "zero or negative query resolution step widths are not accepted. Try a positive integer".into(),
+            );
+        }
+        if end < start {
+            return fail("end timestamp must not be before start time".to_owned());
+        }
+        if !matches!(expr.value_type(), ValueType::Scalar | ValueType::Vector) {
+            let got = expr.value_type().describe();
+            return fail(format!(
+                "invalid expression type \"{got}\" for range query, must be Scalar or instant Vector"
+            ));
+        }
+        let Some(count) = end.checked_sub(start).and_then(|length| usize::try_from(length / step).ok()) else {
+            return fail("time range is too long".to_owned());
+        };
+        if count >= self.options.max_steps {
+            return fail(format!(
+                "exceeded maximum resolution of {} points per timeseries. Try decreasing the query resolution (?step=XX)",
+                self.options.max_steps
+            ));
+        }
+        let grid = Grid { start, step, count: count + 1 };
+        self.run(storage, expr, query, grid, Times { start, end, step, instant: false }, options)
+    }
+
+    fn run(
+        &self,
+        storage: &dyn Queryable,
+        expr: &Expr,
+        query: &str,
+        grid: Grid,
+        times: Times,
+        options: &QueryOptions,
+    ) -> Result<QueryOutput, QueryError> {
+        let begin = Instant::now();
+        let annotations = Annotations::default();
+        let evaluator = Evaluator::new(storage, &self.options, options, times, &annotations, begin);
+        evaluator.check_selectors(expr)?;
+        let value = if expr.value_type() == ValueType::Matrix {
+            let series = evaluator.range_vector(expr, grid)?;
+            matrix_of_ranges(series, grid, &evaluator, expr)?
+        } else {
+            let value = evaluator.eval(expr, grid)?;
+            if times.instant { instant_value(value, grid)? } else { range_value(value, grid)? }
+        };
+        let (warnings, infos) = annotations.finish(query);
+        let mut stats = evaluator.stats();
+        stats.evaluation = begin.elapsed();
+        Ok(QueryOutput { value, warnings, infos, stats })
+    }
+}
+
+/// Takes the names off at last, and joins what has the same labels now.
+pub(crate) fn finish_names(series: Vec<VectorSeries>) -> Result<Vec<VectorSeries>, QueryError> {
+    if !series.iter().any(|series| series.drop_name) {
+        return Ok(series);
+    }
+    let mut out: Vec<VectorSeries> = Vec::with_capacity(series.len());
+    let mut places: BTreeMap<Labels, usize> = BTreeMap::new();
+    for mut one in series {
+        if one.drop_name {
+            one.labels = without_metadata(&one.labels);
+            one.drop_name = false;
+        }
+        match places.get(&one.labels) {
+            None => {
+                places.insert(one.labels.clone(), out.len());
+                out.push(one);
+            }
+            Some(&place) => merge_into(&mut out[place], &one)?,
+        }
+    }
+    Ok(out)
+}
+
+/// Adds the points of `from`; a step that has one already makes the query fail.
+pub(crate) fn merge_into(into: &mut VectorSeries, from: &VectorSeries) -> Result<(), QueryError> {
+    for step in 0..from.column.kinds.len() {
+        if !from.column.is_present(step) {
+            continue;
+        }
+        if into.column.is_present(step) {
+            return Err(QueryError::Execution("vector cannot contain metrics with the same labelset".to_owned()));
+        }
+        into.column.copy_from(step, &from.column);
+    }
+    Ok(())
+}
+
+/// Labels without the metric's name, type and unit: what stays of a series whose values mean something else now.
+pub(crate) fn without_metadata(labels: &Labels) -> Labels {
+    labels.without(&["__name__", "__type__", "__unit__"])
+}
+
+fn instant_value(value: Intermediate, grid: Grid) -> Result<Value, QueryError> {
+    Ok(match value {
+        Intermediate::Scalar(values) => Value::Scalar(values.first().copied().unwrap_or(f64::NAN)),
+        Intermediate::String(text) => Value::String(text.value),
+        Intermediate::Vector(series) => Value::Vector(
+            finish_names(series)?
+                .into_iter()
+                .filter_map(|series| {
+                    let value = match series.column.get(0)? {
+                        At::Float(value) => SampleValue::Float(value),
+                        At::Histogram(histogram) => SampleValue::Histogram(Arc::clone(histogram)),
+                    };
+                    Some(VectorSample { labels: series.labels, timestamp_ms: grid.start, value })
+                })
+                .collect(),
+        ),
+    })
+}
+
+fn range_value(value: Intermediate, grid: Grid) -> Result<Value, QueryError> {
+    let series = match value {
+        Intermediate::Scalar(values) => {
+            let column = crate::value::Column::from_floats(values);
+            vec![VectorSeries { labels: Labels::empty(), drop_name: false, column }]
+        }
+        Intermediate::Vector(series) => finish_names(series)?,
+        Intermediate::String(_) => {
+            return Err(QueryError::Execution("a range query cannot give a string".to_owned()));
+        }
+    };
+    let mut out: Vec<MatrixSeries> = (series.into_iter())
+        .map(|series| {
+            let mut samples = Samples::default();
+            for step in 0..grid.count {
+                match series.column.get(step) {
+                    None => {}
+                    Some(At::Float(value)) => samples.push_float(grid.time(step), value),
+                    Some(At::Histogram(histogram)) => samples.push_histogram(grid.time(step), Arc::clone(histogram)),
+                }
+            }
+            MatrixSeries { labels: series.labels, samples }
+        })
+        .filter(|series| !series.samples.is_empty())
+        .collect();
+    out.sort_by(|a, b| a.labels.cmp(&b.labels));
+    Ok(Value::Matrix(out))
+}
+
+/// An instant query of a range vector gives the samples themselves.
+fn matrix_of_ranges(
+    series: Vec<RangeSeries>,
+    grid: Grid,
+    evaluator: &Evaluator<'_>,
+    expr: &Expr,
+) -> Result<Value, QueryError> {
+    let window = evaluator.window_bounds(expr, grid.start)?;
+    let mut out = Vec::with_capacity(series.len());
+    for one in series {
+        let view = one.window(window.start, window.end);
+        let mut samples = Samples::default();
+        let (mut f, mut h) = (0, 0);
+        while f < view.float_times.len() || h < view.histogram_times.len() {
+            let float_first = match (view.float_times.get(f), view.histogram_times.get(h)) {
+                (Some(a), Some(b)) => a < b,
+                (a, _) => a.is_some(),
+            };
+            if float_first {
+                samples.push_float(view.float_times[f], view.floats[f]);
+                f += 1;
+            } else {
+                samples.push_histogram(view.histogram_times[h], Arc::clone(&view.histograms[h]));
+                h += 1;
+            }
+        }
+        let labels = if one.drop_name { without_metadata(&one.labels) } else { one.labels };
+        if !samples.is_empty() {
+            out.push(MatrixSeries { labels, samples });
+        }
+    }
+    out.sort_by(|a, b| a.labels.cmp(&b.labels));
+    Ok(Value::Matrix(out))
+}

@@ -1,0 +1,287 @@
+//! The evaluator: a tree and a grid in, columns out.
+
+use crate::annotations::Annotations;
+use crate::engine::{EngineOptions, QueryOptions, QueryStats};
+use crate::error::QueryError;
+use crate::select::Give;
+use crate::value::{Column, Grid, Intermediate, VectorSeries};
+use model::Matcher;
+use promql_syntax::{Expr, Extension, Span, UnaryExpr, VectorSelector};
+use std::{
+    cell::Cell,
+    sync::Arc,
+    sync::atomic::{AtomicBool, Ordering},
+    time::{Duration, Instant},
+};
+use storage::Queryable;
+
+/// The times of the whole query, whatever grid a node is evaluated on.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Times {
+    pub(crate) start: i64,
+    pub(crate) end: i64,
+    pub(crate) step: i64,
+    pub(crate) instant: bool,
+}
+
+pub(crate) struct Evaluator<'a> {
+    pub(crate) storage: &'a dyn Queryable,
+    engine: &'a EngineOptions,
+    pub(crate) times: Times,
+    pub(crate) lookback: i64,
+    pub(crate) annotations: &'a Annotations,
+    begin: Instant,
+    timeout: Duration,
+    cancel: Option<Arc<AtomicBool>>,
+    /// Samples that intermediate results hold.
+    live: Cell<usize>,
+    peak: Cell<usize>,
+    read: Cell<u64>,
+}
+
+impl<'a> Evaluator<'a> {
+    pub(crate) fn new(
+        storage: &'a dyn Queryable,
+        engine: &'a EngineOptions,
+        options: &QueryOptions,
+        times: Times,
+        annotations: &'a Annotations,
+        begin: Instant,
+    ) -> Self {
+        Evaluator {
+            storage,
+            engine,
+            times,
+            lookback: options.lookback_delta_ms.filter(|&ms| ms > 0).unwrap_or(engine.lookback_delta_ms),
+            annotations,
+            begin,
+            timeout: options.timeout.map_or(engine.timeout, |timeout| timeout.min(engine.timeout)),
+            cancel: options.cancel.clone(),
+            live: Cell::new(0),
+            peak: Cell::new(0),
+            read: Cell::new(0),
+        }
+    }
+
+    pub(crate) fn stats(&self) -> QueryStats {
+        QueryStats { samples_read: self.read.get(), samples_peak: self.peak.get() as u64, ..QueryStats::default() }
+    }
+
+    pub(crate) fn max_samples(&self) -> usize {
+        self.engine.max_samples
+    }
+
+    pub(crate) fn default_step(&self) -> i64 {
+        self.engine.default_step_ms.max(1)
+    }
+
+    pub(crate) fn use_start_timestamps(&self) -> bool {
+        self.engine.use_start_timestamps
+    }
+
+    /// Fails if the query has been cancelled or takes too long.
+    pub(crate) fn check_time(&self) -> Result<(), QueryError> {
+        if self.cancel.as_ref().is_some_and(|cancel| cancel.load(Ordering::Relaxed)) {
+            return Err(QueryError::Canceled);
+        }
+        if self.begin.elapsed() > self.timeout {
+            return Err(QueryError::Timeout(self.timeout));
+        }
+        Ok(())
+    }
+
+    /// Notes samples read that are dropped again before the next read.
+    pub(crate) fn count_read(&self, samples: usize) -> Result<(), QueryError> {
+        self.read.set(self.read.get() + samples as u64);
+        self.note_peak(self.live.get() + samples)
+    }
+
+    /// Notes samples that stay until the node's result is done.
+    pub(crate) fn count_live(&self, samples: usize) -> Result<(), QueryError> {
+        self.live.set(self.live.get() + samples);
+        self.note_peak(self.live.get())
+    }
+
+    fn note_peak(&self, live: usize) -> Result<(), QueryError> {
+        self.peak.set(self.peak.get().max(live));
+        if live > self.engine.max_samples {
+            return Err(QueryError::TooManySamples(self.engine.max_samples));
+        }
+        Ok(())
+    }
+
+    pub(crate) fn warn_mixed_types(&self, metric: &str, span: Span) {
+        let metric = model::labels::quote(metric);
+        self.annotations.warn(span, format!("encountered a mix of histograms and floats for metric name {metric}"));
+    }
+
+    pub(crate) fn warn_mixed_schemas(&self, metric: &str, span: Span) {
+        let metric = model::labels::quote(metric);
+        self.annotations.warn(
+            span,
+            format!("vector contains a mix of histograms with exponential and custom buckets schemas for metric name {metric}"),
+        );
+    }
+
+    /// What can be found wrong before anything is read: patterns, and modifiers where they have no meaning.
+    pub(crate) fn check_selectors(&self, expr: &Expr) -> Result<(), QueryError> {
+        let mut wrong = None;
+        expr.visit_selectors(&mut |selector| {
+            for matcher in &selector.matchers {
+                if let Err(error) = regexp::LabelMatcher::new(matcher) {
+                    wrong.get_or_insert((selector.span, error.to_string()));
+                }
+            }
+        });
+        if let Some((_, error)) = wrong {
+            return Err(QueryError::Execution(error));
+        }
+        check_extensions(expr)
+    }
+
+    /// Evaluates a node at every step of a grid.
+    pub(crate) fn eval(&self, expr: &Expr, grid: Grid) -> Result<Intermediate, QueryError> {
+        self.check_time()?;
+        let live = self.live.get();
+        let value = if grid.count > 1 && !is_literal(expr) && is_step_invariant(expr) {
+            // Nothing in it depends on the time: once is enough.
+            repeat(self.eval_node(expr, Grid { count: 1, ..grid })?, grid.count)
+        } else {
+            self.eval_node(expr, grid)?
+        };
+        self.live.set(live);
+        self.count_live(match &value {
+            Intermediate::Vector(series) => series.iter().map(|series| series.column.points()).sum(),
+            Intermediate::Scalar(values) => values.len(),
+            Intermediate::String(_) => 1,
+        })?;
+        Ok(value)
+    }
+
+    fn eval_node(&self, expr: &Expr, grid: Grid) -> Result<Intermediate, QueryError> {
+        match expr {
+            Expr::Number(e) => Ok(Intermediate::Scalar(vec![e.value; grid.count])),
+            Expr::String(e) => Ok(Intermediate::String(e.clone())),
+            Expr::Paren(e) => self.eval(&e.inner, grid),
+            Expr::Unary(e) => self.eval_unary(e, grid),
+            Expr::Selector(e) => Ok(Intermediate::Vector(self.instant_selector(e, grid, Give::Value)?)),
+            Expr::Aggregate(e) => Ok(Intermediate::Vector(self.eval_aggregate(e, grid)?)),
+            Expr::Binary(e) => self.eval_binary(e, grid),
+            Expr::Call(e) => self.eval_call(e, grid),
+            Expr::Matrix(_) | Expr::Subquery(_) => {
+                Err(QueryError::Execution("a range vector cannot stand here".to_owned()))
+            }
+        }
+    }
+
+    /// A node that is known to give an instant vector.
+    pub(crate) fn eval_vector(&self, expr: &Expr, grid: Grid) -> Result<Vec<VectorSeries>, QueryError> {
+        match self.eval(expr, grid)? {
+            Intermediate::Vector(series) => Ok(series),
+            _ => Err(QueryError::Execution(format!("{expr} gives no instant vector"))),
+        }
+    }
+
+    /// A node that is known to give a scalar.
+    pub(crate) fn eval_scalar(&self, expr: &Expr, grid: Grid) -> Result<Vec<f64>, QueryError> {
+        match self.eval(expr, grid)? {
+            Intermediate::Scalar(values) => Ok(values),
+            _ => Err(QueryError::Execution(format!("{expr} gives no scalar"))),
+        }
+    }
+
+    fn eval_unary(&self, e: &UnaryExpr, grid: Grid) -> Result<Intermediate, QueryError> {
+        let value = self.eval(&e.inner, grid)?;
+        if !e.negative {
+            return Ok(value);
+        }
+        Ok(match value {
+            Intermediate::Scalar(values) => Intermediate::Scalar(values.into_iter().map(|v| -v).collect()),
+            Intermediate::Vector(mut series) => {
+                for one in &mut series {
+                    one.drop_name = true;
+                    one.column.values.iter_mut().for_each(|v| *v = -*v);
+                    for histogram in one.column.histograms.iter_mut().flatten() {
+                        *histogram = Arc::new(crate::histogram::scale(histogram, -1.0));
+                    }
+                }
+                Intermediate::Vector(series)
+            }
+            value @ Intermediate::String(_) => value,
+        })
+    }
+}
+
+fn repeat(value: Intermediate, count: usize) -> Intermediate {
+    match value {
+        Intermediate::Scalar(values) => Intermediate::Scalar(vec![values.first().copied().unwrap_or(f64::NAN); count]),
+        Intermediate::Vector(series) => Intermediate::Vector(
+            series.into_iter().map(|series| VectorSeries { column: series.column.repeat(count), ..series }).collect(),
+        ),
+        value @ Intermediate::String(_) => value,
+    }
+}
+
+fn is_literal(expr: &Expr) -> bool {
+    matches!(expr.unparenthesized(), Expr::Number(_) | Expr::String(_))
+}
+
+/// Functions whose value depends on the time of evaluation whatever their arguments are.
+const TIME_DEPENDENT: [&str; 13] = [
+    "days_in_month",
+    "day_of_month",
+    "day_of_week",
+    "day_of_year",
+    "hour",
+    "minute",
+    "month",
+    "predict_linear",
+    "time",
+    "timestamp",
+    "year",
+    "start_timestamp",
+    "info",
+];
+
+/// True if the node gives the same at every step.
+fn is_step_invariant(expr: &Expr) -> bool {
+    match expr {
+        Expr::Selector(e) => e.at.is_some(),
+        Expr::Matrix(e) => e.selector.at.is_some(),
+        Expr::Subquery(e) => e.at.is_some(),
+        Expr::Call(e) => !TIME_DEPENDENT.contains(&e.function.as_str()) && e.args.iter().all(is_step_invariant),
+        _ => expr.children().into_iter().all(is_step_invariant),
+    }
+}
+
+fn check_extensions(expr: &Expr) -> Result<(), QueryError> {
+    if let Expr::Call(call) = expr {
+        for arg in &call.args {
+            if let Expr::Matrix(matrix) = arg.unparenthesized() {
+                let (word, allowed): (_, &[&str]) = match matrix.selector.extension {
+                    Extension::None => continue,
+                    Extension::Anchored => ("anchored", &["changes", "delta", "increase", "rate", "resets"]),
+                    Extension::Smoothed => ("smoothed", &["delta", "increase", "rate"]),
+                };
+                if !allowed.contains(&call.function.as_str()) {
+                    return Err(QueryError::Execution(format!(
+                        "{word} modifier can only be used with: {} - not with {}",
+                        allowed.join(", "),
+                        call.function
+                    )));
+                }
+            }
+        }
+    }
+    expr.children().into_iter().try_for_each(check_extensions)
+}
+
+/// A selector over the given matchers, at the place of another: for `info`.
+pub(crate) fn selector_like(matchers: Vec<Matcher>, like: &VectorSelector) -> VectorSelector {
+    VectorSelector { name: None, matchers, ..like.clone() }
+}
+
+/// A vector of one series without labels.
+pub(crate) fn unlabelled(column: Column) -> Vec<VectorSeries> {
+    vec![VectorSeries { labels: model::Labels::empty(), drop_name: false, column }]
+}

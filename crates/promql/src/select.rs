@@ -1,0 +1,430 @@
+//! Selectors: from the storage to columns and windows.
+
+use crate::error::QueryError;
+use crate::eval::Evaluator;
+use crate::value::{At, Column, Grid, Kind, VectorSeries};
+use model::{FloatHistogram, Labels, MatchOp, stale::is_stale_nan};
+use promql_syntax::{At as AtModifier, DurationExpr, Expr, Extension, QueryTimes, VectorSelector};
+use std::sync::Arc;
+use storage::{Samples, SelectHints};
+
+/// Samples of one series for range functions: floats and histograms apart, stale markers gone.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct RangeSeries {
+    pub(crate) labels: Labels,
+    pub(crate) drop_name: bool,
+    float_times: Vec<i64>,
+    floats: Vec<f64>,
+    float_starts: Vec<i64>,
+    histogram_times: Vec<i64>,
+    histograms: Vec<Arc<FloatHistogram>>,
+    histogram_starts: Vec<i64>,
+}
+
+/// The samples of a series in `(start, end]`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Window<'a> {
+    pub(crate) float_times: &'a [i64],
+    pub(crate) floats: &'a [f64],
+    /// Empty if no sample has a start timestamp.
+    pub(crate) float_starts: &'a [i64],
+    pub(crate) histogram_times: &'a [i64],
+    pub(crate) histograms: &'a [Arc<FloatHistogram>],
+    pub(crate) histogram_starts: &'a [i64],
+}
+
+impl Window<'_> {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.floats.is_empty() && self.histograms.is_empty()
+    }
+
+    pub(crate) fn is_mixed(&self) -> bool {
+        !self.floats.is_empty() && !self.histograms.is_empty()
+    }
+
+    /// True if the oldest (or newest) sample is a histogram.
+    pub(crate) fn first_is_histogram(&self) -> bool {
+        match (self.float_times.first(), self.histogram_times.first()) {
+            (Some(float), Some(histogram)) => histogram < float,
+            (float, _) => float.is_none(),
+        }
+    }
+
+    pub(crate) fn last_is_histogram(&self) -> bool {
+        match (self.float_times.last(), self.histogram_times.last()) {
+            (Some(float), Some(histogram)) => histogram > float,
+            (float, _) => float.is_none(),
+        }
+    }
+}
+
+impl RangeSeries {
+    fn from_samples(labels: Labels, samples: &Samples) -> RangeSeries {
+        let mut out = RangeSeries { labels, ..RangeSeries::default() };
+        let starts = !samples.start_timestamps.is_empty();
+        for (index, &time) in samples.timestamps.iter().enumerate() {
+            match samples.histogram(index) {
+                Some(histogram) if !histogram.is_stale() => {
+                    out.histogram_times.push(time);
+                    out.histograms.push(Arc::clone(histogram));
+                    if starts {
+                        out.histogram_starts.push(samples.start_timestamp(index));
+                    }
+                }
+                None if !is_stale_nan(samples.values[index]) => {
+                    out.float_times.push(time);
+                    out.floats.push(samples.values[index]);
+                    if starts {
+                        out.float_starts.push(samples.start_timestamp(index));
+                    }
+                }
+                _ => {}
+            }
+        }
+        out
+    }
+
+    fn from_column(series: VectorSeries, grid: Grid) -> RangeSeries {
+        let mut out = RangeSeries { labels: series.labels, drop_name: series.drop_name, ..RangeSeries::default() };
+        for step in 0..grid.count {
+            match series.column.get(step) {
+                None => {}
+                Some(At::Float(value)) => {
+                    out.float_times.push(grid.time(step));
+                    out.floats.push(value);
+                }
+                Some(At::Histogram(histogram)) => {
+                    out.histogram_times.push(grid.time(step));
+                    out.histograms.push(Arc::clone(histogram));
+                }
+            }
+        }
+        out
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.floats.len() + self.histograms.len()
+    }
+
+    /// Samples after `start` up to and including `end`.
+    pub(crate) fn window(&self, start: i64, end: i64) -> Window<'_> {
+        let bounds = |times: &[i64]| {
+            let to = times.partition_point(|&time| time <= end);
+            (times[..to].partition_point(|&time| time <= start), to)
+        };
+        let (f, h) = (bounds(&self.float_times), bounds(&self.histogram_times));
+        Window {
+            float_times: &self.float_times[f.0..f.1],
+            floats: &self.floats[f.0..f.1],
+            float_starts: self.float_starts.get(f.0..f.1).unwrap_or_default(),
+            histogram_times: &self.histogram_times[h.0..h.1],
+            histograms: &self.histograms[h.0..h.1],
+            histogram_starts: self.histogram_starts.get(h.0..h.1).unwrap_or_default(),
+        }
+    }
+}
+
+/// Bounds of a window, `start` exclusive.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bounds {
+    pub(crate) start: i64,
+    pub(crate) end: i64,
+}
+
+/// What an instant selector gives for a sample.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Give {
+    Value,
+    /// Its time, in seconds.
+    Timestamp,
+    /// When its counter started, in seconds.
+    StartTimestamp,
+}
+
+/// A range expression with its durations worked out.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RangeTimes {
+    at: Option<i64>,
+    offset: i64,
+    pub(crate) range: i64,
+}
+
+impl RangeTimes {
+    /// The window for evaluation time `time`.
+    pub(crate) fn bounds(&self, time: i64) -> Bounds {
+        let end = self.at.unwrap_or(time).saturating_sub(self.offset);
+        Bounds { start: end.saturating_sub(self.range), end }
+    }
+}
+
+impl Evaluator<'_> {
+    pub(crate) fn duration(&self, duration: &DurationExpr) -> Result<i64, QueryError> {
+        let times = QueryTimes { step_ms: self.times.step, range_ms: self.times.end - self.times.start };
+        duration.evaluate_ms(times).map_err(|fault| QueryError::Execution(fault.message))
+    }
+
+    fn positive_duration(&self, duration: &DurationExpr) -> Result<i64, QueryError> {
+        match self.duration(duration)? {
+            ms if ms > 0 => Ok(ms),
+            _ => Err(QueryError::Execution("duration must be greater than 0".to_owned())),
+        }
+    }
+
+    fn offset_and_at(
+        &self,
+        offset: Option<&DurationExpr>,
+        at: Option<AtModifier>,
+    ) -> Result<(i64, Option<i64>), QueryError> {
+        let offset = offset.map(|offset| self.duration(offset)).transpose()?.unwrap_or(0);
+        let at = at.map(|at| match at {
+            AtModifier::Timestamp(ms) => ms,
+            AtModifier::Start => self.times.start,
+            AtModifier::End => self.times.end,
+        });
+        Ok((offset, at))
+    }
+
+    /// Reads all series that match, in order, the samples after `start` up to `end`.
+    pub(crate) fn each_series(
+        &self,
+        selector: &VectorSelector,
+        bounds: Bounds,
+        hints: SelectHints,
+        mut visit: impl FnMut(&Labels, &Samples) -> Result<(), QueryError>,
+    ) -> Result<(), QueryError> {
+        let start = bounds.start.saturating_add(1);
+        if start > bounds.end {
+            return Ok(());
+        }
+        let querier = self.storage.querier(start, bounds.end)?;
+        let hints = SelectHints { start_ms: start, end_ms: bounds.end, ..hints };
+        let mut samples = Samples::default();
+        for (index, series) in querier.select(&hints, &selector.matchers)?.enumerate() {
+            if index % 64 == 0 {
+                self.check_time()?;
+            }
+            let series = series?;
+            samples.clear();
+            series.read(&mut samples)?;
+            self.count_read(samples.len())?;
+            if !samples.is_empty() {
+                visit(series.labels(), &samples)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// An instant selector at every step.
+    pub(crate) fn instant_selector(
+        &self,
+        selector: &VectorSelector,
+        grid: Grid,
+        give: Give,
+    ) -> Result<Vec<VectorSeries>, QueryError> {
+        let (offset, at) = self.offset_and_at(selector.offset.as_ref(), selector.at)?;
+        let fixed = at.is_some();
+        let steps = if fixed { Grid { count: 1, ..grid } } else { grid };
+        let reference = |step: usize| at.unwrap_or_else(|| steps.time(step)).saturating_sub(offset);
+        let (first, last) = (reference(0), reference(steps.count - 1));
+        let smoothed = selector.extension == Extension::Smoothed && give == Give::Value;
+        let end = if smoothed { last.saturating_add(self.lookback) } else { last };
+        let bounds = Bounds { start: first.saturating_sub(self.lookback), end };
+        let hints = SelectHints { step_ms: grid.step, ..SelectHints::default() };
+        let mut out = Vec::new();
+        self.each_series(selector, bounds, hints, |labels, samples| {
+            let mut column = Column::empty(steps.count);
+            let mut next = 0;
+            for step in 0..steps.count {
+                let time = reference(step);
+                while samples.timestamps.get(next).is_some_and(|&own| own <= time) {
+                    next += 1;
+                }
+                if smoothed {
+                    self.smooth(samples, next, time, step, &mut column, labels, selector);
+                    continue;
+                }
+                let Some(index) = next.checked_sub(1) else { continue };
+                if samples.timestamps[index] <= time.saturating_sub(self.lookback) || is_stale(samples, index) {
+                    continue;
+                }
+                match give {
+                    Give::Value => column.set(step, samples.value(index)),
+                    Give::Timestamp => column.set_float(step, samples.timestamps[index] as f64 / 1000.0),
+                    Give::StartTimestamp => {
+                        let start = samples.start_timestamp(index);
+                        if start != 0 || !samples.start_timestamps.is_empty() {
+                            column.set_float(step, start as f64 / 1000.0);
+                        } else {
+                            column.set_float(step, 0.0);
+                        }
+                    }
+                }
+            }
+            if !column.is_empty() {
+                let column = if fixed { column.repeat(grid.count) } else { column };
+                self.count_live(column.points())?;
+                out.push(VectorSeries { labels: labels.clone(), drop_name: false, column });
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+
+    /// The value at `time` on the line between the samples around it; `next` is the first sample after it.
+    #[allow(clippy::too_many_arguments)]
+    fn smooth(
+        &self,
+        samples: &Samples,
+        next: usize,
+        time: i64,
+        step: usize,
+        column: &mut Column,
+        labels: &Labels,
+        selector: &VectorSelector,
+    ) {
+        let before = (0..next)
+            .rev()
+            .find(|&index| !is_stale(samples, index))
+            .filter(|&index| samples.timestamps[index] > time.saturating_sub(self.lookback));
+        let after = (next..samples.len())
+            .find(|&index| !is_stale(samples, index))
+            .filter(|&index| samples.timestamps[index] <= time.saturating_add(self.lookback));
+        let Some(before) = before else { return };
+        let at = samples.timestamps[before];
+        let Some(after) = after.filter(|_| at != time) else {
+            column.set(step, samples.value(before));
+            return;
+        };
+        let share = (time - at) as f64 / (samples.timestamps[after] - at) as f64;
+        match (samples.histogram(before), samples.histogram(after)) {
+            (None, None) => {
+                let (a, b) = (samples.values[before], samples.values[after]);
+                column.set_float(step, a + (b - a) * share);
+            }
+            (Some(a), Some(b)) => match crate::histogram::sub(b, a) {
+                Ok((difference, _)) => {
+                    if let Ok((sum, _)) = crate::histogram::add(a, &crate::histogram::scale(&difference, share)) {
+                        let hint = a.counter_reset_hint;
+                        column.set_histogram(step, Arc::new(FloatHistogram { counter_reset_hint: hint, ..sum }));
+                    }
+                }
+                Err(_) => self.warn_mixed_schemas(labels.metric_name(), selector.span),
+            },
+            _ => self.warn_mixed_types(labels.metric_name(), selector.span),
+        }
+    }
+
+    /// Durations of a range selector or subquery.
+    pub(crate) fn range_times(&self, expr: &Expr) -> Result<RangeTimes, QueryError> {
+        match expr.unparenthesized() {
+            Expr::Matrix(e) => {
+                let (offset, at) = self.offset_and_at(e.selector.offset.as_ref(), e.selector.at)?;
+                Ok(RangeTimes { at, offset, range: self.positive_duration(&e.range)? })
+            }
+            Expr::Subquery(e) => {
+                let (offset, at) = self.offset_and_at(e.offset.as_ref(), e.at)?;
+                Ok(RangeTimes { at, offset, range: self.positive_duration(&e.range)? })
+            }
+            _ => Err(QueryError::Execution("a range vector is needed here".to_owned())),
+        }
+    }
+
+    pub(crate) fn window_bounds(&self, expr: &Expr, time: i64) -> Result<Bounds, QueryError> {
+        Ok(self.range_times(expr)?.bounds(time))
+    }
+
+    /// All series of a range vector with all samples that any step needs.
+    pub(crate) fn range_vector(&self, expr: &Expr, grid: Grid) -> Result<Vec<RangeSeries>, QueryError> {
+        let mut out = Vec::new();
+        self.each_range(expr, grid, "", |series| {
+            self.count_live(series.len())?;
+            out.push(series);
+            Ok(())
+        })?;
+        Ok(out)
+    }
+
+    /// Hands over the series of a range vector one by one, so that only one is in memory.
+    pub(crate) fn each_range(
+        &self,
+        expr: &Expr,
+        grid: Grid,
+        function: &str,
+        mut visit: impl FnMut(RangeSeries) -> Result<(), QueryError>,
+    ) -> Result<(), QueryError> {
+        let times = self.range_times(expr)?;
+        let (first, last) = (times.bounds(grid.start), times.bounds(grid.end()));
+        match expr.unparenthesized() {
+            Expr::Matrix(e) => {
+                let (before, after) = match e.selector.extension {
+                    Extension::None => (0, 0),
+                    Extension::Anchored => (self.lookback, 0),
+                    Extension::Smoothed => (self.lookback, self.lookback),
+                };
+                let bounds = Bounds { start: first.start.saturating_sub(before), end: last.end.saturating_add(after) };
+                let hints = SelectHints {
+                    step_ms: grid.step,
+                    range_ms: times.range,
+                    function: function.to_owned(),
+                    ..SelectHints::default()
+                };
+                self.each_series(&e.selector, bounds, hints, |labels, samples| {
+                    let series = RangeSeries::from_samples(labels.clone(), samples);
+                    if series.len() == 0 { Ok(()) } else { visit(series) }
+                })
+            }
+            Expr::Subquery(e) => {
+                let step = match &e.step {
+                    Some(step) => self.positive_duration(step)?,
+                    None => self.default_step(),
+                };
+                // Steps of subqueries lie on multiples of the step, whatever the query's own times are.
+                let mut start = (first.start / step).saturating_mul(step);
+                if start <= first.start {
+                    start = start.saturating_add(step);
+                }
+                if start > last.end {
+                    return Ok(());
+                }
+                let count = usize::try_from((last.end - start) / step + 1)
+                    .ok()
+                    .filter(|&count| count <= self.max_samples())
+                    .ok_or(QueryError::TooManySamples(self.max_samples()))?;
+                let inner = Grid { start, step, count };
+                let crate::value::Intermediate::Vector(series) = self.eval(&e.inner, inner)? else {
+                    return Err(QueryError::Execution("a subquery needs an instant vector".to_owned()));
+                };
+                for one in series {
+                    if one.column.kinds.iter().any(|kind| *kind != Kind::Absent) {
+                        visit(RangeSeries::from_column(one, inner))?;
+                    }
+                }
+                Ok(())
+            }
+            _ => Err(QueryError::Execution("a range vector is needed here".to_owned())),
+        }
+    }
+}
+
+fn is_stale(samples: &Samples, index: usize) -> bool {
+    match samples.histogram(index) {
+        Some(histogram) => histogram.is_stale(),
+        None => is_stale_nan(samples.values[index]),
+    }
+}
+
+/// Labels that a selector fixes with `=`, for `absent`.
+pub(crate) fn fixed_labels(selector: &VectorSelector) -> Labels {
+    let mut out = model::LabelsBuilder::default();
+    for matcher in &selector.matchers {
+        if matcher.name == model::labels::METRIC_NAME {
+            continue;
+        }
+        // A label that occurs twice is not fixed.
+        let once = selector.matchers.iter().filter(|other| other.name == matcher.name).count() == 1;
+        if matcher.op == MatchOp::Equal && once {
+            out.set(&matcher.name, &matcher.value);
+        }
+    }
+    out.build()
+}
