@@ -30,6 +30,8 @@ pub fn Pages() -> impl IntoView {
             <Route path=path!("/alerting/silences") view=|| view! { <Redirect path="/alerts/silences"/> }/>
             <Route path=path!("/alerting/silence/new") view=|| view! { <Redirect path="/alerts/silences/new"/> }/>
             <Route path=path!("/rules") view=pages::rules::Rules/>
+            <Route path=path!("/alerts/rules") view=pages::rules::Rules/>
+            <Route path=path!("/alerts/rules/:id") view=pages::rules::Rules/>
             <Route path=path!("/targets") view=pages::targets::Targets/>
             <Route path=path!("/service-discovery") view=pages::targets::ServiceDiscovery/>
             <Route path=path!("/probes") view=pages::probes::Probes/>

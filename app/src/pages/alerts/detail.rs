@@ -237,7 +237,7 @@ fn Course(line: Line, started_ms: Option<i64>, limit: Option<String>) -> impl In
 }
 
 /// Round values inside a window, three to five of them.
-fn ticks(low: f64, high: f64) -> Vec<f64> {
+pub fn ticks(low: f64, high: f64) -> Vec<f64> {
     let raw = (high - low) / 4.0;
     if !raw.is_finite() || raw <= 0.0 {
         return Vec::new();

@@ -1,7 +1,7 @@
 //! `/alerts`: what fires now, in groups, with one alert open beside the list.
 
 mod course;
-mod detail;
+pub mod detail;
 pub mod filter;
 pub mod grouping;
 pub mod hash_route;

@@ -59,6 +59,13 @@ impl Address {
         self.go.with_value(|go| go(url, options));
     }
 
+    /// Goes to an address of ours, with or without a history entry.
+    pub fn go_with(self, url: impl Into<String>, history: History) {
+        let options =
+            NavigateOptions { replace: history == History::Replace, scroll: false, ..NavigateOptions::default() };
+        self.go.with_value(|go| go(url.into(), options));
+    }
+
     /// Goes to another page of ours.
     pub fn go(self, url: impl Into<String>) {
         self.go.with_value(|go| go(url.into(), NavigateOptions::default()));

@@ -36,7 +36,11 @@ impl Line {
 
     /// The line as an SVG path in a box of 1000 × 100, the pen lifted over gaps of more than three usual steps.
     pub fn path(&self) -> String {
-        let window = self.window();
+        self.path_in(self.window())
+    }
+
+    /// [`Line::path`] in a window that other lines share.
+    pub fn path_in(&self, window: Window) -> String {
         let step_ms = self.usual_step_ms();
         let (mut path, mut last_ms) = (String::new(), None::<i64>);
         for &(at_ms, value) in self.points.iter().filter(|(_, value)| value.is_finite()) {
