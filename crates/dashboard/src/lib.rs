@@ -4,20 +4,20 @@
 
 pub mod calendar;
 pub mod colors;
-// pub mod field;
+pub mod field;
 pub mod frame;
-// pub mod history;
+pub mod history;
 // pub mod import;
 // pub mod interpolate;
 pub mod interval;
-// pub mod layout;
+pub mod layout;
 pub mod legend;
 pub mod model;
 pub mod pattern;
 pub mod reducers;
 // pub mod repeat;
-// pub mod time_range;
+pub mod time_range;
 // pub mod transform;
 pub mod units;
-// pub mod url;
+pub mod url;
 // pub mod variables;

@@ -21,7 +21,9 @@ pub use options::{
     LegendPlacement, LineInterpolation, LineStyle, ReduceOptions, ScaleDistribution, ShowPoints, SpanNulls, Stacking,
     StatOptions, TableOptions, TextMode, TextOptions, ThresholdsStyle, TooltipMode, TooltipOptions, TooltipSort,
 };
-pub use panel::{DataSourceRef, GridPos, Panel, RepeatDirection, RepeatedFrom, Target, TargetFormat, Transformation};
+pub use panel::{
+    DataSourceRef, GRID_COLUMNS, GridPos, Panel, RepeatDirection, RepeatedFrom, Target, TargetFormat, Transformation,
+};
 pub use variable::{StaticOrder, Variable, VariableHide, VariableKind, VariableOption, VariableRefresh, VariableSort};
 
 use read::Read as _;

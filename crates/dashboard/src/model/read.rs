@@ -1,10 +1,7 @@
 //! Lenient reading of JSON that people and old programs wrote: `"3"` is a number where one is asked for, `false` is
 //! an empty text, and a wrong type counts as absent.
 
-use serde_json::{Map, Value};
-use std::sync::LazyLock;
-
-static EMPTY: LazyLock<Map<String, Value>> = LazyLock::new(Map::new);
+use serde_json::Value;
 
 pub(crate) trait Read {
     fn child(&self, key: &str) -> &Value;
@@ -22,7 +19,6 @@ pub(crate) trait Read {
         self.flag_or(key, false)
     }
     fn list(&self, key: &str) -> &[Value];
-    fn map(&self, key: &str) -> &Map<String, Value>;
 }
 
 impl Read for Value {
@@ -57,10 +53,6 @@ impl Read for Value {
 
     fn list(&self, key: &str) -> &[Value] {
         self.child(key).as_array().map_or(&[], Vec::as_slice)
-    }
-
-    fn map(&self, key: &str) -> &Map<String, Value> {
-        self.child(key).as_object().unwrap_or(&EMPTY)
     }
 }
 
