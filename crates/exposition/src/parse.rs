@@ -47,6 +47,11 @@ impl Sample<'_> {
         pairs.labels.into_iter().find(|(own, _)| own == name).map(|(_, value)| value.into_owned())
     }
 
+    /// True when the target wrote this label with an empty value, which [`Sample::labels`] leaves out.
+    pub fn has_empty_label(&self, name: &str) -> bool {
+        self.key.contains("\"\"") && self.written_label(name).is_some_and(|value| value.is_empty())
+    }
+
     /// The timestamp with all digits that were written.
     pub(crate) fn timestamp_seconds(&self) -> Option<f64> {
         self.timestamp

@@ -1,1 +1,19 @@
-//! Scraping: pools, loops, labels, staleness, limits
+//! Scraping: pools, loops, labels, staleness, limits.
+//!
+//! [`ScrapeConfig`] is a job as written, [`ScrapeJob`] as used. [`ScrapeManager`] keeps a pool for every job and a loop
+//! for every target; a scrape appends one row for its whole target to the engine.
+
+mod config;
+mod labels;
+mod manager;
+mod metrics;
+mod pool;
+mod scrape_loop;
+mod state;
+#[cfg(test)]
+mod state_tests;
+mod target;
+
+pub use config::{GlobalScrapeDefaults, ScrapeConfig, ScrapeJob, parse_size};
+pub use discovery::ConfigFault;
+pub use manager::{ScrapeManager, ScrapeOptions, TargetMetadata};

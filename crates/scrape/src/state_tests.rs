@@ -1,0 +1,189 @@
+//! Bodies in, rows out: labels, staleness, limits, layouts that change.
+
+use crate::config::Limits;
+use crate::metrics::Metrics;
+use crate::state::{Body, Rulebook, TargetState};
+use exposition::Format;
+use model::{Labels, stale::is_stale_nan};
+use relabel::{RelabelConfig, Rules};
+use storage::memory::MemoryStorage;
+use storage::{Queryable, Samples, SelectHints};
+use telemetry::Registry;
+
+struct Bench {
+    state: TargetState,
+    book: Rulebook,
+    storage: MemoryStorage,
+    metrics: Metrics,
+    now_ms: i64,
+}
+
+fn bench() -> Bench {
+    Bench {
+        state: TargetState::default(),
+        book: Rulebook {
+            target: Labels::from_pairs([("job", "j"), ("instance", "i")]),
+            honor_labels: false,
+            honor_timestamps: true,
+            track_timestamps_staleness: false,
+            legacy_names: false,
+            limits: Limits::default(),
+            rules: Rules::default(),
+            extra: false,
+            timeout_seconds: 1.0,
+        },
+        storage: MemoryStorage::new(),
+        metrics: Metrics::new(&Registry::new()),
+        now_ms: 0,
+    }
+}
+
+impl Bench {
+    /// One scrape, a second after the last; the error of the body, or "".
+    fn scrape(&mut self, body: Option<&str>) -> String {
+        self.now_ms += 1000;
+        let body = body.map(|text| Body { bytes: text.as_bytes(), format: Format::Text });
+        let done = self.state.scrape(body, self.now_ms, &self.book, &self.storage, &self.metrics, |_| ());
+        done.unwrap().1.map(|error| error.to_string()).unwrap_or_default()
+    }
+
+    /// Samples of the series of a metric: `labels but job and instance: time=value …`, a line each.
+    fn series(&self, metric: &str) -> String {
+        let querier = self.storage.querier(i64::MIN, i64::MAX).unwrap();
+        let matcher = model::Matcher { name: "__name__".into(), op: model::MatchOp::Equal, value: metric.into() };
+        let hints = SelectHints { start_ms: i64::MIN, end_ms: i64::MAX, ..SelectHints::default() };
+        let mut lines = Vec::new();
+        for series in querier.select(&hints, &[matcher]).unwrap() {
+            let series = series.unwrap();
+            let mut samples = Samples::default();
+            series.read(&mut samples).unwrap();
+            let mut line = series.labels().without(&["__name__", "job", "instance"]).to_string();
+            for (time, value) in samples.timestamps.iter().zip(&samples.values) {
+                let value = if is_stale_nan(*value) { "stale".to_owned() } else { value.to_string() };
+                line.push_str(&format!(" {time}={value}"));
+            }
+            lines.push(line);
+        }
+        lines.join("; ")
+    }
+}
+
+#[test]
+fn series_come_and_go() {
+    let mut bench = bench();
+    bench.scrape(Some("a{k=\"1\"} 1\na{k=\"2\"} 2\nb 3\n"));
+    bench.scrape(Some("a{k=\"1\"} 4\nb 5\n"));
+    bench.scrape(Some("a{k=\"0\"} 9\na{k=\"1\"} 6\na{k=\"2\"} 7\nb 8\n"));
+    assert_eq!(
+        bench.series("a"),
+        "{k=\"0\"} 3000=9; {k=\"1\"} 1000=1 2000=4 3000=6; {k=\"2\"} 1000=2 2000=stale 3000=7"
+    );
+    assert_eq!(bench.series("b"), "{} 1000=3 2000=5 3000=8");
+    assert_eq!(bench.series("up"), "{} 1000=1 2000=1 3000=1");
+    assert_eq!(bench.series("scrape_samples_scraped"), "{} 1000=3 2000=2 3000=4");
+    assert_eq!(bench.series("scrape_series_added"), "{} 1000=3 2000=0 3000=1");
+}
+
+#[test]
+fn a_failed_scrape_ends_all_series_and_says_up_0() {
+    let mut bench = bench();
+    bench.scrape(Some("a 1\n"));
+    bench.scrape(None);
+    bench.scrape(None);
+    assert_eq!(
+        bench.scrape(Some("a 2\nthis is <html>\nb{ 1\n")),
+        "line 2: \"is\" is no number; line 3: the labels have no closing brace"
+    );
+    bench.scrape(Some("a 3\n"));
+    assert_eq!(bench.series("a"), "{} 1000=1 2000=stale 5000=3");
+    assert_eq!(bench.series("up"), "{} 1000=1 2000=0 3000=0 4000=0 5000=1");
+    bench.now_ms += 1000;
+    bench.state.end(bench.now_ms, &bench.book, &bench.storage, &bench.metrics).unwrap();
+    assert_eq!(bench.series("a"), "{} 1000=1 2000=stale 5000=3 6000=stale");
+    assert_eq!(bench.series("up"), "{} 1000=1 2000=0 3000=0 4000=0 5000=1 6000=stale");
+}
+
+#[test]
+fn labels_in_conflict() {
+    let body = "a{job=\"own\",exported_job=\"x\",k=\"v\"} 1\nb{instance=\"\"} 2\n";
+    let mut plain = bench();
+    plain.scrape(Some(body));
+    assert_eq!(plain.series("a"), "{exported_exported_job=\"own\", exported_job=\"x\", k=\"v\"} 1000=1");
+    let mut honoring = bench();
+    honoring.book.honor_labels = true;
+    honoring.scrape(Some(body));
+    assert_eq!(honoring.series("a"), "{exported_job=\"x\", k=\"v\"} 1000=1");
+    let querier = honoring.storage.querier(0, 10_000).unwrap();
+    assert_eq!(querier.label_values("job", &[]).unwrap(), ["j", "own"]);
+    let b = model::Matcher { name: "__name__".into(), op: model::MatchOp::Equal, value: "b".into() };
+    assert!(querier.label_values("instance", &[b]).unwrap().is_empty(), "an empty label is wanted empty");
+}
+
+#[test]
+fn timestamps_of_the_target() {
+    let mut bench = bench();
+    bench.scrape(Some("a 1 500\na 2 700\nb 1\n"));
+    bench.scrape(Some("b 1\n"));
+    assert_eq!(bench.series("a"), "{} 500=1 700=2", "no marker for series with a time of their own");
+    bench.book.honor_timestamps = false;
+    bench.scrape(Some("a 3 2500\n"));
+    assert_eq!(bench.series("a"), "{} 500=1 700=2 3000=3");
+}
+
+#[test]
+fn limits_and_relabelling() {
+    let mut limited = bench();
+    limited.book.limits.samples = 1;
+    assert_eq!(
+        limited.scrape(Some("a 1\nb 2\n")),
+        "sample limit exceeded: more than 1 samples after metric relabelling"
+    );
+    assert_eq!(limited.series("a"), "");
+    limited.book.rules = Rules::new(&[RelabelConfig {
+        source_labels: Some(vec!["__name__".into()]),
+        regex: Some("b".into()),
+        action: Some("drop".into()),
+        ..RelabelConfig::default()
+    }])
+    .unwrap();
+    limited.state.forget_keys();
+    assert_eq!(limited.scrape(Some("a 1\nb 2\n")), "");
+    assert_eq!(limited.series("a"), "{} 2000=1");
+    assert_eq!(limited.series("b"), "");
+    assert_eq!(limited.series("scrape_samples_post_metric_relabeling"), "{} 1000=2 2000=1");
+    for (limits, expected) in [
+        (
+            Limits { labels: 3, ..Limits::default() },
+            "label_limit exceeded (metric: \"a\", number of labels: 4, limit: 3)",
+        ),
+        (
+            Limits { label_value_length: 2, ..Limits::default() },
+            "label_value_length_limit exceeded (metric: \"a\", label name: \"key\", length: 3, limit: 2)",
+        ),
+    ] {
+        let mut bench = bench();
+        bench.book.limits = limits;
+        assert_eq!(bench.scrape(Some("a{key=\"abc\"} 1\n")), expected);
+    }
+}
+
+#[test]
+fn caches_stay_small_while_series_churn() {
+    let mut bench = bench();
+    for round in 0..40 {
+        let body: String = (0..100).map(|i| format!("a{{id=\"{round}-{i}\"}} {i}\n")).collect();
+        assert_eq!(bench.scrape(Some(&body)), "");
+    }
+    assert!(bench.metrics.cache_flushes.get() >= 2.0);
+    assert_eq!(bench.series("a").matches("stale").count(), 39 * 100, "every series that went got its marker");
+    assert_eq!(bench.series("up").matches("=1").count(), 40);
+}
+
+#[test]
+fn metadata_is_remembered() {
+    let mut bench = bench();
+    bench.scrape(Some("# HELP a Help.\n# TYPE a counter\na 1\n"));
+    let metadata = bench.storage.metadata("a").unwrap();
+    assert_eq!((metadata.metric_type.as_str(), metadata.help.as_str()), ("counter", "Help."));
+    assert_eq!(bench.state.metadata().count(), 1);
+}
