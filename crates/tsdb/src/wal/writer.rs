@@ -206,13 +206,14 @@ impl WalWriter {
         self.segments.values().map(|info| info.bytes).sum()
     }
 
-    /// Deletes the segments before `position` whose samples are all older than `before_ms`.
+    /// Deletes the oldest segments as long as they lie before `position` and all their samples are older than
+    /// `before_ms`. None is deleted behind one that stays: it may hold the deletion of a sample of that one.
     ///
     /// # Errors
     /// When a file cannot be deleted.
     pub(crate) fn truncate(&mut self, position: WalPosition, before_ms: i64) -> io::Result<usize> {
         let done: Vec<u64> = (self.segments.iter())
-            .filter(|(number, info)| **number < position.segment && info.max_ms < before_ms)
+            .take_while(|(number, info)| **number < position.segment && info.max_ms < before_ms)
             .map(|(number, _)| *number)
             .collect();
         for number in &done {

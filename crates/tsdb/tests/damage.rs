@@ -1,0 +1,306 @@
+//! Killed processes, torn files, flipped bits, a folder in use, a log that cannot be written.
+
+mod common;
+
+use common::{Content, labels, options, read_all};
+use model::{Labels, Matcher, SampleValue};
+use std::{
+    fs,
+    io::{BufRead, BufReader, Write},
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+use storage::{Ingest, Presence, Row, SeriesSamples, StorageError};
+use tsdb::{OpenError, SyncPolicy, Tsdb, TsdbOptions, WalEvent, WalPosition};
+
+const CHILD: &str = "VIGIE_TSDB_TEST_CHILD_DIR";
+
+/// Not a test of its own: what the killed process runs.
+#[test]
+fn child_that_writes_until_killed() {
+    let Ok(dir) = std::env::var(CHILD) else { return };
+    let options = TsdbOptions { segment_bytes_max: 20_000, ..options(Path::new(&dir)) };
+    let engine = Tsdb::open(options).unwrap();
+    let layout = engine.layout(&(0..20).map(labels).collect::<Vec<_>>()).unwrap();
+    let mut out = std::io::stdout();
+    for round in 0_i64.. {
+        let values: Vec<f64> = (0..20).map(|series| (round * 100 + series) as f64 / 8.0).collect();
+        let row = Row {
+            layout: &layout,
+            timestamp_ms: round,
+            values: &values,
+            presence: Presence::All,
+            histograms: &[],
+            own_timestamps: &[],
+            exemplars: &[],
+        };
+        assert_eq!(engine.append_rows(&[row]).unwrap().samples_appended, 20);
+        writeln!(out, "ack {round}").unwrap();
+        if round % 50 == 0 {
+            engine.maintain().unwrap();
+        }
+    }
+}
+
+#[test]
+fn nothing_acknowledged_is_lost_by_a_kill() {
+    for lines in [1, 40, 777, 1500] {
+        let dir = tempfile::tempdir().unwrap();
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "child_that_writes_until_killed", "--nocapture"])
+            .env(CHILD, dir.path())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let output = BufReader::new(child.stdout.take().unwrap());
+        let mut acknowledged = -1;
+        let mut seen = 0;
+        let mut killed = false;
+        // After the kill, what is still in the pipe was acknowledged too.
+        for line in output.lines().map_while(Result::ok) {
+            if let Some(round) = line.strip_prefix("ack ") {
+                acknowledged = round.parse::<i64>().unwrap();
+                seen += 1;
+                if seen >= lines && !killed {
+                    child.kill().unwrap();
+                    killed = true;
+                }
+            }
+        }
+        child.wait().unwrap();
+        assert!(killed);
+        let engine = Tsdb::open(options(dir.path())).unwrap();
+        let content = read_all(&engine);
+        for series in 0..20 {
+            let samples = &content[&labels(series).to_string()];
+            for round in 0..=acknowledged {
+                let value = (round * 100 + series as i64) as f64 / 8.0;
+                assert_eq!(
+                    samples.get(&round),
+                    Some(&format!("{:016x}", value.to_bits())),
+                    "series {series} at {round}"
+                );
+            }
+        }
+        assert_eq!(engine.damage(), []);
+    }
+}
+
+/// Blocks of several frames, and several log segments.
+fn folder(dir: &Path) -> Content {
+    let options = TsdbOptions { segment_bytes_max: 30_000, block_range_ms: 1000, ..options(dir) };
+    let engine = Tsdb::open(options).unwrap();
+    let mut random = 1_u64;
+    for time in (0..3400).step_by(20) {
+        let series: Vec<SeriesSamples> = (0..60)
+            .map(|number| {
+                random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                // Too random to compress.
+                let value = f64::from_bits(random >> 2);
+                let pad = format!("{:064x}", u128::from(random).wrapping_mul(number as u128 + 3));
+                let labels = if number < 40 { labels(number) } else { Labels::from_pairs([("n", pad.as_str())]) };
+                SeriesSamples { labels, samples: vec![(time, SampleValue::Float(value))], exemplars: vec![] }
+            })
+            .collect();
+        engine.append_series(&series).unwrap();
+    }
+    engine.maintain().unwrap();
+    read_all(&engine)
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy(&entry.path(), &target)
+        } else {
+            drop(fs::copy(entry.path(), target))
+        }
+    }
+}
+
+fn files(dir: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() { files(&path, found) } else { found.push(path) }
+    }
+}
+
+fn samples(content: &Content) -> usize {
+    content.values().map(|samples| samples.len()).sum()
+}
+
+#[test]
+fn damage_costs_only_what_is_damaged() {
+    let original = tempfile::tempdir().unwrap();
+    let expected = folder(original.path());
+    let total = samples(&expected);
+    let mut paths = Vec::new();
+    files(original.path(), &mut paths);
+    paths.retain(|path| path.file_name().unwrap() != "lock");
+    paths.sort();
+    let names = |part: &str| paths.iter().filter(|path| path.to_string_lossy().contains(part)).count();
+    assert!(names("/wal/") > 2 && names("/data") >= 2, "{paths:?}");
+    // The first, one in the middle and the last segments stand for the others.
+    let segments: Vec<PathBuf> = paths.iter().filter(|path| path.parent().unwrap().ends_with("wal")).cloned().collect();
+    let chosen = [&segments[0], &segments[segments.len() / 2], &segments[segments.len() - 1]];
+    paths.retain(|path| !segments.contains(path) || chosen.contains(&path));
+    for path in &paths {
+        let bytes = fs::read(path).unwrap();
+        let relative = path.strip_prefix(original.path()).unwrap();
+        // Every place in a file once would take minutes; the steps are odd so that runs over several files differ.
+        let step = (bytes.len() / 5).max(1) | 1;
+        for at in (0..bytes.len()).step_by(step).chain([bytes.len() - 1]) {
+            for cut in [true, false] {
+                let dir = tempfile::tempdir().unwrap();
+                copy(original.path(), dir.path());
+                let mut bytes = bytes.clone();
+                if cut {
+                    bytes.truncate(at)
+                } else {
+                    bytes[at] ^= 1 << (at % 8)
+                }
+                fs::write(dir.path().join(relative), &bytes).unwrap();
+                let what = format!("{} at {at}, cut: {cut}", relative.display());
+                let engine = Tsdb::open(TsdbOptions { block_range_ms: 1000, ..options(dir.path()) }).unwrap();
+                let content = read_all(&engine);
+                for (series, samples) in &content {
+                    for (time, value) in samples {
+                        assert_eq!(expected[series].get(time), Some(value), "{what}: {series} at {time}");
+                    }
+                }
+                let kept = samples(&content);
+                let is_last_segment =
+                    engine.wal_end().segment.to_string() == relative.to_string_lossy().trim_start_matches("wal/0");
+                assert!(
+                    kept == total || is_last_segment || cut || !engine.damage().is_empty(),
+                    "{what}: a silent loss"
+                );
+                // One of two blocks or of several segments at most.
+                assert!(kept >= total / 2 - 60, "{what}: {kept} of {total} left");
+                engine.maintain().unwrap();
+                assert_eq!(read_all(&engine), content, "{what}: maintenance changes nothing");
+            }
+        }
+    }
+}
+
+#[test]
+fn one_process_at_a_time() {
+    let dir = tempfile::tempdir().unwrap();
+    let first = Tsdb::open(options(dir.path())).unwrap();
+    let Err(error) = Tsdb::open(options(dir.path())) else { panic!("opened twice") };
+    assert!(
+        matches!(error, OpenError::Locked { .. }) && error.to_string().contains("in use by another process"),
+        "{error}"
+    );
+    drop(first);
+    Tsdb::open(options(dir.path())).unwrap();
+}
+
+fn one(series: usize, time: i64) -> SeriesSamples {
+    SeriesSamples { labels: labels(series), samples: vec![(time, SampleValue::Float(1.0))], exemplars: vec![] }
+}
+
+#[test]
+fn without_a_disk_appends_are_refused_and_reads_go_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = TsdbOptions { segment_bytes_max: 1, sync: SyncPolicy::EveryAppend, ..options(dir.path()) };
+    let engine = Tsdb::open(options.clone()).unwrap();
+    engine.append_series(&[one(1, 1)]).unwrap();
+    let (wal, away) = (dir.path().join("wal"), dir.path().join("away"));
+    fs::rename(&wal, &away).unwrap();
+    let error = engine.append_series(&[one(1, 2)]).unwrap_err();
+    assert!(matches!(&error, StorageError::Unavailable { reason } if reason.contains("wal")), "{error}");
+    assert_eq!(samples(&read_all(&engine)), 1);
+    fs::rename(&away, &wal).unwrap();
+    engine.append_series(&[one(1, 2)]).unwrap();
+    engine.close().unwrap();
+    assert!(matches!(engine.append_series(&[one(1, 3)]), Err(StorageError::Unavailable { .. })));
+    assert_eq!(samples(&read_all(&engine)), 2);
+    drop(engine);
+    assert_eq!(samples(&read_all(&Tsdb::open(options).unwrap())), 2);
+}
+
+#[test]
+fn a_follower_sees_everything_in_order_and_goes_on_after_a_restart() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut position = WalPosition::default();
+    let mut times = Vec::new();
+    for part in 0..4 {
+        let engine = Tsdb::open(TsdbOptions { segment_bytes_max: 300, ..options(dir.path()) }).unwrap();
+        let mut follower = engine.follow(position);
+        for time in part * 30..part * 30 + 30 {
+            engine.append_series(&[one(1, time), one(2, time)]).unwrap();
+            if time % 7 == 0 {
+                // Stops in the middle, for the next one to go on.
+                for event in follower.read(3).unwrap() {
+                    let WalEvent::Sample { labels, timestamp_ms, .. } = event else { panic!("no sample") };
+                    times.push((timestamp_ms, labels.get("s").unwrap().to_owned()));
+                }
+            }
+        }
+        position = follower.position();
+    }
+    let engine = Tsdb::open(options(dir.path())).unwrap();
+    let mut follower = engine.follow(position);
+    loop {
+        let events = follower.read(100).unwrap();
+        if events.is_empty() {
+            break;
+        }
+        for event in events {
+            let WalEvent::Sample { labels, timestamp_ms, .. } = event else { panic!("no sample") };
+            times.push((timestamp_ms, labels.get("s").unwrap().to_owned()));
+        }
+    }
+    let expected: Vec<_> = (0..120).flat_map(|time| [(time, "1".to_owned()), (time, "2".to_owned())]).collect();
+    assert_eq!(times, expected);
+}
+
+#[test]
+fn old_and_surplus_blocks_are_deleted_and_the_log_with_them() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = TsdbOptions { retention_ms: 500, segment_bytes_max: 300, ..options(dir.path()) };
+    let engine = Tsdb::open(options.clone()).unwrap();
+    for time in 0..1000 {
+        engine.append_series(&[one(1, time)]).unwrap();
+        if time % 60 == 0 {
+            engine.maintain().unwrap();
+        }
+    }
+    engine.maintain().unwrap();
+    let blocks = engine.blocks();
+    assert!(blocks.iter().all(|block| block.max_time_ms > 400), "{blocks:?}");
+    assert_eq!(engine.status(10).min_time_ms, 900, "the head keeps what is in no block");
+    let first_kept = *read_all(&engine)[&labels(1).to_string()].keys().next().unwrap();
+    assert!((300..=500).contains(&first_kept), "{first_kept}");
+    assert!(fs::read_dir(dir.path().join("wal")).unwrap().count() < 20);
+    drop(engine);
+    let engine = Tsdb::open(TsdbOptions { retention_bytes: 1, ..options }).unwrap();
+    assert!(!engine.blocks().is_empty());
+    engine.maintain().unwrap();
+    assert_eq!(engine.blocks(), []);
+    assert_eq!(*read_all(&engine)[&labels(1).to_string()].keys().next().unwrap(), 900);
+}
+
+#[test]
+fn status_lists_are_those_of_prometheus() {
+    let dir = tempfile::tempdir().unwrap();
+    let engine = Tsdb::open(options(dir.path())).unwrap();
+    engine.append_series(&[one(1, 10), one(22, 10)]).unwrap();
+    engine.delete_series(0, 5, &[Matcher::equal("s", "1")]).unwrap();
+    let status = engine.status(2);
+    assert_eq!(
+        (status.series, status.label_pairs, status.chunks, status.min_time_ms, status.max_time_ms),
+        (2, 3, 2, 10, 10)
+    );
+    let list = |list: &[(String, u64)]| list.iter().map(|(n, v)| format!("{n} {v}")).collect::<Vec<_>>().join(", ");
+    assert_eq!(list(&status.series_by_metric_name), "m 2");
+    assert_eq!(list(&status.values_by_label_name), "s 2, __name__ 1");
+    assert_eq!(list(&status.bytes_by_label_name), "s 3, __name__ 2");
+    assert_eq!(list(&status.series_by_label_pair), "__name__=m 2, s=1 1");
+    drop(engine);
+}
