@@ -1,5 +1,7 @@
 //! The store as its users see it.
 
+#![allow(clippy::unwrap_used, reason = "a test stops where something is not as it must be")]
+
 use api::dashboards::SaveDashboard;
 use dashboard_store::{DashboardStore, SearchQuery, StoreError};
 use serde_json::{Value, json};

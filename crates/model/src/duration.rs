@@ -71,7 +71,7 @@ pub fn format_duration_ms(duration_ms: i64) -> String {
     for (unit, unit_ms) in UNITS_MS {
         let unit_ms = unit_ms.unsigned_abs();
         let exact_only = matches!(unit, "y" | "w" | "d");
-        if rest < unit_ms || (exact_only && rest % unit_ms != 0) {
+        if rest < unit_ms || (exact_only && !rest.is_multiple_of(unit_ms)) {
             continue;
         }
         // Writing to a `String` cannot fail.
