@@ -5,7 +5,7 @@ use crate::eval::Evaluator;
 use crate::histogram;
 use crate::numbers::{kahan_add, quantile};
 use crate::value::{At, Column, Grid, Intermediate, VectorSeries};
-use model::{FloatHistogram, Labels};
+use model::{FloatHistogram, Labels, histogram::CounterResetHint};
 use promql_syntax::{AggregateExpr, AggregateOp, Span};
 use std::{
     cmp::Ordering,
@@ -133,18 +133,37 @@ impl Evaluator<'_> {
     ) -> Option<FloatHistogram> {
         let (first, rest) = histograms.split_first()?;
         let mut total = FloatHistogram::clone(first);
-        let mut sum_compensation = 0.0;
+        let (mut sum_compensation, mut count, mut incremental) = (0.0, 1.0, false);
         let (mut reset, mut not_reset) = (false, false);
         let mut note = |h: &FloatHistogram| match h.counter_reset_hint {
-            model::histogram::CounterResetHint::Reset => reset = true,
-            model::histogram::CounterResetHint::NotReset => not_reset = true,
+            CounterResetHint::Reset => reset = true,
+            CounterResetHint::NotReset => not_reset = true,
             _ => {}
         };
         note(first);
         for histogram in rest {
             note(histogram);
-            let (mut sum, addend) = (total.sum, histogram.sum);
-            match histogram::add(&total, histogram) {
+            count += 1.0;
+            let share = (count - 1.0) / count;
+            let (before, addend) = if incremental {
+                sum_compensation *= share;
+                (histogram::scale(&total, share), histogram::divide(histogram, count))
+            } else {
+                (total.clone(), FloatHistogram::clone(histogram))
+            };
+            let (mut sum, added) = (before.sum, addend.sum);
+            match histogram::add(&before, &addend) {
+                // Where a sum would overflow, a running mean takes over.
+                Ok((joined, _)) if is_average && !incremental && overflows(&joined) && !overflows(&before) => {
+                    incremental = true;
+                    sum_compensation /= count;
+                    let mean = histogram::divide(&before, count - 1.0);
+                    let addend = histogram::divide(histogram, count);
+                    if let Ok((joined, _)) = histogram::add(&histogram::scale(&mean, share), &addend) {
+                        total = joined;
+                    }
+                    continue;
+                }
                 Ok((joined, notes)) => {
                     total = joined;
                     if notes.bounds_reconciled {
@@ -163,7 +182,7 @@ impl Evaluator<'_> {
                     return None;
                 }
             }
-            kahan_add(addend, &mut sum, &mut sum_compensation);
+            kahan_add(added, &mut sum, &mut sum_compensation);
             total.sum = sum;
         }
         if reset && not_reset {
@@ -172,7 +191,10 @@ impl Evaluator<'_> {
         if total.sum.is_finite() {
             total.sum += sum_compensation;
         }
-        Some(if is_average { histogram::divide(&total, histograms.len() as f64) } else { total })
+        if reset && not_reset {
+            total.counter_reset_hint = CounterResetHint::Unknown;
+        }
+        Some(if is_average && !incremental { histogram::divide(&total, histograms.len() as f64) } else { total })
     }
 
     fn topk(
@@ -412,15 +434,28 @@ pub(crate) fn variance(values: &[f64]) -> f64 {
     (square + square_compensation) / values.len() as f64
 }
 
-/// The same pseudo-random number for the same labels, on every machine: FNV-1a, mixed once more.
+fn overflows(histogram: &FloatHistogram) -> bool {
+    histogram.count.is_infinite()
+        || histogram.sum.is_infinite()
+        || histogram.positive_buckets.iter().chain(&histogram.negative_buckets).any(|v| v.is_infinite())
+}
+
+/// Prometheus' hash of a label set, so that `limit_ratio` chooses the same series: XXH64 over names and values, each
+/// preceded by its length in one byte, or in a byte 255 and three more.
 fn label_hash(labels: &Labels) -> u64 {
-    let mut hash = 0xcbf2_9ce4_8422_2325_u64;
-    for byte in labels.as_packed().bytes() {
-        hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+    let mut bytes = Vec::new();
+    for (name, value) in labels.iter() {
+        for text in [name, value] {
+            match u8::try_from(text.len()) {
+                Ok(length) if length < 255 => bytes.push(length),
+                _ => {
+                    bytes.push(255);
+                    // Labels longer than 16 MiB do not come through any door.
+                    bytes.extend_from_slice(&text.len().to_le_bytes()[..3]);
+                }
+            }
+            bytes.extend_from_slice(text.as_bytes());
+        }
     }
-    hash ^= hash >> 33;
-    hash = hash.wrapping_mul(0xff51_afd7_ed55_8ccd);
-    hash ^= hash >> 33;
-    hash = hash.wrapping_mul(0xc4ce_b9fe_1a85_ec53);
-    hash ^ (hash >> 33)
+    xxhash_rust::xxh64::xxh64(&bytes, 0)
 }

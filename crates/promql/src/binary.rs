@@ -54,7 +54,7 @@ impl Evaluator<'_> {
     ) -> Vec<VectorSeries> {
         let mut out = Vec::with_capacity(vector.len());
         for mut series in vector {
-            if !e.op.is_comparison() || e.return_bool {
+            if !(e.op.is_comparison() || e.op.is_trim()) || e.return_bool {
                 series.drop_name = true;
             }
             let mut column = Column::empty(scalar.len());
@@ -148,8 +148,8 @@ impl Evaluator<'_> {
     ) -> Result<Vec<VectorSeries>, QueryError> {
         let swapped = matching.cardinality == Cardinality::OneToMany;
         let (many, one) = if swapped { (right, left) } else { (left, right) };
-        let fill = matching.fill;
-        let (fill_many, fill_one) = if swapped { (fill.right, fill.left) } else { (fill.left, fill.right) };
+        // As in Prometheus, `fill_left` fills the "many" side even where `group_right` puts that to the right.
+        let (fill_many, fill_one) = (matching.fill.left, matching.fill.right);
         let mut groups: HashMap<Labels, MatchGroup> = HashMap::new();
         let mut order: Vec<Labels> = Vec::new();
         for (is_many, side) in [(true, many), (false, one)] {
@@ -287,7 +287,7 @@ fn matching_labels(matching: &Matching, labels: &Labels) -> Labels {
 }
 
 fn result_labels(op: BinaryOp, matching: &Matching, own: &Labels, other: &Labels) -> Labels {
-    let mut labels = if op.is_comparison() { own.clone() } else { without_metadata(own) };
+    let mut labels = if op.is_comparison() || op.is_trim() { own.clone() } else { without_metadata(own) };
     if matching.cardinality == Cardinality::OneToOne {
         labels = if matching.on { labels.keep(&matching.labels) } else { labels.without(&matching.labels) };
     }

@@ -5,8 +5,7 @@ use crate::engine::{EngineOptions, QueryOptions, QueryStats};
 use crate::error::QueryError;
 use crate::select::Give;
 use crate::value::{Column, Grid, Intermediate, VectorSeries};
-use model::Matcher;
-use promql_syntax::{Expr, Extension, Span, UnaryExpr, VectorSelector};
+use promql_syntax::{Expr, Extension, Span, UnaryExpr};
 use std::{
     cell::Cell,
     sync::Arc,
@@ -37,6 +36,8 @@ pub(crate) struct Evaluator<'a> {
     live: Cell<usize>,
     peak: Cell<usize>,
     read: Cell<u64>,
+    /// Only counts and sums of histograms are wanted: resets are told by the samples themselves.
+    pub(crate) histogram_stats: Cell<bool>,
 }
 
 impl<'a> Evaluator<'a> {
@@ -60,6 +61,7 @@ impl<'a> Evaluator<'a> {
             live: Cell::new(0),
             peak: Cell::new(0),
             read: Cell::new(0),
+            histogram_stats: Cell::new(false),
         }
     }
 
@@ -274,11 +276,6 @@ fn check_extensions(expr: &Expr) -> Result<(), QueryError> {
         }
     }
     expr.children().into_iter().try_for_each(check_extensions)
-}
-
-/// A selector over the given matchers, at the place of another: for `info`.
-pub(crate) fn selector_like(matchers: Vec<Matcher>, like: &VectorSelector) -> VectorSelector {
-    VectorSelector { name: None, matchers, ..like.clone() }
 }
 
 /// A vector of one series without labels.

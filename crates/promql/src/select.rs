@@ -3,7 +3,7 @@
 use crate::error::QueryError;
 use crate::eval::Evaluator;
 use crate::value::{At, Column, Grid, Kind, VectorSeries};
-use model::{FloatHistogram, Labels, MatchOp, stale::is_stale_nan};
+use model::{FloatHistogram, Labels, MatchOp, histogram::CounterResetHint, stale::is_stale_nan};
 use promql_syntax::{At as AtModifier, DurationExpr, Expr, Extension, QueryTimes, VectorSelector};
 use std::sync::Arc;
 use storage::{Samples, SelectHints};
@@ -170,7 +170,7 @@ impl Evaluator<'_> {
         }
     }
 
-    fn offset_and_at(
+    pub(crate) fn offset_and_at(
         &self,
         offset: Option<&DurationExpr>,
         at: Option<AtModifier>,
@@ -207,6 +207,9 @@ impl Evaluator<'_> {
             samples.clear();
             series.read(&mut samples)?;
             self.count_read(samples.len())?;
+            if self.histogram_stats.get() {
+                note_resets(&mut samples);
+            }
             if !samples.is_empty() {
                 visit(series.labels(), &samples)?;
             }
@@ -300,6 +303,14 @@ impl Evaluator<'_> {
             (None, None) => {
                 let (a, b) = (samples.values[before], samples.values[after]);
                 column.set_float(step, a + (b - a) * share);
+            }
+            // A counter that was reset in between started from zero.
+            (Some(a), Some(b))
+                if b.counter_reset_hint != CounterResetHint::Gauge
+                    && a.uses_custom_buckets() == b.uses_custom_buckets()
+                    && crate::histogram::is_reset(b, a) =>
+            {
+                column.set_histogram(step, Arc::new(crate::histogram::scale(b, share)));
             }
             (Some(a), Some(b)) => match crate::histogram::sub(b, a) {
                 Ok((difference, _)) => {
@@ -402,6 +413,21 @@ impl Evaluator<'_> {
                 Ok(())
             }
             _ => Err(QueryError::Execution("a range vector is needed here".to_owned())),
+        }
+    }
+}
+
+/// Puts into histograms of unknown history whether they were reset since the sample before.
+fn note_resets(samples: &mut Samples) {
+    for index in 1..samples.histograms.len() {
+        let (before, rest) = samples.histograms.split_at_mut(index);
+        let (Some(Some(before)), Some(Some(own))) = (before.last(), rest.first_mut()) else { continue };
+        if own.counter_reset_hint == CounterResetHint::Unknown && before.counter_reset_hint != CounterResetHint::Gauge {
+            let reset = crate::histogram::is_reset(own, before);
+            let hint = if reset { CounterResetHint::Reset } else { CounterResetHint::NotReset };
+            Arc::make_mut(own).counter_reset_hint = hint;
+        } else if own.counter_reset_hint == CounterResetHint::Unknown {
+            Arc::make_mut(own).counter_reset_hint = CounterResetHint::Reset;
         }
     }
 }

@@ -4,10 +4,10 @@ use crate::compare::{same_float, same_value};
 use crate::nhcb;
 use crate::script::{CommandKind, Eval, LoadedSeries, TextMatch, When, parse_script};
 use crate::series::SeriesLine;
-use model::{Labels, SampleValue};
+use model::{FloatHistogram, Labels, SampleValue, histogram::CounterResetHint};
 use promql::{Engine, EngineOptions, MatrixSeries, QueryOptions, QueryOutput, Value};
 use promql_syntax::{At, Expr};
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 use storage::{Samples, memory::MemoryStorage};
 
 /// A case that did not give what was expected.
@@ -95,6 +95,7 @@ fn load(storage: &MemoryStorage, step_ms: i64, with_nhcb: bool, series: &[Loaded
         }
         loaded.insert(one.line.labels.clone(), samples);
     }
+    loaded.values_mut().for_each(note_counter_resets);
     if with_nhcb {
         loaded.extend(nhcb::convert(&loaded).map_err(|error| error.to_string())?);
     }
@@ -102,6 +103,26 @@ fn load(storage: &MemoryStorage, step_ms: i64, with_nhcb: bool, series: &[Loaded
         storage.extend_series(labels, samples);
     }
     Ok(())
+}
+
+/// Gives histograms the hints that they have when read from Prometheus' storage: what follows its predecessor without
+/// a reset says so, what was reset says nothing, since its values do.
+fn note_counter_resets(samples: &mut Samples) {
+    for index in 1..samples.histograms.len() {
+        let (before, rest) = samples.histograms.split_at_mut(index);
+        let (Some(Some(before)), Some(Some(own))) = (before.last(), rest.first_mut()) else { continue };
+        if own.counter_reset_hint == CounterResetHint::Gauge || own.is_stale() || before.is_stale() {
+            continue;
+        }
+        let plain = FloatHistogram { counter_reset_hint: CounterResetHint::Unknown, ..FloatHistogram::clone(own) };
+        let reset = promql::histogram::is_reset(&plain, before) || before.counter_reset_hint == CounterResetHint::Gauge;
+        let hint = match own.counter_reset_hint {
+            _ if reset => CounterResetHint::Unknown,
+            CounterResetHint::Reset => CounterResetHint::Reset,
+            _ => CounterResetHint::NotReset,
+        };
+        Arc::make_mut(own).counter_reset_hint = hint;
+    }
 }
 
 fn run_eval(engine: &Engine, storage: &MemoryStorage, eval: &Eval) -> Result<(), String> {

@@ -6,7 +6,7 @@ use crate::histogram::{self, QuantileNote};
 use crate::numbers::kahan_add;
 use crate::value::{At, Column, Grid, VectorSeries};
 use model::{FloatHistogram, Labels, float::format_float, labels::quote};
-use promql_syntax::{Call, Span};
+use promql_syntax::{Call, Expr, Span};
 use std::{collections::HashMap, sync::Arc};
 
 /// Differences between buckets below this share of the smaller one are rounding, not a broken histogram.
@@ -73,8 +73,12 @@ impl Evaluator<'_> {
             }
             _ => return Ok(None),
         };
+        let stats = matches!(e.function.as_str(), "histogram_avg" | "histogram_count" | "histogram_sum");
+        let before = self.histogram_stats.replace(stats && !needs_buckets(&e.args[0]));
+        let input = self.eval_vector(&e.args[0], grid);
+        self.histogram_stats.set(before);
         let mut out = Vec::new();
-        for mut series in self.eval_vector(&e.args[0], grid)? {
+        for mut series in input? {
             let mut column = Column::empty(grid.count);
             for step in 0..grid.count {
                 if let Some(At::Histogram(h)) = series.column.get(step) {
@@ -132,7 +136,7 @@ impl Evaluator<'_> {
         });
         if let (Some(label), Some(q)) = (label, q.first()) {
             for series in &mut out {
-                series.labels = series.labels.to_builder().set(label, &format_float(*q)).build();
+                series.labels = series.labels.to_builder().set(label, &quantile_label(*q)).build();
             }
         }
         out
@@ -219,6 +223,23 @@ impl Evaluator<'_> {
         }
         out
     }
+}
+
+/// True if something in the expression looks at single buckets, or reads the same sample more than once.
+fn needs_buckets(expr: &Expr) -> bool {
+    let own = match expr {
+        Expr::Call(call) => call.function.starts_with("histogram_"),
+        Expr::Binary(binary) => binary.op.is_trim() || binary.op.is_comparison(),
+        Expr::Subquery(_) => true,
+        _ => false,
+    };
+    own || expr.children().into_iter().any(needs_buckets)
+}
+
+/// A quantile as OpenMetrics writes it in a label: `0.0`, `0.25`, `1.0`.
+fn quantile_label(q: f64) -> String {
+    let text = format_float(q);
+    if q.is_finite() && !text.contains('.') { text + ".0" } else { text }
 }
 
 /// A histogram at one step.
@@ -311,9 +332,6 @@ fn bucket_fraction(lower: f64, upper: f64, buckets: &mut Vec<Cumulative>) -> f64
         return f64::NAN;
     }
     force_monotonic(buckets);
-    if buckets.len() < 2 {
-        return f64::NAN;
-    }
     let count = buckets[buckets.len() - 1].count;
     if count == 0.0 || lower.is_nan() || upper.is_nan() {
         return f64::NAN;
@@ -328,8 +346,12 @@ fn bucket_fraction(lower: f64, upper: f64, buckets: &mut Vec<Cumulative>) -> f64
                 return below;
             }
             if value < bucket.upper {
-                if start == f64::NEG_INFINITY || bucket.upper == f64::INFINITY {
+                if bucket.upper == f64::INFINITY {
                     return below;
+                }
+                // Nobody knows how low the first bucket reaches: it lies below the value as a whole.
+                if start == f64::NEG_INFINITY {
+                    return bucket.count;
                 }
                 let (mut sum, mut compensation) = (below, 0.0);
                 let inside = (bucket.count - below) * (value - start) / (bucket.upper - start);

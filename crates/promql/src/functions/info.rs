@@ -1,11 +1,11 @@
 //! `info`: labels of info metrics such as `target_info`, joined by `instance` and `job`.
 
 use crate::error::QueryError;
-use crate::eval::{Evaluator, selector_like};
+use crate::eval::Evaluator;
 use crate::select::Give;
-use crate::value::{At, Column, Grid, VectorSeries};
+use crate::value::{At, Column, Grid, Kind, VectorSeries};
 use model::{Labels, MatchOp, Matcher, labels::METRIC_NAME};
-use promql_syntax::{Call, Expr, Extension, VectorSelector};
+use promql_syntax::{At as AtModifier, Call, DurationExpr, Expr, Extension, NumberLiteral, Span, VectorSelector};
 use regexp::LabelMatcher;
 use std::collections::{BTreeMap, HashMap};
 
@@ -13,6 +13,8 @@ use std::collections::{BTreeMap, HashMap};
 const IDENTIFYING: [&str; 2] = ["instance", "job"];
 /// The info metric if the call names none.
 const DEFAULT_INFO_METRIC: &str = "target_info";
+/// What info metrics are called.
+const INFO_METRICS: &str = ".+_info";
 
 impl Evaluator<'_> {
     pub(crate) fn info(&self, e: &Call, grid: Grid) -> Result<Vec<VectorSeries>, QueryError> {
@@ -27,6 +29,9 @@ impl Evaluator<'_> {
             given.into_iter().partition(|matcher| matcher.name == METRIC_NAME);
         if names.is_empty() {
             names.push(Matcher::equal(METRIC_NAME, DEFAULT_INFO_METRIC));
+        } else if names.iter().all(|m| matches!(m.op, MatchOp::NotEqual | MatchOp::NotRegex)) {
+            // Exclusions alone still choose among info metrics.
+            names.push(Matcher::new(METRIC_NAME, MatchOp::Regex, INFO_METRICS));
         }
         let name_matchers = names.iter().map(compile).collect::<Result<Vec<_>, _>>()?;
         let data_matchers = data.iter().map(compile).collect::<Result<Vec<_>, _>>()?;
@@ -48,14 +53,11 @@ impl Evaluator<'_> {
                 matchers.push(Matcher::new(label, MatchOp::Regex, values.join("|")));
             }
         }
-        let like = first_selector(&e.args[0]);
-        let infos = match like {
-            Some(like) if !sources.is_empty() => {
-                let mut selector = selector_like(matchers, like);
-                selector.extension = Extension::None;
-                self.info_series(&selector, grid)?
-            }
-            _ => Vec::new(),
+        let infos = if sources.is_empty() {
+            Vec::new()
+        } else {
+            let (at, offset_ms) = self.reference(&e.args[0])?;
+            self.info_series(&info_selector(matchers, at, offset_ms, e.span), grid)?
         };
         let mut by_identity: HashMap<Labels, Vec<usize>> = HashMap::new();
         for (index, series) in infos.iter().enumerate() {
@@ -98,9 +100,39 @@ impl Evaluator<'_> {
         Ok(out.into_values().collect())
     }
 
+    /// The fixed time and the offset at which the first selector of an expression reads, subqueries around it
+    /// included.
+    fn reference(&self, expr: &Expr) -> Result<(Option<i64>, i64), QueryError> {
+        let (offset, at, inner) = match expr {
+            Expr::Selector(e) => (e.offset.as_ref(), e.at, None),
+            Expr::Matrix(e) => (e.selector.offset.as_ref(), e.selector.at, None),
+            Expr::Subquery(e) => (e.offset.as_ref(), e.at, Some(&*e.inner)),
+            _ => {
+                for child in expr.children() {
+                    let mut any = false;
+                    child.visit_selectors(&mut |_| any = true);
+                    if any {
+                        return self.reference(child);
+                    }
+                }
+                return Ok((None, 0));
+            }
+        };
+        let (own_offset, own_at) = self.offset_and_at(offset, at)?;
+        let Some(inner) = inner else { return Ok((own_at, own_offset)) };
+        Ok(match self.reference(inner)? {
+            // An inner `@` is not moved by what stands around it.
+            (Some(at), offset) => (Some(at), offset),
+            (None, offset) => (own_at, own_offset.saturating_add(offset)),
+        })
+    }
+
     /// Info series with the times of their samples, which decide between series that follow each other.
     fn info_series(&self, selector: &VectorSelector, grid: Grid) -> Result<Vec<InfoSeries>, QueryError> {
         let values = self.instant_selector(selector, grid, Give::Value)?;
+        if let Some(series) = values.iter().find(|series| series.column.kinds.contains(&Kind::Histogram)) {
+            return Err(QueryError::Execution(format!("info sample should be float: {}", series.labels)));
+        }
         let times = self.instant_selector(selector, grid, Give::Timestamp)?;
         let mut by_labels: HashMap<Labels, Column> =
             times.into_iter().map(|series| (series.labels, series.column)).collect();
@@ -180,13 +212,17 @@ impl InfoSeries {
     }
 }
 
-/// The first selector of an expression: info series are read with its `@` and `offset`.
-fn first_selector(expr: &Expr) -> Option<&VectorSelector> {
-    let mut first = None;
-    expr.visit_selectors(&mut |selector| {
-        first.get_or_insert(selector);
-    });
-    first
+/// A selector for info series, read at the time that the base series are read at.
+fn info_selector(matchers: Vec<Matcher>, at: Option<i64>, offset_ms: i64, span: Span) -> VectorSelector {
+    let offset = NumberLiteral { value: offset_ms as f64 / 1000.0, is_duration: true, span };
+    VectorSelector {
+        name: None,
+        matchers,
+        offset: Some(DurationExpr::Number(offset)),
+        at: at.map(AtModifier::Timestamp),
+        extension: Extension::None,
+        span,
+    }
 }
 
 /// A text as a pattern for exactly itself.

@@ -228,7 +228,7 @@ impl Evaluator<'_> {
             "sort" | "sort_desc" | "sort_by_label" | "sort_by_label_desc" => {
                 if !self.times.instant {
                     let text = "sort is ineffective for range queries since results are always ordered by labels";
-                    self.annotations.warn(e.args[0].span(), text);
+                    self.annotations.warn(e.span, text);
                 }
                 let labels = self.string_args(e, 1)?;
                 Intermediate::Vector(sort(name, &labels, arg(0)?))

@@ -164,8 +164,7 @@ fn histogram_change(
         return None;
     }
     let schema = relevant.iter().map(|h| h.schema).fold(previous.schema, i32::min);
-    let add = |result: std::result::Result<(FloatHistogram, histogram::AddNotes), IncompatibleSchemas>,
-                   what: &str| {
+    let add = |result: std::result::Result<(FloatHistogram, histogram::AddNotes), IncompatibleSchemas>, what: &str| {
         match result {
             Ok((sum, notes)) => {
                 if notes.bounds_reconciled {
@@ -303,6 +302,9 @@ fn extended_histograms(context: &RangeContext<'_, '_>, window: &Window<'_>) -> R
     } else {
         FloatHistogram::clone(&values[last])
     };
+    // What the samples say of their own past is not true of values in between, nor of a sample and itself.
+    let plain = |h: FloatHistogram| FloatHistogram { counter_reset_hint: CounterResetHint::Unknown, ..h };
+    let left_is_between = context.smoothed && times[first] < context.range_start;
     let mut change = settle(histogram::sub(&right, &left), "subtraction")?;
     if counter {
         if times[first] <= context.range_start {
@@ -312,13 +314,25 @@ fn extended_histograms(context: &RangeContext<'_, '_>, window: &Window<'_>) -> R
             last = last.saturating_sub(1);
         }
         let mut previous = left;
-        for value in values.get(first..=last).unwrap_or_default() {
-            if histogram::is_reset(value, &previous) {
+        let considered = values.get(first..=last).unwrap_or_default();
+        let right_is_considered = considered.last().is_some_and(|h| Arc::ptr_eq(h, &values[values.len() - 1]));
+        for (index, value) in considered.iter().enumerate() {
+            let reset = if index == 0 && left_is_between {
+                histogram::is_reset(&plain(FloatHistogram::clone(value)), &previous)
+            } else {
+                histogram::is_reset(value, &previous)
+            };
+            if reset {
                 change = settle(histogram::add(&change, &previous), "addition")?;
             }
             previous = FloatHistogram::clone(value);
         }
-        if histogram::is_reset(&right, &previous) {
+        let reset = if right_is_considered || context.smoothed {
+            histogram::is_reset(&plain(right), &previous)
+        } else {
+            histogram::is_reset(&right, &previous)
+        };
+        if reset {
             change = settle(histogram::add(&change, &previous), "addition")?;
         }
     }

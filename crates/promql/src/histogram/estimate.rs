@@ -106,8 +106,9 @@ pub fn fraction(lower: f64, upper: f64, histogram: &FloatHistogram) -> f64 {
                 return rank;
             }
             if bucket.upper > value {
+                // Nobody knows how low the first bucket reaches: it lies below the value as a whole.
                 if bucket.lower == f64::NEG_INFINITY {
-                    return rank;
+                    return if bucket.upper == f64::INFINITY { rank } else { rank + bucket.count };
                 }
                 if bucket.upper == f64::INFINITY {
                     return rank;
