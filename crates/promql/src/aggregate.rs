@@ -145,6 +145,15 @@ impl Evaluator<'_> {
             note(histogram);
             count += 1.0;
             let share = (count - 1.0) / count;
+            if is_average && !incremental {
+                // Where a sum would overflow, a running mean takes over.
+                let next = histogram::add(&total, histogram);
+                if next.is_ok_and(|(next, _)| overflows(&next)) && !overflows(&total) {
+                    incremental = true;
+                    total = histogram::divide(&total, count - 1.0);
+                    sum_compensation /= count - 1.0;
+                }
+            }
             let (before, addend) = if incremental {
                 sum_compensation *= share;
                 (histogram::scale(&total, share), histogram::divide(histogram, count))
@@ -153,17 +162,6 @@ impl Evaluator<'_> {
             };
             let (mut sum, added) = (before.sum, addend.sum);
             match histogram::add(&before, &addend) {
-                // Where a sum would overflow, a running mean takes over.
-                Ok((joined, _)) if is_average && !incremental && overflows(&joined) && !overflows(&before) => {
-                    incremental = true;
-                    sum_compensation /= count;
-                    let mean = histogram::divide(&before, count - 1.0);
-                    let addend = histogram::divide(histogram, count);
-                    if let Ok((joined, _)) = histogram::add(&histogram::scale(&mean, share), &addend) {
-                        total = joined;
-                    }
-                    continue;
-                }
                 Ok((joined, notes)) => {
                     total = joined;
                     if notes.bounds_reconciled {

@@ -94,8 +94,13 @@ impl RangeSeries {
                     out.floats.push(value);
                 }
                 Some(At::Histogram(histogram)) => {
+                    let mut histogram = Arc::clone(histogram);
+                    // What it says about the sample before it is not about the step before it.
+                    if !matches!(histogram.counter_reset_hint, CounterResetHint::Gauge | CounterResetHint::Unknown) {
+                        Arc::make_mut(&mut histogram).counter_reset_hint = CounterResetHint::Unknown;
+                    }
                     out.histogram_times.push(grid.time(step));
-                    out.histograms.push(Arc::clone(histogram));
+                    out.histograms.push(histogram);
                 }
             }
         }
@@ -426,8 +431,6 @@ fn note_resets(samples: &mut Samples) {
             let reset = crate::histogram::is_reset(own, before);
             let hint = if reset { CounterResetHint::Reset } else { CounterResetHint::NotReset };
             Arc::make_mut(own).counter_reset_hint = hint;
-        } else if own.counter_reset_hint == CounterResetHint::Unknown {
-            Arc::make_mut(own).counter_reset_hint = CounterResetHint::Reset;
         }
     }
 }
