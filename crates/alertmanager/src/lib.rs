@@ -2,13 +2,22 @@
 //!
 //! [`Alertmanager`] is the running part; [`Config`] is the file, checked; [`api_v2`] are the operations of `/api/v2`.
 
+mod alert;
 pub mod api_v2;
 pub mod config;
+mod files;
+mod glob;
+mod group;
 mod manager;
 pub mod matchers;
+mod metrics;
+mod notification_log;
 pub mod notify;
 pub mod route;
+mod silence;
+mod template;
 pub mod time_interval;
 
+pub use alert::fingerprint;
 pub use config::Config;
 pub use manager::{Alertmanager, AlertmanagerOptions, Event, EventSink, StartError};

@@ -178,6 +178,15 @@ impl Template {
         Ok(template)
     }
 
+    /// Adds or replaces a function; what is parsed already calls the new one.
+    pub fn add_function(
+        &mut self,
+        name: &str,
+        function: impl Fn(&Call<'_>, &[Value]) -> Result<Value, String> + Send + Sync + 'static,
+    ) {
+        self.functions.add(name, function);
+    }
+
     /// True when a template of this name is defined.
     pub fn defines(&self, name: &str) -> bool {
         self.trees.contains_key(name)

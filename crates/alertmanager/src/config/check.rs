@@ -71,7 +71,8 @@ pub(super) fn check(file: File, places: &Places, base: &Path, original: &str) ->
         check.warnings.push("`event_recorder` is read but has no effect: Vigie keeps its own record of events".into());
     }
     let templates = file.templates.iter().map(|glob| check.base.join(glob).to_string_lossy().into_owned()).collect();
-    let Check { faults, warnings, .. } = check;
+    let Check { faults, mut warnings, .. } = check;
+    warnings.extend(crate::manager::receiver_warnings(&receivers));
     places.check(faults)?;
     let Some(route) = route else {
         return Err(Faults {
