@@ -1,7 +1,10 @@
 //! What only the pages of operations ask: alerts by every filter of the API, the latest value and the course of an
 //! expression, targets by state.
 
-use super::{Answer, ClientError, prometheus, transport::{encode_pairs, get, get_v1}};
+use super::{
+    Answer, ClientError, prometheus,
+    transport::{encode_pairs, get, get_v1},
+};
 use api::{
     alerts::GettableAlert,
     query::{InstantSample, QueryResult, RangeSeries},

@@ -51,7 +51,8 @@ fn read(search: &str) -> ExploreLocation {
     // The short form of our own links: `/explore?expr=up&from=now-6h`.
     let (expr, from, to) = (short("expr"), short("from"), short("to"));
     if location.panes.is_empty() {
-        let range = TimeRange::new(from.as_deref().unwrap_or(RANGE_DEFAULT.0), to.as_deref().unwrap_or(RANGE_DEFAULT.1));
+        let range =
+            TimeRange::new(from.as_deref().unwrap_or(RANGE_DEFAULT.0), to.as_deref().unwrap_or(RANGE_DEFAULT.1));
         let query = ExploreQuery { expr: expr.unwrap_or_default(), ..new_query("A") };
         location.panes.push(ExplorePane { id: "a".to_owned(), queries: vec![query], range, ..ExplorePane::default() });
     }
@@ -154,14 +155,15 @@ pub fn Explore() -> impl IntoView {
 fn Pane(pane: PaneState) -> impl IntoView {
     let now = Memo::new(move |_| pane.get());
     let tab = Memo::new(move |_| now.with(tab_of));
-    let names = Memo::new(move |_| now.with(|pane| pane.queries.iter().map(|query| query.ref_id.clone()).collect::<Vec<_>>()));
+    let names =
+        Memo::new(move |_| now.with(|pane| pane.queries.iter().map(|query| query.ref_id.clone()).collect::<Vec<_>>()));
     // What is typed and not yet run, by the name of its query.
     let drafts = RwSignal::new(Vec::<(String, RwSignal<String>)>::new());
     let again = Trigger::new();
     let answers = use_answers(now, tab, again);
     let run = Callback::new(move |()| {
-        let typed: Vec<(String, String)> =
-            drafts.with_untracked(|drafts| drafts.iter().map(|(name, text)| (name.clone(), text.get_untracked())).collect());
+        let typed: Vec<(String, String)> = drafts
+            .with_untracked(|drafts| drafts.iter().map(|(name, text)| (name.clone(), text.get_untracked())).collect());
         let text_of = |name: &str| typed.iter().find(|(other, _)| other == name).map(|(_, text)| text.clone());
         let changed = now.with_untracked(|pane| {
             pane.queries.iter().any(|query| text_of(&query.ref_id).is_some_and(|text| text != query.expr))
@@ -181,7 +183,11 @@ fn Pane(pane: PaneState) -> impl IntoView {
         pane.change(|pane| {
             let taken: Vec<String> = pane.queries.iter().map(|query| query.ref_id.clone()).collect();
             let first = pane.queries.first().cloned().unwrap_or_default();
-            pane.queries.push(ExploreQuery { range: first.range, instant: first.instant, ..new_query(&free_name(&taken)) });
+            pane.queries.push(ExploreQuery {
+                range: first.range,
+                instant: first.instant,
+                ..new_query(&free_name(&taken))
+            });
         });
     };
     let show = move |wanted: Tab| {
@@ -300,7 +306,8 @@ fn QueryRow(
     let query = Memo::new(move |_| {
         now.with(|pane| name.with_value(|name| pane.queries.iter().find(|query| query.ref_id == *name).cloned()))
     });
-    let text = RwSignal::new(query.with_untracked(|query| query.as_ref().map(|query| query.expr.clone()).unwrap_or_default()));
+    let text =
+        RwSignal::new(query.with_untracked(|query| query.as_ref().map(|query| query.expr.clone()).unwrap_or_default()));
     drafts.update(|drafts| drafts.push((name.get_value(), text)));
     on_cleanup(move || {
         drafts.try_update(|drafts| name.try_with_value(|name| drafts.retain(|(other, _)| other != name)));
@@ -316,7 +323,9 @@ fn QueryRow(
     let alone = Memo::new(move |_| names.with(|names| names.len() < 2));
     let change = move |change: fn(&mut ExploreQuery)| {
         run.run(());
-        pane.change(|pane| name.with_value(|name| pane.queries.iter_mut().filter(|query| query.ref_id == *name).for_each(change)));
+        pane.change(|pane| {
+            name.with_value(|name| pane.queries.iter_mut().filter(|query| query.ref_id == *name).for_each(change))
+        });
     };
     let remove = move |_| {
         run.run(());
@@ -353,7 +362,8 @@ mod tests {
     fn addresses() {
         let say = |search: &str| {
             let pane = |pane: &ExplorePane| {
-                let queries: Vec<_> = pane.queries.iter().map(|query| format!("{}={}", query.ref_id, query.expr)).collect();
+                let queries: Vec<_> =
+                    pane.queries.iter().map(|query| format!("{}={}", query.ref_id, query.expr)).collect();
                 format!("{:?} {}..{} {}", tab_of(pane), pane.range.from, pane.range.to, queries.join(" "))
             };
             read(search).panes.iter().map(pane).collect::<Vec<_>>().join(" | ")

@@ -16,6 +16,8 @@ use leptos::prelude::*;
 use std::collections::BTreeMap;
 
 const REFRESH_MS: u32 = 10_000;
+/// The time of the last good scrape of each target within a day, in seconds.
+const CONTACT_QUERY: &str = "max_over_time(timestamp(up == 1)[1d:1m])";
 const SNIPPET: &str = "scrape_configs:
   - job_name: federate
     metrics_path: /federate
@@ -34,6 +36,8 @@ const SNIPPET: &str = "scrape_configs:
 struct Leaf {
     target: ActiveTarget,
     samples: Option<f64>,
+    /// When it last answered, Unix milliseconds; `None` if not within a day.
+    contact_ms: Option<i64>,
 }
 
 /// The part of a URL between scheme and query.
@@ -56,8 +60,11 @@ fn selectors(url: &str) -> Vec<String> {
 
 async fn load() -> client::Answer<Vec<Leaf>> {
     let targets = client::prometheus::targets().await?;
-    let leaves: Vec<ActiveTarget> =
-        targets.active_targets.into_iter().filter(|target| path_of(&target.scrape_url).ends_with("/federate")).collect();
+    let leaves: Vec<ActiveTarget> = targets
+        .active_targets
+        .into_iter()
+        .filter(|target| path_of(&target.scrape_url).ends_with("/federate"))
+        .collect();
     if leaves.is_empty() {
         return Ok(Vec::new());
     }
@@ -65,7 +72,23 @@ async fn load() -> client::Answer<Vec<Leaf>> {
     let key = |labels: &BTreeMap<String, String>| (labels.get("job").cloned(), labels.get("instance").cloned());
     let samples: BTreeMap<_, _> =
         samples.iter().filter_map(|sample| Some((key(&sample.metric), sample.value?.value))).collect();
-    let leaf = |target: ActiveTarget| Leaf { samples: samples.get(&key(&target.labels)).copied(), target };
+    // A target that is down says when it was last tried; when it last answered only its own series know.
+    let contacts = match leaves.iter().all(|target| target.health == "up") {
+        true => Vec::new(),
+        false => client::operations::vector(CONTACT_QUERY, now_ms()).await.unwrap_or_default(),
+    };
+    let contacts: BTreeMap<_, _> = contacts
+        .iter()
+        .filter_map(|sample| Some((key(&sample.metric), (sample.value?.value * 1000.0) as i64)))
+        .collect();
+    let leaf = |target: ActiveTarget| Leaf {
+        samples: samples.get(&key(&target.labels)).copied(),
+        contact_ms: match target.health.as_str() {
+            "up" => parse_rfc3339_ms(&target.last_scrape),
+            _ => contacts.get(&key(&target.labels)).copied(),
+        },
+        target,
+    };
     let mut leaves: Vec<Leaf> = leaves.into_iter().map(leaf).collect();
     leaves.sort_by_key(|leaf| (leaf.target.health == "up", leaf.target.scrape_url.clone()));
     Ok(leaves)
@@ -75,16 +98,17 @@ async fn load() -> client::Answer<Vec<Leaf>> {
 #[component]
 pub fn Federation() -> impl IntoView {
     let leaves = use_polled(REFRESH_MS, load);
-    let has_any = Memo::new(move |_| leaves.data.with(|leaves| leaves.as_ref().is_some_and(|leaves| !leaves.is_empty())));
-    let up = move || leaves.data.with(|leaves| leaves.iter().flatten().filter(|leaf| leaf.target.health == "up").count());
+    let has_any =
+        Memo::new(move |_| leaves.data.with(|leaves| leaves.as_ref().is_some_and(|leaves| !leaves.is_empty())));
+    let up =
+        move || leaves.data.with(|leaves| leaves.iter().flatten().filter(|leaf| leaf.target.health == "up").count());
     let all = move || leaves.data.with(|leaves| leaves.iter().flatten().count());
-    let samples = move || {
-        leaves.data.with(|leaves| leaves.iter().flatten().filter_map(|leaf| leaf.samples).sum::<f64>())
-    };
+    let samples =
+        move || leaves.data.with(|leaves| leaves.iter().flatten().filter_map(|leaf| leaf.samples).sum::<f64>());
     let slowest = move || {
-        leaves.data.with(|leaves| {
-            leaves.iter().flatten().map(|leaf| leaf.target.last_scrape_duration).fold(0.0_f64, f64::max)
-        })
+        leaves
+            .data
+            .with(|leaves| leaves.iter().flatten().map(|leaf| leaf.target.last_scrape_duration).fold(0.0_f64, f64::max))
     };
     let rows = move || leaves.data.get().unwrap_or_default().into_iter().map(row).collect_view();
     view! {
@@ -134,7 +158,7 @@ pub fn Federation() -> impl IntoView {
 }
 
 fn row(leaf: Leaf) -> impl IntoView {
-    let Leaf { target, samples } = leaf;
+    let Leaf { target, samples, contact_ms } = leaf;
     let up = target.health == "up";
     let (glyph, word) = match target.health.as_str() {
         "up" => (Glyph::Ok, "up"),
@@ -148,11 +172,17 @@ fn row(leaf: Leaf) -> impl IntoView {
         None => (instance.clone(), String::new()),
     };
     let chosen = selectors(&target.scrape_url);
-    let last_ms = parse_rfc3339_ms(&target.last_scrape);
-    let query = format!("/explore{}", crate::pages::parts::address::query_text(&[(
-        "expr".to_owned(),
-        format!("scrape_samples_scraped{{job={:?},instance={:?}}}", target.labels.get("job").cloned().unwrap_or_default(), instance),
-    )]));
+    let query = format!(
+        "/explore{}",
+        crate::pages::parts::address::query_text(&[(
+            "expr".to_owned(),
+            format!(
+                "scrape_samples_scraped{{job={:?},instance={:?}}}",
+                target.labels.get("job").cloned().unwrap_or_default(),
+                instance
+            ),
+        )])
+    );
     view! {
         <li class="fd" data-t="leaf" data-instance=instance.clone()>
             {glyph.view()}
@@ -164,7 +194,7 @@ fn row(leaf: Leaf) -> impl IntoView {
             </div>
             <dl class="fd-figures num">
                 <div><dt>"State"</dt><dd class:crit=!up>{word}</dd></div>
-                <div><dt>"Last contact"</dt><dd><Age at_ms=last_ms /></dd></div>
+                <div><dt>"Last contact"</dt><dd>{match contact_ms { Some(_) => view! { <Age at_ms=contact_ms /> }.into_any(), None => "over a day ago".into_any() }}</dd></div>
                 <div><dt>"Duration"</dt><dd>{format_seconds(target.last_scrape_duration)}</dd></div>
                 <div><dt>"Samples"</dt><dd>{samples.map_or("–".to_owned(), |samples| format!("{samples:.0}"))}</dd></div>
             </dl>

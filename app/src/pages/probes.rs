@@ -82,11 +82,11 @@ pub fn Probes() -> impl IntoView {
         };
         probes.data.get().unwrap_or_default().into_iter().filter(fits).collect::<Vec<_>>()
     });
-    let count = move |state: State| {
-        probes.data.with(|rows| rows.iter().flatten().filter(|row| row.state == state).count())
-    };
+    let count =
+        move |state: State| probes.data.with(|rows| rows.iter().flatten().filter(|row| row.state == state).count());
     let first = move |state: State| {
-        let name = probes.data.with(|rows| rows.iter().flatten().find(|row| row.state == state).map(|row| row.target.clone()));
+        let name =
+            probes.data.with(|rows| rows.iter().flatten().find(|row| row.state == state).map(|row| row.target.clone()));
         name.unwrap_or_else(|| "none".to_owned())
     };
     let uptime = move || {
@@ -112,7 +112,8 @@ pub fn Probes() -> impl IntoView {
     };
     let job_options = move || {
         let chosen = job.get();
-        let option = |name: String| view! { <option value=name.clone() selected=name == chosen>{name.clone()}</option> };
+        let option =
+            |name: String| view! { <option value=name.clone() selected=name == chosen>{name.clone()}</option> };
         jobs.get().into_iter().map(option).collect_view()
     };
     view! {
@@ -217,7 +218,13 @@ fn ProbeRow(row: Row) -> impl IntoView {
         (_, None) => "–".into_any(),
     };
     let certificate = row.certificate_days.map(|days| {
-        let class = if days < 7.0 { "crit" } else if days < 21.0 { "warn" } else { "mut" };
+        let class = if days < 7.0 {
+            "crit"
+        } else if days < 21.0 {
+            "warn"
+        } else {
+            "mut"
+        };
         let text = if days < 0.0 { "expired".to_owned() } else { format!("{days:.0} days") };
         view! { <span class=class>{text}</span> }
     });

@@ -26,8 +26,13 @@ use leptos::prelude::*;
 const REFRESH_MS: u32 = 10_000;
 /// Alerts drawn of one rule; the rest is a number, and all of them are on the alerts page.
 const ALERTS_MAX: usize = 100;
-const STATES: [(&str, &str); 5] =
-    [("firing", "Firing"), ("pending", "Pending"), ("inactive", "Inactive"), ("recording", "Recording"), ("err", "Failing")];
+const STATES: [(&str, &str); 5] = [
+    ("firing", "Firing"),
+    ("pending", "Pending"),
+    ("inactive", "Inactive"),
+    ("recording", "Recording"),
+    ("err", "Failing"),
+];
 
 fn name_of(rule: &Rule) -> &str {
     match rule {
@@ -62,7 +67,9 @@ fn filtered(group: &RuleGroup, state: &str, search: &str) -> Vec<Rule> {
     let fits = |rule: &&Rule| {
         (state.is_empty() || has_state(rule, state))
             && (search.is_empty()
-                || [name_of(rule), query_of(rule), &group.name].iter().any(|text| text.to_lowercase().contains(&search)))
+                || [name_of(rule), query_of(rule), &group.name]
+                    .iter()
+                    .any(|text| text.to_lowercase().contains(&search)))
     };
     group.rules.iter().filter(fits).cloned().collect()
 }

@@ -38,9 +38,7 @@ pub fn Silences() -> impl IntoView {
         STATES.iter().map(|(state, _)| *state).find(|state| *state == asked).unwrap_or("active")
     });
     let count = move |state: &str| {
-        silences.data.with(|silences| {
-            silences.iter().flatten().filter(|silence| silence.status.state == state).count()
-        })
+        silences.data.with(|silences| silences.iter().flatten().filter(|silence| silence.status.state == state).count())
     };
     let shown = move || {
         let mut shown: Vec<GettableSilence> =
@@ -257,7 +255,9 @@ fn OneSilence(id: String) -> impl IntoView {
     // Only what the form starts with: a refresh must not throw away what somebody types.
     let shown = Memo::new(move |_| silence.data.get());
     let missing = Memo::new(move |_| {
-        silence.error.with(|error| error.as_ref().is_some_and(|error| error.status() == Some(404) || error.status() == Some(422)))
+        silence.error.with(|error| {
+            error.as_ref().is_some_and(|error| error.status() == Some(404) || error.status() == Some(422))
+        })
     });
     let silenced = {
         let id = id.clone();

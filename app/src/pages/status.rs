@@ -81,6 +81,7 @@ pub fn Status() -> impl IntoView {
                         }}
                     </Await>
                 </section>
+                <div class="st-column">
                 <section class="card st-card" data-t="build">
                     <h2 class="sec">"Build"</h2>
                     <Await of=build fault="The build information could not be read">
@@ -118,6 +119,7 @@ pub fn Status() -> impl IntoView {
                         }}
                     </Await>
                 </section>
+                </div>
             </div>
         </Page>
     }
@@ -146,7 +148,12 @@ pub fn Config() -> impl IntoView {
     let copy = move |_| {
         let _ = window().navigator().clipboard().write_text(&text.get_untracked());
         copied.set(true);
-        set_timeout(move || { copied.try_set(false); }, std::time::Duration::from_secs(2));
+        set_timeout(
+            move || {
+                copied.try_set(false);
+            },
+            std::time::Duration::from_secs(2),
+        );
     };
     let actions = move || {
         view! {

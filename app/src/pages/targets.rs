@@ -40,7 +40,9 @@ impl Filter {
     fn read(address: Address) -> Filter {
         let healths = address.get_all("health");
         Filter {
-            pool: Some(address.get("pool")).filter(|pool| !pool.is_empty()).unwrap_or_else(|| address.get("scrapePool")),
+            pool: Some(address.get("pool"))
+                .filter(|pool| !pool.is_empty())
+                .unwrap_or_else(|| address.get("scrapePool")),
             healths: healths
                 .iter()
                 .flat_map(|text| text.split(','))
@@ -109,7 +111,8 @@ pub fn Targets() -> impl IntoView {
     });
     let names = Memo::new(move |_| {
         targets.data.with(|targets| {
-            let all = targets.iter().flat_map(|targets| &targets.active_targets).map(|target| target.scrape_pool.clone());
+            let all =
+                targets.iter().flat_map(|targets| &targets.active_targets).map(|target| target.scrape_pool.clone());
             all.collect::<std::collections::BTreeSet<_>>()
         })
     });
@@ -139,7 +142,8 @@ pub fn Targets() -> impl IntoView {
     };
     let pool_names = move || {
         let chosen = filter.get().pool;
-        let option = |name: String| view! { <option value=name.clone() selected=name == chosen>{name.clone()}</option> };
+        let option =
+            |name: String| view! { <option value=name.clone() selected=name == chosen>{name.clone()}</option> };
         names.get().into_iter().map(option).collect_view()
     };
     let actions = || {
@@ -230,7 +234,13 @@ fn PoolCard(pool: Memo<Option<Pool>>) -> impl IntoView {
     let pills = move || {
         let [up, down, unknown] = counts.get();
         let all = up + down + unknown;
-        let class = if down > 0 { "tag crit num" } else if unknown > 0 { "tag num" } else { "tag ok num" };
+        let class = if down > 0 {
+            "tag crit num"
+        } else if unknown > 0 {
+            "tag num"
+        } else {
+            "tag ok num"
+        };
         view! {
             <span class=class data-t="pool-up">{format!("{up} of {all} up")}</span>
             {(unknown > 0).then(|| view! { <span class="tag num">{format!("{unknown} unknown")}</span> })}
@@ -267,6 +277,11 @@ fn PoolCard(pool: Memo<Option<Pool>>) -> impl IntoView {
 fn share_of_interval(target: &ActiveTarget) -> Option<f64> {
     let interval_ms = parse_duration_ms(&target.scrape_interval).ok().filter(|ms| *ms > 0)?;
     Some((target.last_scrape_duration * 1000.0 / interval_ms as f64).clamp(0.0, 1.0))
+}
+
+/// A URL without its percent signs, where that is possible.
+fn readable(url: &str) -> String {
+    js_sys::decode_uri_component(url).map_or_else(|_| url.to_owned(), String::from)
 }
 
 #[component]
@@ -306,7 +321,7 @@ fn TargetRow(target: Memo<ActiveTarget>) -> impl IntoView {
         <li class="tg" data-t="target" data-url=url.clone()>
             <span class="tg-state">{state}</span>
             <div class="tg-main">
-                <a class="tg-url" href=url.clone() rel="noreferrer">{url.clone()}</a>
+                <a class="tg-url" href=url.clone() rel="noreferrer">{readable(&url)}</a>
                 <LabelList labels=labels />
                 {move || Some(error.get()).filter(|error| !error.is_empty()).map(|error| {
                     view! { <p class="tg-error mono small" data-t="last-error">{error}</p> }
@@ -339,7 +354,8 @@ mod tests {
 
     #[test]
     fn pools_count_all_and_show_what_passes() {
-        let targets = [target("b", "http://1", "up"), target("b", "http://2", "down"), target("a", "http://3", "unknown")];
+        let targets =
+            [target("b", "http://1", "up"), target("b", "http://2", "down"), target("a", "http://3", "unknown")];
         let say = |filter: &Filter| {
             let pools = pools(&targets, filter);
             let say = |pool: &Pool| {

@@ -124,9 +124,8 @@ pub fn AlertDetail(alert: GettableAlert, page: AlertsView) -> impl IntoView {
         })
     };
     let annotations = alert.annotations.iter().filter(|(name, _)| !SHOWN_ABOVE.contains(&name.as_str()));
-    let annotations: Vec<_> = annotations
-        .map(|(name, text)| view! { <dt>{name.clone()}</dt> <dd>{text.clone()}</dd> })
-        .collect();
+    let annotations: Vec<_> =
+        annotations.map(|(name, text)| view! { <dt>{name.clone()}</dt> <dd>{text.clone()}</dd> }).collect();
     let receivers = alert.receivers.iter().map(|receiver| receiver.name.clone()).collect::<Vec<_>>().join(", ");
     let silenced_by = alert.status.silenced_by.iter().map(|id| {
         let href = format!("/alerts/silences/{id}");
@@ -185,7 +184,7 @@ pub fn AlertDetail(alert: GettableAlert, page: AlertsView) -> impl IntoView {
 #[component]
 fn Course(line: Line, started_ms: Option<i64>, limit: Option<String>) -> impl IntoView {
     let window = line.window();
-    let ticks = ticks(window.low, window.high);
+    let ticks = ticks(window.low, window.high, 4);
     let latest = line.points.iter().rev().find(|(_, value)| value.is_finite()).map(|(_, value)| *value);
     let says = match latest {
         Some(value) => format!(
@@ -200,11 +199,13 @@ fn Course(line: Line, started_ms: Option<i64>, limit: Option<String>) -> impl In
         let from = line.x(started_ms).clamp(0.0, 1000.0);
         view! { <rect class="course-fired" x=format!("{from:.1}") y="0" width=format!("{:.1}", 1000.0 - from) height="100" /> }
     });
-    let grid = ticks.iter().map(|value| view! { <path class="course-grid" d=format!("M0 {:.2}H1000", window.y(*value)) /> });
+    let grid =
+        ticks.iter().map(|value| view! { <path class="course-grid" d=format!("M0 {:.2}H1000", window.y(*value)) /> });
     let words = ticks.iter().map(|value| {
         view! { <span style=format!("top:{:.2}%", window.y(*value))>{format_value(*value)}</span> }
     });
-    let limit_path = line.threshold.map(|limit| view! { <path class="spark-limit" d=format!("M0 {:.2}H1000", window.y(limit)) /> });
+    let limit_path =
+        line.threshold.map(|limit| view! { <path class="spark-limit" d=format!("M0 {:.2}H1000", window.y(limit)) /> });
     let limit_word = line.threshold.zip(limit).map(|(value, text)| {
         let y = window.y(value);
         // Below the line where there is no room above it.
@@ -236,17 +237,18 @@ fn Course(line: Line, started_ms: Option<i64>, limit: Option<String>) -> impl In
     }
 }
 
-/// Round values inside a window, three to five of them.
-pub fn ticks(low: f64, high: f64) -> Vec<f64> {
-    let raw = (high - low) / 4.0;
+/// Round values inside a window, at most `wanted` steps of them.
+pub fn ticks(low: f64, high: f64, wanted: u32) -> Vec<f64> {
+    let raw = (high - low) / f64::from(wanted.max(1));
     if !raw.is_finite() || raw <= 0.0 {
         return Vec::new();
     }
     let unit = 10_f64.powf(raw.log10().floor());
-    let step = [1.0, 2.0, 2.5, 5.0, 10.0].into_iter().map(|factor| factor * unit).find(|step| *step >= raw).unwrap_or(raw);
+    let step =
+        [1.0, 2.0, 2.5, 5.0, 10.0].into_iter().map(|factor| factor * unit).find(|step| *step >= raw).unwrap_or(raw);
     let first = (low / step).ceil() as i64;
     let last = (high / step).floor() as i64;
-    (first..=last).take(8).map(|at| at as f64 * step).collect()
+    (first..=last).take(16).map(|at| at as f64 * step).collect()
 }
 
 #[cfg(test)]
@@ -255,10 +257,10 @@ mod tests {
 
     #[test]
     fn round_ticks() {
-        assert_eq!(ticks(0.0, 112.0), [0.0, 50.0, 100.0]);
-        assert_eq!(ticks(-1.0, 1.0), [-1.0, -0.5, 0.0, 0.5, 1.0]);
-        assert_eq!(ticks(f64::NAN, 1.0), [] as [f64; 0]);
-        assert_eq!(ticks(1.0, 1.0), [] as [f64; 0]);
+        assert_eq!(ticks(0.0, 112.0, 4), [0.0, 50.0, 100.0]);
+        assert_eq!(ticks(-1.0, 1.0, 4), [-1.0, -0.5, 0.0, 0.5, 1.0]);
+        assert_eq!(ticks(f64::NAN, 1.0, 4), [] as [f64; 0]);
+        assert_eq!(ticks(1.0, 1.0, 4), [] as [f64; 0]);
     }
 
     #[test]
@@ -266,7 +268,10 @@ mod tests {
         assert_eq!(web_link("javascript:alert(1)"), None);
         assert_eq!(web_link("//evil.example"), None);
         assert_eq!(web_link(" https://a.example/x ").as_deref(), Some("https://a.example/x"));
-        assert_eq!(explore_link("http://h:9090/graph?g0.expr=up&g0.tab=1").as_deref(), Some("/explore?g0.expr=up&g0.tab=1"));
+        assert_eq!(
+            explore_link("http://h:9090/graph?g0.expr=up&g0.tab=1").as_deref(),
+            Some("/explore?g0.expr=up&g0.tab=1")
+        );
         assert_eq!(explore_link("http://h:9090/other?g0.expr=up"), None);
     }
 }

@@ -111,7 +111,8 @@ mod tests {
     fn alert(labels: &str, starts_at: &str, state: &str) -> GettableAlert {
         let labels =
             labels.split(' ').filter_map(|pair| pair.split_once('=')).map(|(a, b)| (a.to_owned(), b.to_owned()));
-        let mut alert = GettableAlert { labels: labels.collect(), starts_at: starts_at.to_owned(), ..Default::default() };
+        let mut alert =
+            GettableAlert { labels: labels.collect(), starts_at: starts_at.to_owned(), ..Default::default() };
         alert.status.state = state.to_owned();
         alert
     }
@@ -127,7 +128,9 @@ mod tests {
         ];
         let said: Vec<_> = group_alerts(alerts.clone(), &["job".to_owned()])
             .iter()
-            .map(|group| format!("{}: {}", group.key(), group.alerts.iter().map(alert_name).collect::<Vec<_>>().join(" ")))
+            .map(|group| {
+                format!("{}: {}", group.key(), group.alerts.iter().map(alert_name).collect::<Vec<_>>().join(" "))
+            })
             .collect();
         assert_eq!(said, ["job=a: Bad Old Muted", "job=b: New", ": Note"]);
         assert_eq!(group_alerts(alerts.clone(), &[]).len(), 1);

@@ -3,7 +3,8 @@
 /// The path of ours for the hash of an Alertmanager link, with its parameters; `None` if it is no such hash.
 pub fn rewrite(hash: &str) -> Option<String> {
     let route = hash.strip_prefix("#/")?;
-    let (path, query) = route.split_once('?').map_or((route, String::new()), |(path, query)| (path, format!("?{query}")));
+    let (path, query) =
+        route.split_once('?').map_or((route, String::new()), |(path, query)| (path, format!("?{query}")));
     let path = path.trim_end_matches('/');
     match path.split_once('/') {
         None if matches!(path, "alerts" | "") => Some(format!("/alerts{query}")),

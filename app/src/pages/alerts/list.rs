@@ -2,17 +2,12 @@
 
 use super::{
     AlertsView,
-    grouping::{Group, Severity, alert_name, summary},
     filter::{format_matchers, parse_matchers},
+    grouping::{Group, Severity, alert_name, summary},
 };
 use crate::{
     controls::icon::{Glyph, Icon},
-    pages::parts::{
-        Age, History,
-        address::query_text,
-        sparkline::Sparkline,
-        time_text::parse_rfc3339_ms,
-    },
+    pages::parts::{Age, History, address::query_text, sparkline::Sparkline, time_text::parse_rfc3339_ms},
 };
 use api::alerts::GettableAlert;
 use leptos::prelude::*;

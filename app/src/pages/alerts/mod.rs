@@ -103,9 +103,7 @@ pub fn Alerts() -> impl IntoView {
         let alerts = alerts.data.get().unwrap_or_default();
         group_alerts(alerts, &group_by.get())
     });
-    let names = Memo::new(move |_| {
-        alerts.data.with(|alerts| alerts.as_deref().map(label_names).unwrap_or_default())
-    });
+    let names = Memo::new(move |_| alerts.data.with(|alerts| alerts.as_deref().map(label_names).unwrap_or_default()));
     let chosen = Memo::new(move |_| address.get("alert"));
     let values = use_values();
     let page = AlertsView {

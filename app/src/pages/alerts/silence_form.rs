@@ -12,8 +12,13 @@ use model::matcher::Matcher;
 use std::time::Duration;
 
 /// Spans to choose from.
-const PRESETS: [(&str, i64); 5] =
-    [("30 min", 30 * 60_000), ("2 h", 2 * 3_600_000), ("8 h", 8 * 3_600_000), ("1 day", 86_400_000), ("1 week", 604_800_000)];
+const PRESETS: [(&str, i64); 5] = [
+    ("30 min", 30 * 60_000),
+    ("2 h", 2 * 3_600_000),
+    ("8 h", 8 * 3_600_000),
+    ("1 day", 86_400_000),
+    ("1 week", 604_800_000),
+];
 const PRESET_DEFAULT: i64 = 2 * 3_600_000;
 /// The matching alerts are counted when typing pauses this long.
 const COUNT_AFTER: Duration = Duration::from_millis(250);
@@ -191,7 +196,9 @@ pub fn SilenceForm(
         Matching::Asking => view! { <span class="dim">"Counting…"</span> }.into_any(),
         Matching::Count(1) => view! { "Matches " <b>"1 alert"</b> " now" }.into_any(),
         Matching::Count(count) => view! { "Matches " <b>{format!("{count} alerts")}</b> " now" }.into_any(),
-        Matching::Wrong(error) => view! { <span class="hint bad" data-t="silence-matcher-error">{error}</span> }.into_any(),
+        Matching::Wrong(error) => {
+            view! { <span class="hint bad" data-t="silence-matcher-error">{error}</span> }.into_any()
+        }
     };
     let preset = move |(word, span_ms): (&'static str, i64)| {
         let on = move || (until.get() == Until::Span(span_ms)).to_string();
@@ -227,7 +234,9 @@ pub fn SilenceForm(
             let href = format!("/alerts/silences/{id}");
             Some(view! { <p class="sil-said ok" data-t="silence-made">{Icon::Check.view()} "Silenced. " <a href=href>"See the silence"</a></p> }.into_any())
         }
-        Err(error) => Some(view! { <p class="hint bad" data-t="silence-error">{format!("Not silenced: {error}")}</p> }.into_any()),
+        Err(error) => {
+            Some(view! { <p class="hint bad" data-t="silence-error">{format!("Not silenced: {error}")}</p> }.into_any())
+        }
     };
     view! {
         <form

@@ -149,7 +149,8 @@ async fn ask(pane: &ExplorePane, tab: Tab, signal: Option<web_sys::AbortSignal>)
         }
     };
     answers.span = span;
-    let step_ms = safe_step_ms(span.length_ms(), interval_ms(span.length_ms(), POINTS_MAX, STEP_MS_MIN), SERVER_POINTS_MAX);
+    let step_ms =
+        safe_step_ms(span.length_ms(), interval_ms(span.length_ms(), POINTS_MAX, STEP_MS_MIN), SERVER_POINTS_MAX);
     if tab == Tab::Graph {
         answers.step_ms = step_ms;
     }
@@ -161,7 +162,9 @@ async fn ask(pane: &ExplorePane, tab: Tab, signal: Option<web_sys::AbortSignal>)
             Tab::Table => client::prometheus::query(&query.expr, end_ms, signal.clone()).await,
         };
         let result = answer.map(|(result, warnings)| {
-            answers.warnings.extend(warnings.into_iter().filter(|text| !answers.warnings.contains(text)).collect::<Vec<_>>());
+            answers
+                .warnings
+                .extend(warnings.into_iter().filter(|text| !answers.warnings.contains(text)).collect::<Vec<_>>());
             result
         });
         answers.queries.push(Answered { name: query.ref_id.clone(), expr: query.expr.clone(), result });

@@ -1,17 +1,20 @@
 //! Lines over time with a crosshair, and a legend that is a table.
 
-use super::{PaneState, answers::{Answers, with_calendar}};
+use super::{
+    PaneState,
+    answers::{Answers, with_calendar},
+};
 use crate::pages::{
     alerts::{detail::ticks, list::format_value},
     parts::{sparkline::Line, time_text::format_rfc3339},
 };
 use dashboard::{
     calendar,
-    legend::selector,
+    legend::{differing_labels, selector},
     time_range::{Span, TimeRange, format_local},
 };
 use leptos::{html, prelude::*};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use web_sys::{KeyboardEvent, PointerEvent};
 
@@ -25,7 +28,10 @@ const DRAG_PX_MIN: f64 = 6.0;
 /// One line with its name and colour.
 #[derive(Clone, Debug)]
 struct Drawn {
+    /// The labels in which it differs from the others.
     name: String,
+    /// All its labels.
+    whole: String,
     color: String,
     dashes: &'static str,
     points: Vec<(i64, f64)>,
@@ -44,14 +50,26 @@ fn look(at: usize) -> (String, &'static str) {
 fn drawn(answers: &Answers) -> Vec<Drawn> {
     let several = answers.queries.len() > 1;
     let lines = answers.lines();
+    let metrics: Vec<&BTreeMap<String, String>> = lines.iter().map(|(_, series)| &series.metric).collect();
+    let differing = differing_labels(&metrics);
     lines
         .iter()
         .take(LINES_MAX)
         .enumerate()
         .map(|(at, (query, series))| {
-            let name = if series.metric.is_empty() { query.expr.clone() } else { selector(&series.metric) };
+            // What all lines share says nothing about one of them.
+            let own = |name: &String| name == "__name__" && several || differing.contains(&name.as_str());
+            let labels: BTreeMap<String, String> = series
+                .metric
+                .iter()
+                .filter(|(name, _)| own(name))
+                .map(|(name, value)| (name.clone(), value.clone()))
+                .collect();
+            let whole = if series.metric.is_empty() { query.expr.clone() } else { selector(&series.metric) };
+            let name = if labels.is_empty() { whole.clone() } else { selector(&labels) };
             let (color, dashes) = look(at);
             Drawn {
+                whole,
                 name: if several { format!("{}: {name}", query.name) } else { name },
                 color,
                 dashes,
@@ -63,8 +81,27 @@ fn drawn(answers: &Answers) -> Vec<Drawn> {
 
 /// Lengths between labels of the time axis.
 const TIME_STEPS_MS: [i64; 21] = [
-    1_000, 2_000, 5_000, 10_000, 15_000, 30_000, 60_000, 120_000, 300_000, 600_000, 900_000, 1_800_000, 3_600_000, 7_200_000,
-    10_800_000, 21_600_000, 43_200_000, 86_400_000, 172_800_000, 604_800_000, 2_592_000_000,
+    1_000,
+    2_000,
+    5_000,
+    10_000,
+    15_000,
+    30_000,
+    60_000,
+    120_000,
+    300_000,
+    600_000,
+    900_000,
+    1_800_000,
+    3_600_000,
+    7_200_000,
+    10_800_000,
+    21_600_000,
+    43_200_000,
+    86_400_000,
+    172_800_000,
+    604_800_000,
+    2_592_000_000,
 ];
 
 /// Round local times within the span, seven at most.
@@ -79,7 +116,11 @@ fn time_ticks(span: Span) -> Vec<(i64, String)> {
             _ => "MM-DD",
         };
         let word = |at_ms: i64| calendar::format(calendar.civil(at_ms), (calendar.offset_ms)(at_ms), pattern);
-        (0..8).map(|at| first + at * step_ms).take_while(|at_ms| *at_ms <= span.to_ms).map(|at_ms| (at_ms, word(at_ms))).collect()
+        (0..8)
+            .map(|at| first + at * step_ms)
+            .take_while(|at_ms| *at_ms <= span.to_ms)
+            .map(|at_ms| (at_ms, word(at_ms)))
+            .collect()
     })
 }
 
@@ -118,7 +159,8 @@ pub fn GraphView(answers: Answers, pane: PaneState) -> impl IntoView {
             let window = window.get();
             let path = |at: usize| {
                 let line = all.get(at)?;
-                let scaled = Line { points: line.points.clone(), threshold: None, start_ms: span.from_ms, end_ms: span.to_ms };
+                let scaled =
+                    Line { points: line.points.clone(), threshold: None, start_ms: span.from_ms, end_ms: span.to_ms };
                 let style = format!("stroke:{};stroke-dasharray:{}", line.color, line.dashes);
                 Some(view! { <path class="spark-line" style=style d=scaled.path_in(window) /> })
             };
@@ -127,14 +169,14 @@ pub fn GraphView(answers: Answers, pane: PaneState) -> impl IntoView {
     };
     let grid = move || {
         let window = window.get();
-        ticks(window.low, window.high)
+        ticks(window.low, window.high, 6)
             .into_iter()
             .map(|value| view! { <path class="course-grid" d=format!("M0 {:.2}H1000", window.y(value)) /> })
             .collect_view()
     };
     let y_words = move || {
         let window = window.get();
-        ticks(window.low, window.high)
+        ticks(window.low, window.high, 6)
             .into_iter()
             .map(|value| view! { <span style=format!("top:{:.2}%", window.y(value))>{short(value)}</span> })
             .collect_view()
@@ -142,7 +184,13 @@ pub fn GraphView(answers: Answers, pane: PaneState) -> impl IntoView {
     let x_of = move |at_ms: i64| (at_ms - span.from_ms) as f64 / span.length_ms().max(1) as f64 * 100.0;
     let x_words = time_ticks(span).into_iter().map(|(at_ms, word)| {
         let x = x_of(at_ms);
-        let class = if x < 3.0 { "first" } else if x > 97.0 { "last" } else { "" };
+        let class = if x < 3.0 {
+            "first"
+        } else if x > 94.0 {
+            "last"
+        } else {
+            ""
+        };
         view! { <span class=class style=format!("left:{x:.2}%")>{word}</span> }
     });
     let share = move |event: &PointerEvent| {
@@ -156,7 +204,10 @@ pub fn GraphView(answers: Answers, pane: PaneState) -> impl IntoView {
         move |at_ms: i64| {
             let times = all.iter().flat_map(|line| {
                 let at = line.points.partition_point(|(time, _)| *time < at_ms);
-                [at.checked_sub(1), Some(at)].into_iter().flatten().filter_map(|at| line.points.get(at).map(|(time, _)| *time))
+                [at.checked_sub(1), Some(at)]
+                    .into_iter()
+                    .flatten()
+                    .filter_map(|at| line.points.get(at).map(|(time, _)| *time))
             });
             times.min_by_key(|time| (time - at_ms).abs())
         }
@@ -323,7 +374,9 @@ fn Legend(all: Arc<Vec<Drawn>>, only: RwSignal<BTreeSet<usize>>, cross: RwSignal
         let points = line.points.clone();
         let now = move || {
             let found = match cross.get() {
-                Some(at_ms) => points.binary_search_by_key(&at_ms, |(time, _)| *time).ok().and_then(|at| points.get(at)),
+                Some(at_ms) => {
+                    points.binary_search_by_key(&at_ms, |(time, _)| *time).ok().and_then(|at| points.get(at))
+                }
                 None => points.last(),
             };
             found.map(|(_, value)| short(*value))
@@ -354,7 +407,7 @@ fn Legend(all: Arc<Vec<Drawn>>, only: RwSignal<BTreeSet<usize>>, cross: RwSignal
                 <td>
                     <button aria-pressed=move || only.with(|only| only.contains(&at)).to_string() data-t="legend-item" on:click=choose>
                         <i class="ex-swatch" style=swatch></i>
-                        <span class="ell">{line.name.clone()}</span>
+                        <span class="ell" title=line.whole.clone()>{line.name.clone()}</span>
                     </button>
                 </td>
                 <td class="n">{now}</td>

@@ -29,8 +29,12 @@ pub fn TableView(answers: Answers) -> impl IntoView {
     let names: BTreeSet<&String> =
         samples.iter().flat_map(|(_, sample)| sample.metric.keys()).filter(|name| *name != "__name__").collect();
     let has_name = samples.iter().any(|(_, sample)| sample.metric.contains_key("__name__"));
-    let columns: Vec<String> =
-        has_name.then(|| "__name__".to_owned()).into_iter().chain(names.into_iter().cloned()).take(COLUMNS_MAX).collect();
+    let columns: Vec<String> = has_name
+        .then(|| "__name__".to_owned())
+        .into_iter()
+        .chain(names.into_iter().cloned())
+        .take(COLUMNS_MAX)
+        .collect();
     let head = |name: &String| {
         let word = if name == "__name__" { "Metric".to_owned() } else { name.clone() };
         view! { <th scope="col">{word}</th> }

@@ -81,8 +81,7 @@ pub enum History {
 
 /// `?a=b&c=d`, "" without parameters. `:`, `,`, `$`, `{` and `}` stay readable.
 pub fn query_text(params: &[(String, String)]) -> String {
-    let pairs: Vec<_> =
-        params.iter().map(|(name, value)| format!("{}={}", escape(name), escape(value))).collect();
+    let pairs: Vec<_> = params.iter().map(|(name, value)| format!("{}={}", escape(name), escape(value))).collect();
     if pairs.is_empty() { String::new() } else { format!("?{}", pairs.join("&")) }
 }
 

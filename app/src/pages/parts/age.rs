@@ -1,7 +1,7 @@
 //! A time as its distance from now, with the full time behind it.
 
-use crate::client::every_while_visible;
 use super::time_text::{format_full, format_relative, format_rfc3339, format_span, now_ms};
+use crate::client::every_while_visible;
 use leptos::prelude::*;
 
 /// A clock that all relative times of a page share; it ticks every five seconds while somebody looks.

@@ -21,7 +21,8 @@ pub struct Window {
 
 impl Line {
     pub fn window(&self) -> Window {
-        let values = self.points.iter().map(|(_, value)| *value).chain(self.threshold).filter(|value| value.is_finite());
+        let values =
+            self.points.iter().map(|(_, value)| *value).chain(self.threshold).filter(|value| value.is_finite());
         let (low, high) =
             values.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| (low.min(value), high.max(value)));
         if !low.is_finite() {

@@ -197,7 +197,13 @@ pub fn Ticks(row: Probe) -> impl IntoView {
         let (class, height, text) = match tick.available {
             None => ("s-no", 100.0, "no data".to_owned()),
             Some(share) => {
-                let class = if share >= 1.0 { "s-up" } else if share > 0.5 { "s-sl" } else { "s-dn" };
+                let class = if share >= 1.0 {
+                    "s-up"
+                } else if share > 0.5 {
+                    "s-sl"
+                } else {
+                    "s-dn"
+                };
                 let height = match tick.latency {
                     Some(latency) if tallest > 0.0 => 35.0 + latency / tallest * 65.0,
                     _ => 50.0,
@@ -234,7 +240,8 @@ pub fn Phases(phases: Vec<(String, f64)>) -> impl IntoView {
         let (_, _, color) = word(name)?;
         Some(view! { <i style=format!("width:{:.1}%;background:{color}", seconds / whole * 100.0)></i> })
     });
-    view! { <div class="ph" role="img" aria-label=says.clone() title=says.clone()>{bars.collect_view()}</div> }.into_any()
+    view! { <div class="ph" role="img" aria-label=says.clone() title=says.clone()>{bars.collect_view()}</div> }
+        .into_any()
 }
 
 /// Names the colours of the phases.
@@ -252,7 +259,8 @@ mod tests {
     use api::query::Point;
 
     fn sample(instance: &str, extra: &[(&str, &str)], value: f64) -> InstantSample {
-        let mut metric = BTreeMap::from([("instance".to_owned(), instance.to_owned()), ("job".to_owned(), "b".to_owned())]);
+        let mut metric =
+            BTreeMap::from([("instance".to_owned(), instance.to_owned()), ("job".to_owned(), "b".to_owned())]);
         metric.extend(extra.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
         InstantSample { metric, value: Some(Point { timestamp_ms: 0, value }), histogram: None }
     }
@@ -289,7 +297,8 @@ mod tests {
 
     #[test]
     fn shares() {
-        for (share, expected) in [(1.0, "100%"), (0.99999, "99.99%"), (0.9998, "99.98%"), (0.5, "50.0%"), (0.0, "0.0%")] {
+        for (share, expected) in [(1.0, "100%"), (0.99999, "99.99%"), (0.9998, "99.98%"), (0.5, "50.0%"), (0.0, "0.0%")]
+        {
             assert_eq!(percent(share), expected);
         }
     }

@@ -36,7 +36,8 @@ struct Job {
 fn jobs(data: &TargetsData, search: &str, dropped_only: bool) -> Vec<Job> {
     let search = search.to_lowercase();
     let fits = |labels: &BTreeMap<String, String>| {
-        search.is_empty() || labels.iter().any(|(name, value)| format!("{name}={value}").to_lowercase().contains(&search))
+        search.is_empty()
+            || labels.iter().any(|(name, value)| format!("{name}={value}").to_lowercase().contains(&search))
     };
     let mut jobs: BTreeMap<String, Job> = BTreeMap::new();
     let mut job = |name: &str, found: Found| {
