@@ -1,6 +1,4 @@
 //! A made-up machine in, metrics out; and the real one, whose metrics must be good exposition.
-#![expect(clippy::unwrap_used, reason = "tests")]
-
 use host::Source;
 use telemetry::{Collected, Format};
 
