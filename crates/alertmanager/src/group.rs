@@ -318,7 +318,8 @@ fn reason(
     now_ms: i64,
     repeat_ms: i64,
 ) -> Option<&'static str> {
-    let Some(entry) = entry.filter(|entry| entry.expires_ms > now_ms) else {
+    // An entry counts until it is cleaned away, even if its time is over: an alert that fired must be told resolved.
+    let Some(entry) = entry else {
         return (!firing.is_empty()).then_some("first notification");
     };
     if !firing.is_subset(&entry.firing) {

@@ -5,6 +5,7 @@
 mod alert;
 pub mod api_v2;
 pub mod config;
+pub mod conformance;
 mod files;
 mod glob;
 mod group;
