@@ -320,6 +320,7 @@ pub struct Matching {
 #[derive(Clone, Debug, PartialEq)]
 pub struct BinaryExpr {
     pub op: BinaryOp,
+    pub op_span: Span,
     pub left: Box<Expr>,
     pub right: Box<Expr>,
     pub return_bool: bool,

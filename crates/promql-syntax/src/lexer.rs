@@ -44,7 +44,7 @@ impl Token {
     }
 }
 
-const KEYWORDS: [&str; 18] = [
+const KEYWORDS: [&str; 17] = [
     "and",
     "anchored",
     "atan2",
@@ -56,13 +56,12 @@ const KEYWORDS: [&str; 18] = [
     "group_left",
     "group_right",
     "ignoring",
-    "inf",
-    "nan",
     "offset",
     "on",
     "or",
     "smoothed",
     "unless",
+    "without",
 ];
 
 /// Splits a text into tokens, comments included, spaces left out. Never fails: what is no token becomes
@@ -151,7 +150,9 @@ impl<'a> Lexer<'a> {
             b'!' => {
                 if !matches!(self.peek(1), Some(b'=' | b'~')) {
                     self.at += 1;
-                    return self.fail(start, "unexpected character after '!'".to_owned());
+                    let next = self.text[self.at..].chars().next();
+                    let next = next.map_or("end of input".to_owned(), |c| format!("{c:?}"));
+                    return self.fail(start, format!("unexpected character after '!': {next}"));
                 }
                 self.operator(b"=~")
             }
@@ -194,9 +195,6 @@ impl<'a> Lexer<'a> {
             return TokenKind::Aggregation;
         }
         if KEYWORDS.iter().any(|keyword| keyword.eq_ignore_ascii_case(word)) {
-            return TokenKind::Keyword;
-        }
-        if word.eq_ignore_ascii_case("without") {
             return TokenKind::Keyword;
         }
         TokenKind::Identifier
@@ -358,7 +356,7 @@ pub(crate) fn unquote(token: &str) -> Result<Vec<u8>, String> {
                 out.extend_from_slice(value.encode_utf8(&mut [0; 4]).as_bytes());
                 rest = &rest[count..];
             }
-            other => return Err(format!("unknown escape sequence '\\{}'", char::from(*other))),
+            other => return Err(format!("unknown escape sequence U+{other:04X} '{}'", char::from(*other))),
         }
     }
     Ok(out)

@@ -200,8 +200,25 @@ impl<'a> Parser<'a> {
             Some(token) => self.unexpected_at(token, context, expected),
             None => {
                 let end = Span { start: self.text.len(), end: self.text.len() };
+                if let Some(message) = self.unclosed() {
+                    return ParseError::new(self.text, end, message);
+                }
                 self.unexpected_text(end, "end of input", context, expected)
             }
+        }
+    }
+
+    /// What is still open at the end of the text.
+    fn unclosed(&self) -> Option<&'static str> {
+        let count = |kind| self.tokens.iter().filter(|token| token.kind == kind).count();
+        if count(TokenKind::LeftBrace) > count(TokenKind::RightBrace) {
+            Some("unexpected end of input inside braces")
+        } else if count(TokenKind::LeftBracket) > count(TokenKind::RightBracket) {
+            Some("unclosed left bracket")
+        } else if count(TokenKind::LeftParen) > count(TokenKind::RightParen) {
+            Some("unclosed left parenthesis")
+        } else {
+            None
         }
     }
 
@@ -210,7 +227,15 @@ impl<'a> Parser<'a> {
             let (span, message) = self.lex_error.clone().unwrap_or((token.span, "unexpected character".to_owned()));
             return ParseError::new(self.text, span, message);
         }
+        let count = |kind| self.tokens[..=self.at.min(self.tokens.len() - 1)].iter().filter(|t| t.kind == kind).count();
+        if token.kind == TokenKind::RightParen && count(TokenKind::RightParen) > count(TokenKind::LeftParen) {
+            let after = Span { start: token.span.end, end: token.span.end };
+            return ParseError::new(self.text, after, "unexpected right parenthesis ')'");
+        }
         let text = token.text(self.text);
+        if text == "=~" && token.kind == TokenKind::Operator && context != "label matching" {
+            return ParseError::new(self.text, token.span, "unexpected character after '=': '~'");
+        }
         let lower = text.to_ascii_lowercase();
         let described = match token.kind {
             TokenKind::Identifier if text.contains(':') => format!("metric identifier {}", quote(text)),
@@ -256,7 +281,7 @@ impl<'a> Parser<'a> {
             if self.depth > DEPTH_MAX * 10 {
                 return self.fail(op_span, "too many operators in one expression; split it");
             }
-            left = self.binary(op, left)?;
+            left = self.binary(op, op_span, left)?;
         }
         self.depth = depth - 1;
         Ok(left)
@@ -290,7 +315,7 @@ impl<'a> Parser<'a> {
         })
     }
 
-    fn binary(&mut self, op: BinaryOp, left: Expr) -> Parsed<Expr> {
+    fn binary(&mut self, op: BinaryOp, op_span: Span, left: Expr) -> Parsed<Expr> {
         let mut return_bool = false;
         let mut explicit = None;
         if let Some(token) = self.take_keyword("bool") {
@@ -360,7 +385,15 @@ impl<'a> Parser<'a> {
         }
         let span = left.span().to(right.span());
         let matching = both_vectors.then_some(matching);
-        Ok(Expr::Binary(BinaryExpr { op, left: Box::new(left), right: Box::new(right), return_bool, matching, span }))
+        Ok(Expr::Binary(BinaryExpr {
+            op,
+            op_span,
+            left: Box::new(left),
+            right: Box::new(right),
+            return_bool,
+            matching,
+            span,
+        }))
     }
 
     fn unary(&mut self) -> Parsed<Expr> {
@@ -391,9 +424,6 @@ impl<'a> Parser<'a> {
             TokenKind::LeftParen => {
                 self.at += 1;
                 let inner = self.expr(1)?;
-                if self.peek().is_none() {
-                    return self.fail(token.span, "unclosed left parenthesis");
-                }
                 let close = self.expect(TokenKind::RightParen, "", "")?;
                 Ok(Expr::Paren(ParenExpr { inner: Box::new(inner), span: token.span.to(close.span) }))
             }
@@ -457,9 +487,7 @@ impl<'a> Parser<'a> {
     }
 
     fn string_bytes(&self, token: Token) -> Parsed<Vec<u8>> {
-        unquote(token.text(self.text)).or_else(|message| {
-            self.fail(token.span, format!("error unquoting string {}: {message}", token.text(self.text)))
-        })
+        unquote(token.text(self.text)).or_else(|message| self.fail(token.span, message))
     }
 
     fn string_value(&self, token: Token) -> Parsed<String> {
@@ -492,7 +520,7 @@ impl<'a> Parser<'a> {
 
     /// `(a, b)`; returns the arguments.
     fn args(&mut self, context: &str) -> Parsed<Vec<Expr>> {
-        let open = self.expect(TokenKind::LeftParen, context, "\"(\"")?;
+        self.expect(TokenKind::LeftParen, context, "\"(\"")?;
         let mut args = Vec::new();
         if self.take(TokenKind::RightParen).is_some() {
             return Ok(args);
@@ -504,9 +532,6 @@ impl<'a> Parser<'a> {
                     return self.fail(comma.span, "trailing commas not allowed in function call args");
                 }
                 continue;
-            }
-            if self.peek().is_none() {
-                return self.fail(open.span, "unclosed left parenthesis");
             }
             self.expect(TokenKind::RightParen, "", "")?;
             return Ok(args);
@@ -736,9 +761,9 @@ impl<'a> Parser<'a> {
     fn range(&mut self, expr: Expr) -> Parsed<Expr> {
         let open = self.expect(TokenKind::LeftBracket, "", "")?;
         if matches!(self.kind(), None | Some(TokenKind::RightBracket | TokenKind::Colon)) {
-            return Err(self.unexpected("subquery or range selector", "number, duration, step(), or range()"));
+            return Err(self.unexpected("subquery selector", "number, duration, step(), or range()"));
         }
-        let range = self.duration(1, "subquery or range selector")?;
+        let range = self.duration(1, "subquery selector")?;
         let start = expr.span().start;
         if self.take(TokenKind::Colon).is_none() {
             let close = self.expect(TokenKind::RightBracket, "subquery or range", "\":\" or \"]\"")?;

@@ -16,7 +16,8 @@ fn pretty(expr: &Expr, level: usize) -> String {
     let indent = INDENT.repeat(level);
     let line = expr.to_string();
     if line.len() <= LINE_MAX {
-        return indent + &line;
+        // Prometheus forgets to indent a subquery that fits its line.
+        return if matches!(expr, Expr::Subquery(_)) { line } else { indent + &line };
     }
     match expr {
         Expr::Aggregate(e) => {

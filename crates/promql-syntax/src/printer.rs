@@ -31,7 +31,7 @@ impl Display for Expr {
             Expr::Unary(e) => write!(f, "{}{}", if e.negative { "-" } else { "+" }, e.inner),
             Expr::Selector(e) => e.fmt(f),
             Expr::Matrix(e) => {
-                write!(f, "{}[{}]", selector_head(&e.selector), e.range)?;
+                write!(f, "{}[{}]", selector_head(&e.selector), plain_duration(&e.range))?;
                 f.write_str(&selector_modifiers(&e.selector))
             }
             Expr::Subquery(e) => write!(f, "{}{}", e.inner, subquery_suffix(e)),
@@ -115,19 +115,24 @@ pub(crate) fn binary_operator(e: &BinaryExpr) -> String {
 }
 
 pub(crate) fn subquery_suffix(e: &SubqueryExpr) -> String {
-    let step = e.step.as_ref().map(ToString::to_string).unwrap_or_default();
-    format!("[{}:{step}]{}{}", e.range, at_modifier(e.at), offset_modifier(e.offset.as_ref()))
+    let step = e.step.as_ref().map(plain_duration).unwrap_or_default();
+    format!("[{}:{step}]{}{}", plain_duration(&e.range), at_modifier(e.at), offset_modifier(e.offset.as_ref()))
 }
 
 fn selector_head(selector: &VectorSelector) -> String {
     let name = selector.name.as_deref();
     let quoted_name = name.filter(|name| !model::labels::is_legacy_metric_name(name) || is_unsafe_name(name));
-    let mut parts: Vec<String> = quoted_name.map(quote).into_iter().collect();
+    let mut parts: Vec<String> = Vec::new();
     for (index, matcher) in selector.matchers.iter().enumerate() {
         let is_name = index == 0 && name.is_some() && matcher.name == METRIC_NAME && matcher.op == MatchOp::Equal;
         if !is_name {
             parts.push(matcher.to_string());
         }
+    }
+    // Prometheus sorts what stands inside braces.
+    parts.sort();
+    if let Some(name) = quoted_name {
+        parts.insert(0, quote(name));
     }
     let outside = if quoted_name.is_some() { "" } else { name.unwrap_or_default() };
     if parts.is_empty() && !outside.is_empty() {
@@ -165,19 +170,18 @@ fn at_modifier(at: Option<At>) -> String {
 }
 
 fn offset_modifier(offset: Option<&DurationExpr>) -> String {
-    match offset {
-        None => String::new(),
-        // Prometheus prints constant offsets as durations, however they were written.
-        Some(DurationExpr::Number(number)) => {
-            let ms = (number.value * 1000.0).round() as i64;
-            if ms as f64 == number.value * 1000.0 {
-                format!(" offset {}", format_duration_ms(ms))
-            } else {
-                format!(" offset {}", format_float(number.value))
-            }
+    offset.map(|offset| format!(" offset {}", plain_duration(offset))).unwrap_or_default()
+}
+
+/// A lone number prints as a duration, however it was written: `[100]` as `1m40s`.
+fn plain_duration(duration: &DurationExpr) -> String {
+    if let DurationExpr::Number(number) = duration {
+        let ms = (number.value * 1000.0).round();
+        if ms == number.value * 1000.0 && ms.abs() < 9e15 {
+            return format_duration_ms(ms as i64);
         }
-        Some(offset) => format!(" offset {offset}"),
     }
+    duration.to_string()
 }
 
 fn join_labels(labels: &[String]) -> String {

@@ -175,7 +175,7 @@ fn check_binary(text: &str, e: &BinaryExpr) -> Result<(), ParseError> {
         return fail(e.span, message);
     }
     if left == ValueType::Scalar && right == ValueType::Scalar && e.op.is_comparison() && !e.return_bool {
-        return fail(e.span, "comparisons between scalars must use BOOL modifier".to_owned());
+        return fail(e.op_span, "comparisons between scalars must use BOOL modifier".to_owned());
     }
     Ok(())
 }
