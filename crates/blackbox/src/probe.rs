@@ -41,7 +41,9 @@ pub async fn probe(module_name: &str, module: &Module, target: &str, hostname: &
     run.gauge("probe_success", "Displays whether or not the probe was a success", f64::from(u8::from(success)));
     let help = "Returns how long the probe took to complete in seconds";
     run.gauge("probe_duration_seconds", help, duration.as_secs_f64());
-    ProbeResult { success, duration, families: run.metrics.into_families(), log: run.log }
+    let mut families = run.metrics.into_families();
+    families.iter_mut().for_each(|family| family.series.sort_by(|(a, _), (b, _)| a.cmp(b)));
+    ProbeResult { success, duration, families, log: run.log }
 }
 
 /// A probe under way: what it has measured and said so far.

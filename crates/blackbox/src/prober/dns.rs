@@ -230,7 +230,7 @@ pub(crate) async fn probe(run: &mut Run, options: &DnsProbe, target: &str) -> bo
     }
     let help = "Displays whether or not the query was executed successfully";
     run.gauge("probe_dns_query_succeeded", help, f64::from(u8::from(shown.succeeded)));
-    if record_type == Rtype::SOA {
+    if record_type == Rtype::SOA && shown.succeeded {
         run.gauge("probe_dns_serial", "Returns the serial number of the zone", f64::from(shown.serial));
     }
     success
