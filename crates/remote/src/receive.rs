@@ -1,0 +1,217 @@
+//! `POST /api/v1/write`: what other servers send, version 1 and 2 of the protocol.
+
+use crate::{histogram, proto, snappy};
+use model::{Exemplar, Labels, Metadata, MetricType, SampleValue};
+use prost::Message;
+use std::sync::Arc;
+use storage::{AppendReport, Ingest, SeriesSamples, StorageError};
+
+/// Bytes of a request after decompression. Prometheus sends about 300 kB; large batches of others stay below 32 MB.
+pub const DECODED_BYTES_MAX: usize = 128 << 20;
+
+/// A request, decoded.
+#[derive(Clone, Debug, Default)]
+pub struct WriteBatch {
+    pub series: Vec<SeriesSamples>,
+    pub metadata: Vec<(String, Metadata)>,
+    /// Sent as version 2: the answer must carry the counts of [`Receipt`].
+    pub version_2: bool,
+}
+
+/// Why a request is refused. [`ReceiveError::status`] is what the sender must be told: with 4xx it gives up,
+/// with 5xx it tries again.
+#[derive(Debug, thiserror::Error)]
+pub enum ReceiveError {
+    #[error("Content-Type {0:?} is not supported; send application/x-protobuf")]
+    ContentType(String),
+    #[error("Content-Encoding {0:?} is not supported; send snappy")]
+    ContentEncoding(String),
+    #[error("{0}")]
+    Body(String),
+    /// The rest of the batch is stored.
+    #[error(
+        "{} of {} samples were not taken: {} out of order, {} duplicates with another value, {} too old",
+        .0.samples_refused(), .0.samples_refused() + .0.samples_appended, .0.samples_out_of_order, .0.samples_duplicate, .0.samples_too_old
+    )]
+    Refused(AppendReport),
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+}
+
+impl ReceiveError {
+    /// The HTTP status that Prometheus answers with.
+    pub fn status(&self) -> u16 {
+        match self {
+            ReceiveError::ContentType(_) | ReceiveError::ContentEncoding(_) => 415,
+            ReceiveError::Body(_) | ReceiveError::Refused(_) => 400,
+            ReceiveError::Storage(StorageError::Unavailable { .. }) => 503,
+            ReceiveError::Storage(_) => 500,
+        }
+    }
+}
+
+/// What was stored; the headers `X-Prometheus-Remote-Write-{Samples,Histograms,Exemplars}-Written` tell it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Receipt {
+    pub samples: u64,
+    pub histograms: u64,
+    pub exemplars: u64,
+}
+
+impl Receipt {
+    /// Headers of the answer.
+    pub fn headers(&self) -> [(&'static str, String); 3] {
+        [
+            ("X-Prometheus-Remote-Write-Samples-Written", self.samples.to_string()),
+            ("X-Prometheus-Remote-Write-Histograms-Written", self.histograms.to_string()),
+            ("X-Prometheus-Remote-Write-Exemplars-Written", self.exemplars.to_string()),
+        ]
+    }
+}
+
+/// Decodes a request. `content_type` and `content_encoding` are the headers' values, "" if absent.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn decode(content_type: &str, content_encoding: &str, body: &[u8]) -> Result<WriteBatch, ReceiveError> {
+    let mut parts = content_type.split(';').map(str::trim);
+    let media_type = parts.next().unwrap_or_default();
+    if !media_type.is_empty() && !media_type.eq_ignore_ascii_case("application/x-protobuf") {
+        return Err(ReceiveError::ContentType(content_type.to_owned()));
+    }
+    let version_2 = match parts.find_map(|part| part.strip_prefix("proto=")) {
+        None | Some("prometheus.WriteRequest") => false,
+        Some("io.prometheus.write.v2.Request") => true,
+        Some(_) => return Err(ReceiveError::ContentType(content_type.to_owned())),
+    };
+    if !content_encoding.is_empty() && !content_encoding.eq_ignore_ascii_case("snappy") {
+        return Err(ReceiveError::ContentEncoding(content_encoding.to_owned()));
+    }
+    let bytes =
+        snappy::decode(body, DECODED_BYTES_MAX).map_err(|reason| ReceiveError::Body(format!("snappy: {reason}")))?;
+    let wrong = |error: prost::DecodeError| ReceiveError::Body(format!("protobuf: {error}"));
+    if version_2 {
+        from_version_2(proto::WriteRequest2::decode(bytes.as_slice()).map_err(wrong)?)
+    } else {
+        from_version_1(proto::WriteRequest::decode(bytes.as_slice()).map_err(wrong)?)
+    }
+}
+
+fn from_version_1(request: proto::WriteRequest) -> Result<WriteBatch, ReceiveError> {
+    let mut batch = WriteBatch::default();
+    for series in request.timeseries {
+        let labels = checked(series.labels.iter().map(|label| (label.name.as_str(), label.value.as_str())))?;
+        let mut samples = floats(&series.samples);
+        histograms(&series.histograms, &mut samples)?;
+        let exemplars = (series.exemplars.iter())
+            .map(|exemplar| Exemplar {
+                labels: Labels::from_pairs(exemplar.labels.iter().map(|label| (&label.name, &label.value))),
+                value: exemplar.value,
+                timestamp_ms: Some(exemplar.timestamp),
+            })
+            .collect();
+        batch.series.push(SeriesSamples { labels, samples, exemplars });
+    }
+    for family in request.metadata {
+        let metric_type = MetricType::from(family.metric_type());
+        let metadata = Metadata { metric_type, help: family.help, unit: family.unit };
+        batch.metadata.push((family.metric_family_name, metadata));
+    }
+    Ok(batch)
+}
+
+fn from_version_2(request: proto::WriteRequest2) -> Result<WriteBatch, ReceiveError> {
+    let symbol = |at: u32| {
+        let found = request.symbols.get(at as usize).map(String::as_str);
+        found.ok_or_else(|| ReceiveError::Body(format!("symbol {at} of {} is not there", request.symbols.len())))
+    };
+    let pairs = |refs: &[u32]| {
+        if !refs.len().is_multiple_of(2) {
+            return Err(ReceiveError::Body("an odd number of label references".into()));
+        }
+        refs.chunks_exact(2).map(|pair| Ok((symbol(pair[0])?, symbol(pair[1])?))).collect::<Result<Vec<_>, _>>()
+    };
+    let mut batch = WriteBatch { version_2: true, ..WriteBatch::default() };
+    for series in &request.timeseries {
+        let labels = checked(pairs(&series.labels_refs)?.into_iter())?;
+        let mut samples = floats(&series.samples);
+        histograms(&series.histograms, &mut samples)?;
+        let mut exemplars = Vec::with_capacity(series.exemplars.len());
+        for exemplar in &series.exemplars {
+            let labels = Labels::from_pairs(pairs(&exemplar.labels_refs)?);
+            let timestamp_ms = (exemplar.timestamp != 0).then_some(exemplar.timestamp);
+            exemplars.push(Exemplar { labels, value: exemplar.value, timestamp_ms });
+        }
+        if let Some(metadata) = &series.metadata {
+            let metric_type = MetricType::from(metadata.metric_type());
+            let (help, unit) = (symbol(metadata.help_ref)?.to_owned(), symbol(metadata.unit_ref)?.to_owned());
+            if metric_type != MetricType::Unknown || !help.is_empty() || !unit.is_empty() {
+                let name = labels.metric_name();
+                // Series carry their own names; those of classic histograms and summaries belong to a family.
+                let family = match metric_type {
+                    MetricType::Histogram | MetricType::Summary | MetricType::GaugeHistogram => {
+                        ["_bucket", "_sum", "_count"]
+                            .iter()
+                            .find_map(|suffix| name.strip_suffix(suffix))
+                            .unwrap_or(name)
+                    }
+                    _ => name,
+                };
+                batch.metadata.push((family.to_owned(), Metadata { metric_type, help, unit }));
+            }
+        }
+        batch.series.push(SeriesSamples { labels, samples, exemplars });
+    }
+    batch.metadata.sort();
+    batch.metadata.dedup();
+    Ok(batch)
+}
+
+/// A label set that a series may have.
+fn checked<'a>(pairs: impl Iterator<Item = (&'a str, &'a str)>) -> Result<Labels, ReceiveError> {
+    let pairs: Vec<(&str, &str)> = pairs.collect();
+    let labels = Labels::from_pairs(pairs.iter().copied());
+    let wrong = |reason: String| Err(ReceiveError::Body(reason));
+    if labels.get(model::labels::METRIC_NAME).is_none() {
+        return wrong(format!("series {labels} has no metric name"));
+    }
+    if pairs.iter().any(|(name, _)| name.is_empty()) {
+        return wrong(format!("series {labels} has a label without a name"));
+    }
+    // An empty value means that there is no such label; a name twice has no meaning.
+    if labels.len() != pairs.iter().filter(|(_, value)| !value.is_empty()).count() {
+        return wrong(format!("series {labels} has a label twice"));
+    }
+    Ok(labels)
+}
+
+fn floats(samples: &[proto::Sample]) -> Vec<(i64, SampleValue)> {
+    samples.iter().map(|sample| (sample.timestamp, SampleValue::Float(sample.value))).collect()
+}
+
+fn histograms(list: &[proto::Histogram], samples: &mut Vec<(i64, SampleValue)>) -> Result<(), ReceiveError> {
+    for sample in list {
+        let value = histogram::from_proto(sample).map_err(ReceiveError::Body)?;
+        samples.push((sample.timestamp, SampleValue::Histogram(Arc::new(value))));
+    }
+    Ok(())
+}
+
+/// Stores a batch. Blocks on the disk.
+///
+/// # Errors
+/// `Refused` with the counts when samples were not taken (the others are stored), `Storage` when nothing is stored.
+pub fn append(engine: &dyn Ingest, batch: &WriteBatch) -> Result<Receipt, ReceiveError> {
+    let report = engine.append_series(&batch.series)?;
+    if !batch.metadata.is_empty() {
+        engine.append_metadata(&batch.metadata)?;
+    }
+    if report.samples_refused() > 0 {
+        return Err(ReceiveError::Refused(report));
+    }
+    let is_histogram = |sample: &&(i64, SampleValue)| matches!(sample.1, SampleValue::Histogram(_));
+    let all: u64 = batch.series.iter().map(|series| series.samples.len() as u64).sum();
+    let histograms = batch.series.iter().flat_map(|series| &series.samples).filter(is_histogram).count() as u64;
+    // What was there already counts as written: the sender has nothing more to do.
+    Ok(Receipt { samples: all - histograms, histograms, exemplars: report.exemplars_appended })
+}
