@@ -285,10 +285,12 @@ pub(crate) fn parse_number(text: &str) -> Option<f64> {
             .or_else(|| model::float::parse_float(&plain));
     }
     // As Go's ParseInt with base 0: a leading zero means octal, if all digits are.
-    if plain.len() > 1 && plain.starts_with('0') && plain.bytes().all(|c| c.is_ascii_digit()) {
-        if let Ok(value) = i64::from_str_radix(&plain, 8) {
-            return Some(value as f64);
-        }
+    if plain.len() > 1
+        && plain.starts_with('0')
+        && plain.bytes().all(|c| c.is_ascii_digit())
+        && let Ok(value) = i64::from_str_radix(&plain, 8)
+    {
+        return Some(value as f64);
     }
     let value = model::float::parse_float(&plain)?;
     // A number too large for a float is an error, unlike the word `Inf`.

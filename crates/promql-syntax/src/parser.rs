@@ -356,7 +356,7 @@ impl<'a> Parser<'a> {
             let value = self.signed_number("fill modifier")?;
             self.expect(TokenKind::RightParen, "fill modifier", "\")\"")?;
             if op.is_set() {
-                return self.fail(span, format!("filling in missing series not allowed for set operators"));
+                return self.fail(span, "filling in missing series not allowed for set operators".to_string());
             }
             explicit = explicit.or(Some(span));
             if keyword != "fill_right" {
@@ -811,10 +811,10 @@ impl<'a> Parser<'a> {
     /// After `offset` only signs and one operand belong to the duration; operators need parentheses.
     fn offset_duration(&mut self) -> Parsed<DurationExpr> {
         let duration = self.signed_duration_operand("offset")?;
-        if duration.is_constant() {
-            if let Err(fault) = duration.evaluate_ms(crate::QueryTimes::default()) {
-                return self.fail(fault.span, fault.message);
-            }
+        if duration.is_constant()
+            && let Err(fault) = duration.evaluate_ms(crate::QueryTimes::default())
+        {
+            return self.fail(fault.span, fault.message);
         }
         Ok(duration)
     }

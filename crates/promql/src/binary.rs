@@ -182,10 +182,10 @@ impl Evaluator<'_> {
             for step in 0..grid.count {
                 let mut present = group.one.iter().copied().filter(|&index| one[index].column.is_present(step));
                 let partner = present.next();
-                if let (Some(first), Some(second)) = (partner, present.next()) {
-                    if many_present[step] || fill_many.is_some() {
-                        return Err(duplicate(key, &one[first].labels, &one[second].labels, swapped));
-                    }
+                if let (Some(first), Some(second)) = (partner, present.next())
+                    && (many_present[step] || fill_many.is_some())
+                {
+                    return Err(duplicate(key, &one[first].labels, &one[second].labels, swapped));
                 }
                 let partner_value = match partner {
                     Some(index) => one[index].column.get(step),

@@ -175,10 +175,10 @@ fn run_eval(engine: &Engine, storage: &MemoryStorage, eval: &Eval) -> Result<(),
 }
 
 fn calls_any(expr: &Expr, names: &[&str]) -> bool {
-    if let Expr::Call(call) = expr {
-        if names.contains(&call.function.as_str()) {
-            return true;
-        }
+    if let Expr::Call(call) = expr
+        && names.contains(&call.function.as_str())
+    {
+        return true;
     }
     expr.children().into_iter().any(|child| calls_any(child, names))
 }

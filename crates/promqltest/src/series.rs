@@ -71,10 +71,10 @@ pub(crate) fn items(text: &str) -> Result<Vec<&str>, SeriesError> {
 
 /// `text` split at the `x` of its repetition.
 fn repetition(text: &str) -> (&str, Option<usize>) {
-    if let Some((value, times)) = text.rsplit_once('x') {
-        if let Ok(times) = times.parse() {
-            return (value, Some(times));
-        }
+    if let Some((value, times)) = text.rsplit_once('x')
+        && let Ok(times) = times.parse()
+    {
+        return (value, Some(times));
     }
     (text, None)
 }

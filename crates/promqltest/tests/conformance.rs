@@ -1,5 +1,8 @@
 //! The upstream cases, where they are at hand, and our own in `crates/promql/testdata`.
 
+// Helpers of tests are tests, too.
+#![allow(clippy::unwrap_used, clippy::print_stderr)]
+
 use std::{fs, path::Path};
 
 /// As many of the upstream cases passed when this was written, which was all of them.

@@ -137,7 +137,8 @@ fn regression(window: &Window<'_>, origin: i64) -> (f64, f64) {
         return if first.is_infinite() { (f64::NAN, f64::NAN) } else { (0.0, first) };
     }
     for (&time, &y) in window.float_times.iter().zip(window.floats) {
-        let x = (time - origin) as f64 / 1000.0;
+        // As floats: `@` may put the samples any distance from the time of evaluation.
+        let x = (time as f64 - origin as f64) / 1000.0;
         kahan_add(x, &mut x_sum.0, &mut x_sum.1);
         kahan_add(y, &mut y_sum.0, &mut y_sum.1);
         kahan_add(x * y, &mut xy_sum.0, &mut xy_sum.1);
