@@ -186,24 +186,14 @@ impl DiscoveryConfig {
 
     /// Sentences on what is accepted and not served yet; `owner` names the section (`job "node"`).
     pub fn warnings(&self, owner: &str) -> Vec<String> {
-        let mut warnings: Vec<String> = self
-            .unsupported
-            .iter()
+        let unsupported = self.unsupported.iter();
+        unsupported
             .map(|key| {
                 format!(
                     "{owner}: {key} is not supported yet: it finds no targets; use file_sd_configs or http_sd_configs"
                 )
             })
-            .collect();
-        for config in &self.dns {
-            let record_type = config.record_type.as_deref().unwrap_or("SRV").to_ascii_uppercase();
-            if matches!(record_type.as_str(), "SRV" | "MX" | "NS") {
-                warnings.push(format!(
-                    "{owner}: dns_sd_configs of type {record_type} is not supported yet: it finds no targets; use type A or AAAA with a port"
-                ));
-            }
-        }
-        warnings
+            .collect()
     }
 }
 

@@ -6,6 +6,7 @@
 
 pub mod config;
 mod dns;
+mod dns_query;
 mod file;
 mod group;
 mod http;

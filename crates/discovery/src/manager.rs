@@ -183,9 +183,7 @@ impl Manager {
             }
             for dns in &config.dns {
                 mechanism += 1;
-                if dns.record_type.as_deref().is_some_and(|t| matches!(t.to_ascii_uppercase().as_str(), "A" | "AAAA")) {
-                    start(dns::run(dns.clone(), sink(mechanism), self.metrics.dns_failures.clone()));
-                }
+                start(dns::run(dns.clone(), sink(mechanism), self.metrics.dns_failures.clone()));
             }
             sections.insert(name, Section { config, tasks, generation });
         }

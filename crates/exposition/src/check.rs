@@ -240,11 +240,12 @@ impl Checker {
                 }
             }
             MetricType::Info if value != 1.0 => self.fault(line, "the value of an info is 1"),
-            MetricType::Histogram | MetricType::GaugeHistogram if suffix == "_bucket" => {
-                if bucket_bound(labels).is_none() || sample.written_label("le").is_some_and(|le| infinity_misspelt(&le))
-                {
-                    self.fault(line, "a bucket needs the label le with a number or +Inf");
-                }
+            MetricType::Histogram | MetricType::GaugeHistogram
+                if suffix == "_bucket"
+                    && (bucket_bound(labels).is_none()
+                        || sample.written_label("le").is_some_and(|le| infinity_misspelt(&le))) =>
+            {
+                self.fault(line, "a bucket needs the label le with a number or +Inf");
             }
             MetricType::Summary if suffix.is_empty() => {
                 let quantile = labels.get("quantile").and_then(parse_float);

@@ -219,6 +219,19 @@ macro_rules! with_http_client_fields {
                     http_headers: self.http_headers.clone(),
                 }
             }
+
+            /// Makes relative file names of the `http_config` keys relative to `base`.
+            #[allow(dead_code, reason = "a section that resolves its copy does not need this")]
+            $vis fn resolve_http_paths(&mut self, base: &::std::path::Path) {
+                let mut http = self.http_client_config();
+                http.resolve_paths(base);
+                self.basic_auth = http.basic_auth;
+                self.authorization = http.authorization;
+                self.bearer_token_file = http.bearer_token_file;
+                self.oauth2 = http.oauth2;
+                self.tls_config = http.tls_config;
+                self.http_headers = http.http_headers;
+            }
         }
     };
 }

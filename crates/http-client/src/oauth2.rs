@@ -2,7 +2,7 @@
 
 use crate::client::{basic, secret};
 use crate::{HttpClient, HttpClientConfig, HttpClientError, OAuth2, Request};
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -12,6 +12,9 @@ const EXPIRY_MARGIN: Duration = Duration::from_secs(10);
 const TOKEN_TIMEOUT: Duration = Duration::from_secs(30);
 /// Tokens with many claims reach some kilobytes.
 const TOKEN_RESPONSE_BYTES_MAX: usize = 1 << 20;
+
+/// All but the characters that RFC 3986 calls unreserved.
+const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
 pub(crate) struct TokenSource {
     config: OAuth2,
@@ -136,5 +139,5 @@ impl TokenSource {
 }
 
 fn encode(text: &str) -> String {
-    utf8_percent_encode(text, NON_ALPHANUMERIC).to_string()
+    utf8_percent_encode(text, ENCODED).to_string()
 }

@@ -1,5 +1,5 @@
 //! Jobs as written, resolved; and the real configurations of the conformance folder.
-#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "tests")]
+#![expect(clippy::print_stdout, reason = "tests")]
 
 use scrape::{GlobalScrapeDefaults, ScrapeConfig, parse_size};
 use serde::Deserialize;
@@ -119,12 +119,8 @@ fn conformance() {
             continue;
         };
         let section = &text[at..];
-        let end = section[1..].find(|c: char| c == '\n').map_or(section.len(), |_| {
-            section
-                .match_indices('\n')
-                .find(|(i, _)| section[i + 1..].starts_with(|c: char| c.is_ascii_alphabetic()))
-                .map_or(section.len(), |(i, _)| i + 1)
-        });
+        let next_key = |i: usize| section[i + 1..].starts_with(|c: char| c.is_ascii_alphabetic());
+        let end = section.match_indices('\n').find(|(i, _)| next_key(*i)).map_or(section.len(), |(i, _)| i + 1);
         let outcome = match yaml::from_str::<Root>(file, &section[..end]) {
             Err(faults) => Err(faults.to_string()),
             Ok(root) => root
