@@ -1,5 +1,7 @@
 //! What Go accepts, refuses and means.
 
+#![expect(clippy::unwrap_used, reason = "a test ends at what it did not expect")]
+
 use regexp::{LabelMatcher, Regexp};
 
 /// Pattern, then `refused: ` and Go's words.

@@ -4,7 +4,7 @@ use super::HttpProbe;
 use crate::probe::Run;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use http_client::{HttpClient, HttpClientConfig, OAuth2, Request, Secret};
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use std::{
     path::{Path, PathBuf},
     time::Duration,
@@ -12,6 +12,8 @@ use std::{
 
 /// A token's answer is short.
 const TOKEN_BYTES_MAX: usize = 1 << 20;
+/// What a form encodes.
+const FORM: &AsciiSet = &NON_ALPHANUMERIC.remove(b'*').remove(b'-').remove(b'.').remove(b'_');
 
 /// The headers of `http_headers`, files read now.
 pub(super) fn http_headers(options: &HttpProbe) -> Result<Vec<(String, String)>, String> {
@@ -80,7 +82,7 @@ async fn token(run: &Run, oauth2: &OAuth2) -> Result<String, String> {
     };
     let client = HttpClient::new(&config).map_err(|error| error.to_string())?;
     let secret = secret(oauth2.client_secret.as_ref(), oauth2.client_secret_file.as_ref())?;
-    let form = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
+    let form = |text: &str| utf8_percent_encode(text, FORM).to_string();
     let mut fields = vec![("grant_type".to_owned(), "client_credentials".to_owned())];
     if !oauth2.scopes.is_empty() {
         fields.push(("scope".into(), oauth2.scopes.join(" ")));
