@@ -56,7 +56,7 @@ struct Closed;
 impl Reader {
     pub(super) fn new(sender: Arc<Sender>, options: RemoteWriteOptions, stop: Arc<AtomicBool>) -> Self {
         let file = format!("{}.position", crate::default_name(&format!("{} {}", sender.name, sender.config.url)));
-        Reader {
+        let mut reader = Reader {
             path: options.dir.join(file),
             // The section has no faults, so that its rules can be made.
             rules: Rules::new(&sender.config.write_relabel_configs).unwrap_or_default(),
@@ -67,19 +67,21 @@ impl Reader {
             in_flight: VecDeque::new(),
             reached: None,
             persisted: (None, Instant::now()),
-        }
-    }
-
-    pub(super) fn run(mut self, runtime: &Handle) {
-        let end = self.options.tsdb.wal_end();
-        let start = match self.load() {
+        };
+        let end = reader.options.tsdb.wal_end();
+        reader.reached = Some(match reader.load() {
             // The log was deleted: everything in it is new.
             Some(position) if position > end => WalPosition::default(),
             Some(position) => position,
             // The first time, as Prometheus: from now on.
             None => end,
-        };
-        self.reached = Some(start);
+        });
+        reader.persist();
+        reader
+    }
+
+    pub(super) fn run(mut self, runtime: &Handle) {
+        let start = self.reached.unwrap_or_default();
         let mut follower = self.options.tsdb.follow(start);
         let mut count = self.sender.config.queue_config.min_shards;
         let mut shards = self.spawn(count, runtime);

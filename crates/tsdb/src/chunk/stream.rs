@@ -74,10 +74,6 @@ impl OpenChunk {
         self.max_ms
     }
 
-    pub(crate) fn bytes(&self) -> &[u8] {
-        &self.bytes
-    }
-
     /// Appends a sample of the chunk's kind, later than all before.
     pub(crate) fn push(&mut self, timestamp_ms: i64, sample: &SampleValue) {
         let delta_ms = timestamp_ms.wrapping_sub(self.max_ms);
@@ -202,6 +198,6 @@ mod tests {
         for i in 0..100 {
             chunk.push(1_700_000_000_000 + i * 15_000, &SampleValue::Float((i % 7) as f64));
         }
-        assert!(chunk.bytes().len() < 115, "{}", chunk.bytes().len());
+        assert!(chunk.bytes.len() < 115, "{}", chunk.bytes.len());
     }
 }
