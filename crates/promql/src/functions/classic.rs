@@ -7,7 +7,10 @@ use crate::numbers::kahan_add;
 use crate::value::{At, Column, Grid, VectorSeries};
 use model::{FloatHistogram, Labels, float::format_float, labels::quote};
 use promql_syntax::{Call, Expr, Span};
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
 
 /// Differences between buckets below this share of the smaller one are rounding, not a broken histogram.
 const SMALL_DELTA_TOLERANCE: f64 = 1e-12;
@@ -134,12 +137,25 @@ impl Evaluator<'_> {
                 value
             }
         });
-        if let (Some(label), Some(q)) = (label, q.first()) {
-            for series in &mut out {
-                series.labels = series.labels.to_builder().set(label, &quantile_label(*q)).build();
+        let Some(label) = label else { return out };
+        // The quantile is an expression and may differ from step to step: then each value is a series of its own.
+        let mut labelled: Vec<VectorSeries> = Vec::with_capacity(out.len());
+        for series in out.drain(..) {
+            let mut by_quantile: BTreeMap<String, Column> = BTreeMap::new();
+            for step in 0..grid.count {
+                if series.column.is_present(step) {
+                    let column =
+                        by_quantile.entry(quantile_label(q[step])).or_insert_with(|| Column::empty(grid.count));
+                    column.copy_from(step, &series.column);
+                }
             }
+            labelled.extend(by_quantile.into_iter().map(|(quantile, column)| VectorSeries {
+                labels: series.labels.to_builder().set(label, &quantile).build(),
+                drop_name: series.drop_name,
+                column,
+            }));
         }
-        out
+        labelled
     }
 
     /// Sorts a vector into histograms, classic and native, and calls `f` for each of them at each step.
