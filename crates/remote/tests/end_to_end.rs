@@ -1,4 +1,5 @@
 //! Both ends against each other over loopback, through outages and restarts; and against InfluxDB where it is at hand.
+#![allow(clippy::unwrap_used, reason = "a test ends where something is not as it should be")]
 
 use model::{FloatHistogram, Labels, Matcher, Metadata, MetricType, SampleValue, histogram::Span};
 use remote::{ReadClient, RemoteReadConfig, RemoteWrite, RemoteWriteConfig, RemoteWriteOptions, receive};
@@ -378,4 +379,61 @@ enable_http2: true
     assert_eq!(faults(everything), "");
     let reading: RemoteReadConfig = yaml::from_str("x.yml", "url: http://x\nread_recent: true\nrequired_matchers: {a: b}\nremote_timeout: 1m\nfilter_external_labels: false\n").unwrap();
     assert_eq!(reading.faults(), []);
+}
+
+/// InfluxDB 1.x speaks both protocols. Start it with `influxd -config …` and name it, as in
+/// `VIGIE_INFLUXDB_URL=http://127.0.0.1:18086 cargo test -p remote influxdb`.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn influxdb_takes_and_gives_back() {
+    let Ok(base) = std::env::var("VIGIE_INFLUXDB_URL") else {
+        let _ = std::io::Write::write_all(&mut std::io::stdout(), b"skipped: VIGIE_INFLUXDB_URL is not set\n");
+        return;
+    };
+    let client = http_client::HttpClient::new(&http_client::HttpClientConfig::default()).unwrap();
+    let create = format!("{base}/query?q=CREATE%20DATABASE%20vigie");
+    let request = http_client::Request::post(create, "text/plain", "", Duration::from_secs(5), 10_000);
+    assert!(client.send(request).await.unwrap().is_success());
+    let here = tempfile::tempdir().unwrap();
+    let engine = open(here.path());
+    let options = RemoteWriteOptions {
+        tsdb: Arc::clone(&engine),
+        external_labels: Labels::empty(),
+        dir: here.path().join("remote"),
+        registry: telemetry::Registry::new(),
+        clock: Arc::new(system::SystemClock),
+    };
+    let mut write = config(&format!("{base}/api/v1/prom/write?db=vigie"), "prometheus.WriteRequest");
+    write.send_native_histograms = false;
+    let queue = RemoteWrite::start(write, options).unwrap();
+    let start = system::Clock::now_ms(&system::SystemClock) - 100_000;
+    append(&engine, start..start + 50);
+    queue.stop(Duration::from_secs(10)).await;
+    let read_config =
+        RemoteReadConfig { url: format!("{base}/api/v1/prom/read?db=vigie"), ..RemoteReadConfig::default() };
+    let options = remote::read::ReadClientOptions {
+        external_labels: Labels::empty(),
+        local_start_ms: Arc::new(|| i64::MAX),
+        runtime: tokio::runtime::Handle::current(),
+    };
+    let client = ReadClient::new(read_config, options).unwrap();
+    tokio::task::spawn_blocking(move || {
+        let selector = [Matcher::new("__name__", model::MatchOp::Regex, "a|b"), Matcher::equal("job", "j")];
+        let content = |engine: &dyn Queryable| {
+            let querier = engine.querier(start, start + 100).unwrap();
+            let mut content = Content::new();
+            for series in querier.select(&SelectHints::default(), &selector).unwrap() {
+                let series = series.unwrap();
+                let mut samples = Samples::default();
+                series.read(&mut samples).unwrap();
+                let list =
+                    samples.timestamps.iter().zip(&samples.values).map(|(time, value)| format!("{time} {value}"));
+                content.insert(series.labels().to_string(), list.collect());
+            }
+            content
+        };
+        assert_eq!(content(&client), content(&*engine));
+        assert_eq!(content(&client).len(), 2);
+    })
+    .await
+    .unwrap();
 }

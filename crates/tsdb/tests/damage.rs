@@ -1,4 +1,5 @@
 //! Killed processes, torn files, flipped bits, a folder in use, a log that cannot be written.
+#![allow(clippy::unwrap_used, reason = "a test ends where something is not as it should be")]
 
 mod common;
 
@@ -151,7 +152,7 @@ fn damage_costs_only_what_is_damaged() {
         let bytes = fs::read(path).unwrap();
         let relative = path.strip_prefix(original.path()).unwrap();
         // Every place in a file once would take minutes; the steps are odd so that runs over several files differ.
-        let step = (bytes.len() / 5).max(1) | 1;
+        let step = (bytes.len() / 3).max(1) | 1;
         for at in (0..bytes.len()).step_by(step).chain([bytes.len() - 1]) {
             for cut in [true, false] {
                 let dir = tempfile::tempdir().unwrap();

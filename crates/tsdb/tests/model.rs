@@ -1,4 +1,5 @@
 //! The same operations on the engine and on maps.
+#![allow(clippy::unwrap_used, reason = "a test ends where something is not as it should be")]
 
 mod common;
 

@@ -85,12 +85,17 @@ impl Reader {
         let mut follower = self.options.tsdb.follow(start);
         let mut count = self.sender.config.queue_config.min_shards;
         let mut shards = self.spawn(count, runtime);
-        while !self.stop.load(Ordering::Acquire) {
+        loop {
+            // Before the reading: what was logged before the stop is still sent, if the deadline allows.
+            let stopping = self.stop.load(Ordering::Acquire);
             let events = follower.read(EVENTS_MAX).unwrap_or_else(|error| {
                 tracing::error!(remote_name = self.sender.name, %error, "the log cannot be read");
                 Vec::new()
             });
             if events.is_empty() {
+                if stopping {
+                    break;
+                }
                 self.advance();
                 std::thread::sleep(POLL);
                 continue;

@@ -286,7 +286,8 @@ impl RemoteWrite {
         Ok(RemoteWrite { stop, stop_shards, reader: Some(thread), metadata })
     }
 
-    /// Ends the queue. What is in flight gets `deadline` to be sent; what is not is sent by the next process.
+    /// Ends the queue. What the log holds gets `deadline` to be sent; the rest is sent by the next queue of this name
+    /// and URL.
     pub async fn stop(mut self, deadline: Duration) {
         self.stop.store(true, Ordering::Release);
         self.metadata.abort();

@@ -13,9 +13,12 @@ pub(crate) struct FrameCache {
     inner: Mutex<Inner>,
 }
 
+/// A decompressed frame and when it was last used.
+type Cached = (Arc<Vec<u8>>, u64);
+
 #[derive(Debug, Default)]
 struct Inner {
-    frames: HashMap<(u64, u64), (Arc<Vec<u8>>, u64), foldhash::fast::RandomState>,
+    frames: HashMap<(u64, u64), Cached, foldhash::fast::RandomState>,
     bytes: usize,
     /// Counts uses; a frame's last use is its age.
     tick: u64,

@@ -72,7 +72,7 @@ pub(crate) fn decode(previous: &FloatHistogram, reader: &mut Reader<'_>) -> Opti
         histogram.positive_spans.clone_from(&previous.positive_spans);
         histogram.negative_spans.clone_from(&previous.negative_spans);
         histogram.custom_values.clone_from(&previous.custom_values);
-        (positive, negative) = (previous.positive_buckets.len(), previous.negative_buckets.len());
+        (positive, negative) = (0, 0);
     } else {
         histogram.schema = i32::try_from(reader.varint()?).ok()?;
         histogram.zero_threshold = reader.f64_le()?;
@@ -98,8 +98,14 @@ pub(crate) fn decode(previous: &FloatHistogram, reader: &mut Reader<'_>) -> Opti
         (&previous.positive_buckets, &mut histogram.positive_buckets, positive),
         (&previous.negative_buckets, &mut histogram.negative_buckets, negative),
     ] {
-        for index in 0..count {
-            new.push(take(if same_shape { old[index] } else { 0.0 })?);
+        if same_shape {
+            for &before in old {
+                new.push(take(before)?);
+            }
+        } else {
+            for _ in 0..count {
+                new.push(take(0.0)?);
+            }
         }
     }
     Some(histogram)
