@@ -339,3 +339,50 @@ async fn silence_ends_at_the_deadline() {
         assert!(result.duration >= Duration::from_secs(5) && result.duration < Duration::from_secs(6), "{module}");
     }
 }
+
+/// Answers a text message `m` with the messages `noise` (a ping) and `got m`, the second in two frames.
+async fn chat(mut request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
+    let header = |name: &str| request.headers().get(name).is_some_and(|value| !value.is_empty());
+    if !(header("upgrade") && header("sec-websocket-key") && header("authorization")) {
+        return Ok(Response::builder().status(400).body(Full::default()).unwrap());
+    }
+    let upgrade = hyper::upgrade::on(&mut request);
+    tokio::spawn(async move {
+        let mut stream = TokioIo::new(upgrade.await.unwrap());
+        let mut head = [0; 6];
+        while stream.read_exact(&mut head).await.is_ok() && head[0] == 0x81 {
+            let mut text = vec![0; usize::from(head[1] & 0x7f)];
+            stream.read_exact(&mut text).await.unwrap();
+            text.iter_mut().zip(head[2..].iter().cycle()).for_each(|(byte, mask)| *byte ^= mask);
+            let rest = [&[0x80, u8::try_from(text.len()).unwrap()], text.as_slice()].concat();
+            stream.write_all(&[&[0x01, 4], b"got ".as_slice(), &rest].concat()).await.unwrap();
+        }
+    });
+    let response = Response::builder().status(101).header("connection", "Upgrade").header("upgrade", "websocket");
+    Ok(response.body(Full::default()).unwrap())
+}
+
+#[tokio::test]
+async fn websockets() {
+    let (listener, address) = listen().await;
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let connection = hyper::server::conn::http1::Builder::new();
+            tokio::spawn(connection.serve_connection(TokioIo::new(stream), service_fn(chat)).with_upgrades());
+        }
+    });
+    let module = |auth: &str, expect: &str| {
+        format!(
+            "{{prober: websocket, websocket: {{http_config: {{{auth}}}, query_response: [{{send: one}}, {{expect: 'got \
+             (.*)', send: '${{1}} two'}}, {{expect: '{expect}'}}]}}}}"
+        )
+    };
+    let target = format!("ws://{address}/chat");
+    let result = run(&module("bearer_token: t", "^got one two$"), &target).await;
+    let upgraded = ("probe_websocket_connection_upgraded", "1");
+    assert_values(&result, &[("probe_success", "1"), ("probe_websocket_status_code", "101"), upgraded]);
+    let result = run(&module("bearer_token: t", "^other$"), &target).await;
+    assert_values(&result, &[("probe_success", "0"), ("probe_websocket_failed_due_to_regex", "1"), upgraded]);
+    let result = run(&module("", "x"), &target).await;
+    assert_values(&result, &[("probe_success", "0"), ("probe_websocket_status_code", "400")]);
+}

@@ -52,11 +52,11 @@ pub(super) fn proxy_for(proxies: Option<&Proxies>, url: &Url) -> Option<Proxy> {
 pub(super) struct Answered {
     pub(super) head: Parts,
     pub(super) body: Incoming,
-    pub(super) _driver: Driver,
+    pub(super) driver: Driver,
 }
 
 /// The task that moves a connection's bytes; ends with the probe, whatever the peer does.
-pub(super) struct Driver(JoinHandle<()>);
+pub(crate) struct Driver(JoinHandle<()>);
 
 impl Drop for Driver {
     fn drop(&mut self) {
@@ -125,7 +125,7 @@ pub(super) async fn request(
     let (response, driver) = Box::pin(send(run, stream, request, http2)).await?;
     seen.phases.processing += started.elapsed();
     let (head, body) = response.into_parts();
-    Ok(Answered { head, body, _driver: driver })
+    Ok(Answered { head, body, driver })
 }
 
 async fn send(
@@ -147,7 +147,7 @@ async fn send(
     let handshake = hyper::client::conn::http1::Builder::new().title_case_headers(true).handshake(io);
     let (mut sender, connection) = run.limit(handshake).await?;
     let driver = Driver(tokio::spawn(async move {
-        let _ = connection.await;
+        let _ = connection.with_upgrades().await;
     }));
     Ok((run.limit(sender.send_request(request)).await?, driver))
 }

@@ -158,6 +158,54 @@ async fn attempt(run: &mut Run, options: &HttpProbe, target: &str, hostname: &st
     }
 }
 
+/// What came of asking for an upgrade.
+pub(crate) struct Upgrade {
+    pub(crate) status: u16,
+    pub(crate) connection: Option<connection::Upgraded>,
+    pub(crate) phases: [(&'static str, Duration); 4],
+}
+
+pub(crate) mod connection {
+    use hyper_util::rt::TokioIo;
+
+    /// A connection that has left HTTP behind; ends when this is dropped.
+    pub(crate) struct Upgraded {
+        pub(crate) stream: TokioIo<hyper::upgrade::Upgraded>,
+        pub(super) _driver: super::connect::Driver,
+    }
+}
+
+/// Asks `target` for what the headers of `options` name, for the prober of websockets. Faults are logged.
+pub(crate) async fn upgrade(run: &mut Run, options: &HttpProbe, target: &str) -> Upgrade {
+    let mut seen = Seen::default();
+    let connection = Box::pin(try_upgrade(run, options, target, &mut seen)).await;
+    let connection = connection.map_err(|error| run.error("Error dialing websocket", &[("err", error)])).ok();
+    let Phases { resolve, connect, tls, processing, .. } = seen.phases;
+    let phases = [("resolve", resolve), ("connect", connect), ("tls", tls), ("processing", processing)];
+    Upgrade { status: seen.status, connection, phases }
+}
+
+async fn try_upgrade(
+    run: &mut Run,
+    options: &HttpProbe,
+    target: &str,
+    seen: &mut Seen,
+) -> Result<connection::Upgraded, String> {
+    let url = Url::parse(target)?;
+    let preferred = options.preferred_ip_protocol.unwrap_or_default();
+    let (ip, took) = run.resolve(preferred, options.ip_protocol_fallback, &url.host).await;
+    seen.phases.resolve += took;
+    let asked = ask(run, options, "", Some((url.host.clone(), ip?))).await?;
+    let proxies = connect::proxies(options);
+    let answered = connect::request(run, &asked, &url, proxies.as_ref(), seen).await?;
+    seen.status = answered.head.status.as_u16();
+    if answered.head.status != StatusCode::SWITCHING_PROTOCOLS {
+        return Err(format!("bad handshake: the server answers {}", answered.head.status));
+    }
+    let upgraded = run.limit(hyper::upgrade::on(http::Response::from_parts(answered.head, ()))).await?;
+    Ok(connection::Upgraded { stream: hyper_util::rt::TokioIo::new(upgraded), _driver: answered.driver })
+}
+
 async fn ask<'o>(
     run: &Run,
     options: &'o HttpProbe,
@@ -251,7 +299,7 @@ fn titled(method: &Method) -> String {
 }
 
 async fn judge(run: &mut Run, options: &HttpProbe, answered: Answered, seen: &mut Seen) -> bool {
-    let Answered { head, body, .. } = answered;
+    let Answered { head, body, driver } = answered;
     let status = head.status.as_u16();
     seen.status = status;
     seen.content_length = body::content_length(&head.headers, &body);
@@ -272,6 +320,7 @@ async fn judge(run: &mut Run, options: &HttpProbe, answered: Answered, seen: &mu
         success = false;
     }
     success = Box::pin(body::judge(run, options, body, success, seen)).await && success;
+    drop(driver);
     if let Some(modified) = head.headers.get(header::LAST_MODIFIED).and_then(|value| value.to_str().ok())
         && let Ok(time) = rfc2822::parse(modified)
     {
