@@ -118,7 +118,7 @@ impl Engine {
     /// annotations.
     ///
     /// # Errors
-    /// Every kind of [`QueryError`] but `Parse`.
+    /// Every kind of [`QueryError`]; `Parse` only for patterns that are no RE2.
     pub fn instant_expr(
         &self,
         storage: &dyn Queryable,
@@ -155,7 +155,7 @@ impl Engine {
     /// As [`Engine::range`], of a parsed query; `times_ms` is (start, end, step).
     ///
     /// # Errors
-    /// Every kind of [`QueryError`] but `Parse`; `Execution` for a step that is not positive, an end before the
+    /// As [`Engine::instant_expr`]; `Execution` also for a step that is not positive, an end before the
     /// start, too many steps, and expressions that give a string or a range vector.
     pub fn range_expr(
         &self,
@@ -206,7 +206,7 @@ impl Engine {
         let begin = Instant::now();
         let annotations = Annotations::default();
         let evaluator = Evaluator::new(storage, &self.options, options, times, &annotations, begin);
-        evaluator.check_selectors(expr)?;
+        evaluator.check_selectors(expr, query)?;
         let value = if expr.value_type() == ValueType::Matrix {
             let series = evaluator.range_vector(expr, grid)?;
             matrix_of_ranges(series, grid, &evaluator, expr)?

@@ -5,7 +5,7 @@ use crate::engine::{EngineOptions, QueryOptions, QueryStats};
 use crate::error::QueryError;
 use crate::select::Give;
 use crate::value::{Column, Grid, Intermediate, VectorSeries};
-use promql_syntax::{Expr, Extension, Span, UnaryExpr};
+use promql_syntax::{Expr, Extension, ParseError, Span, UnaryExpr};
 use std::{
     cell::Cell,
     sync::Arc,
@@ -126,7 +126,7 @@ impl<'a> Evaluator<'a> {
     }
 
     /// What can be found wrong before anything is read: patterns, and modifiers where they have no meaning.
-    pub(crate) fn check_selectors(&self, expr: &Expr) -> Result<(), QueryError> {
+    pub(crate) fn check_selectors(&self, expr: &Expr, query: &str) -> Result<(), QueryError> {
         let mut wrong = None;
         expr.visit_selectors(&mut |selector| {
             for matcher in &selector.matchers {
@@ -135,8 +135,9 @@ impl<'a> Evaluator<'a> {
                 }
             }
         });
-        if let Some((_, error)) = wrong {
-            return Err(QueryError::Execution(error));
+        if let Some((span, message)) = wrong {
+            let (line, column) = promql_syntax::error::line_column(query, span.start);
+            return Err(QueryError::Parse(ParseError { span, line, column, message }));
         }
         check_extensions(expr)
     }

@@ -111,13 +111,25 @@ impl RangeSeries {
         self.floats.len() + self.histograms.len()
     }
 
+    /// As [`RangeSeries::window`], for windows that move on: starts looking where the last one was found.
+    pub(crate) fn next_window(&self, cursor: &mut Cursor, start: i64, end: i64) -> Window<'_> {
+        let (f, h) = (
+            cursor.floats.follow(&self.float_times, start, end),
+            cursor.histograms.follow(&self.histogram_times, start, end),
+        );
+        self.slice(f, h)
+    }
+
     /// Samples after `start` up to and including `end`.
     pub(crate) fn window(&self, start: i64, end: i64) -> Window<'_> {
         let bounds = |times: &[i64]| {
             let to = times.partition_point(|&time| time <= end);
             (times[..to].partition_point(|&time| time <= start), to)
         };
-        let (f, h) = (bounds(&self.float_times), bounds(&self.histogram_times));
+        self.slice(bounds(&self.float_times), bounds(&self.histogram_times))
+    }
+
+    fn slice(&self, f: (usize, usize), h: (usize, usize)) -> Window<'_> {
         Window {
             float_times: &self.float_times[f.0..f.1],
             floats: &self.floats[f.0..f.1],
@@ -126,6 +138,33 @@ impl RangeSeries {
             histograms: &self.histograms[h.0..h.1],
             histogram_starts: self.histogram_starts.get(h.0..h.1).unwrap_or_default(),
         }
+    }
+}
+
+/// Where the last window of a series was found.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Cursor {
+    floats: Position,
+    histograms: Position,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Position {
+    from: usize,
+    to: usize,
+}
+
+impl Position {
+    /// Indexes of the times in `(start, end]`; neither bound may be before that of the last call.
+    fn follow(&mut self, times: &[i64], start: i64, end: i64) -> (usize, usize) {
+        while times.get(self.from).is_some_and(|&time| time <= start) {
+            self.from += 1;
+        }
+        self.to = self.to.max(self.from);
+        while times.get(self.to).is_some_and(|&time| time <= end) {
+            self.to += 1;
+        }
+        (self.from, self.to)
     }
 }
 

@@ -9,7 +9,7 @@ mod time;
 
 use crate::error::QueryError;
 use crate::eval::{Evaluator, unlabelled};
-use crate::select::{Give, Window};
+use crate::select::{Cursor, Give, Window};
 use crate::value::{At, Column, Grid, Intermediate, VectorSeries};
 use model::{Labels, SampleValue};
 use promql_syntax::{Call, Expr, Span};
@@ -286,11 +286,15 @@ impl Evaluator<'_> {
         self.each_range(range_arg, grid, &e.function, |series| {
             let mut column = Column::empty(grid.count);
             let metric = series.labels.metric_name().to_owned();
-            let mut any_float = false;
+            let (mut any_float, mut cursor) = (false, Cursor::default());
             for step in 0..grid.count {
                 let bounds = times.bounds(grid.time(step));
                 let after = if smoothed { lookback } else { 0 };
-                let window = series.window(bounds.start.saturating_sub(lookback), bounds.end.saturating_add(after));
+                let window = series.next_window(
+                    &mut cursor,
+                    bounds.start.saturating_sub(lookback),
+                    bounds.end.saturating_add(after),
+                );
                 if window.is_empty() {
                     continue;
                 }
