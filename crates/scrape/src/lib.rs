@@ -4,6 +4,7 @@
 //! for every target; a scrape appends one row for its whole target to the engine.
 
 mod config;
+mod interval_length;
 mod labels;
 mod manager;
 mod metrics;

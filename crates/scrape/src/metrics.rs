@@ -1,5 +1,6 @@
 //! What scraping tells about itself, under Prometheus' names.
 
+use crate::interval_length::IntervalLengths;
 use telemetry::{Counter, Gauge, Registry};
 
 #[derive(Clone)]
@@ -16,11 +17,8 @@ pub(crate) struct Metrics {
     pub(crate) duplicate_timestamp: Counter,
     pub(crate) out_of_bounds: Counter,
     pub(crate) cache_flushes: Counter,
-    pub(crate) interval_length: telemetry::Histogram,
+    pub(crate) interval_length: IntervalLengths,
 }
-
-/// Seconds between scrapes; jobs mostly scrape every 5 s to 60 s.
-const INTERVAL_BOUNDS: [f64; 8] = [1.0, 5.0, 10.0, 15.0, 30.0, 60.0, 120.0, 300.0];
 
 impl Metrics {
     pub(crate) fn new(registry: &Registry) -> Self {
@@ -67,12 +65,7 @@ impl Metrics {
                 "prometheus_target_scrapes_cache_flush_forced_total",
                 "How many times a scrape cache was flushed due to getting big while scrapes are failing.",
             ),
-            interval_length: registry.histogram(
-                "vigie_target_interval_length_seconds",
-                "Actual intervals between scrapes.",
-                &[],
-                &INTERVAL_BOUNDS,
-            ),
+            interval_length: IntervalLengths::register(registry),
             registry: registry.clone(),
         }
     }

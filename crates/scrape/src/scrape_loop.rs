@@ -1,6 +1,6 @@
 //! The loop of one target: wait for its moment, fetch, take in, report.
 
-use crate::config::ScrapeJob;
+use crate::config::{ScrapeJob, shown};
 use crate::manager::Engine;
 use crate::state::{Body, Report, Rulebook, TargetState};
 use crate::target::Target;
@@ -121,6 +121,7 @@ impl Runner {
         let hash = xxhash_rust::xxh64::xxh64(self.target.identity.as_packed().as_bytes(), 0);
         let offset_ms = (hash % interval_ms.unsigned_abs()) as i64;
         let clock = Arc::clone(&self.context.engine.clock);
+        let interval = shown(self.target.interval);
         let mut last_ms: Option<i64> = None;
         loop {
             let now_ms = clock.now_ms();
@@ -132,7 +133,7 @@ impl Runner {
             }
             if let Some(last_ms) = last_ms {
                 let seconds = (clock.now_ms() - last_ms) as f64 / 1000.0;
-                self.context.engine.metrics.interval_length.observe(seconds);
+                self.context.engine.metrics.interval_length.observe(&interval, seconds);
             }
             last_ms = Some(moment_ms);
             let started = (clock.now_ms(), Instant::now());
