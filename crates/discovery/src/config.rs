@@ -117,20 +117,28 @@ impl DiscoveryConfig {
         }
     }
 
-    /// Everything that contradicts itself.
-    pub fn faults(&self) -> Vec<ConfigFault> {
+    /// Static targets that are no `host:port`. Only for sections without `relabel_configs`: with rules, a target may
+    /// be anything, as the URLs that the Blackbox exporter is to probe.
+    pub fn static_target_faults(&self) -> Vec<ConfigFault> {
         let mut faults = Vec::new();
         for (i, group) in self.static_configs.iter().enumerate() {
             for (j, target) in group.targets.iter().enumerate() {
-                if target.is_empty() {
-                    faults.push(ConfigFault::new(format!("static_configs[{i}].targets[{j}]"), "the target is empty"));
-                } else if target.contains('/') {
+                let path = format!("static_configs[{i}].targets[{j}]");
+                if target.contains('/') {
                     let message =
                         format!("{target:?} is not a valid hostname; write host:port, and the path into metrics_path");
-                    faults.push(ConfigFault::new(format!("static_configs[{i}].targets[{j}]"), message));
+                    faults.push(ConfigFault::new(path, message));
+                } else if target.is_empty() {
+                    faults.push(ConfigFault::new(path, "the target is empty"));
                 }
             }
         }
+        faults
+    }
+
+    /// Everything that contradicts itself.
+    pub fn faults(&self) -> Vec<ConfigFault> {
+        let mut faults = Vec::new();
         for (i, config) in self.file.iter().enumerate() {
             if config.files.is_empty() {
                 let path = format!("file_sd_configs[{i}]");

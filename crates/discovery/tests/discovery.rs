@@ -21,10 +21,6 @@ fn section(json: &str) -> DiscoveryConfig {
 const FAULTS: &[(&str, &str)] = &[
     (r#"{"static_configs":[{"targets":["a:1"]}]}"#, ""),
     (
-        r#"{"static_configs":[{"targets":["http://a:1/metrics"]}]}"#,
-        "static_configs[0].targets[0]: \"http://a:1/metrics\" is not a valid hostname; write host:port, and the path into metrics_path",
-    ),
-    (
         r#"{"file_sd_configs":[{"files":["a.txt"]}]}"#,
         "file_sd_configs[0].files[0]: path name \"a.txt\" is not valid for file discovery; it must end in .json, .yml or .yaml and have wildcards in its last part only",
     ),

@@ -139,3 +139,23 @@ fn written_and_read_again() {
         assert_eq!(shown(&writer.finish(), format), shown(&body, format), "{file}");
     }
 }
+
+proptest::proptest! {
+    /// Nothing that a target sends makes us panic, and no guess changes what is read.
+    #[test]
+    fn any_body_is_read_or_refused(
+        body in "([a-z]{1,2}[ {]?|[{}=\",#\\\\ \t\n]|\"|0|1\\.5|NaN|# (HELP|TYPE|UNIT|EOF) ?|counter|é|\\\\\"){0,40}",
+        guess in "([a-z]{1,2}|[{}=\",\\\\ ]){0,6}",
+    ) {
+        for format in [Format::Text, Format::OpenMetrics] {
+            let plain = shown(&body, format);
+            let mut parser = Parser::new(body.as_bytes(), format).unwrap();
+            let mut entries = 0;
+            while parser.next_expecting(&guess).is_some() {
+                entries += 1;
+            }
+            proptest::prop_assert_eq!(entries, plain.len());
+        }
+        exposition::check(body.as_bytes());
+    }
+}

@@ -261,6 +261,9 @@ impl ScrapeConfig {
         http.resolve_paths(base);
         let mut discovery = self.discovery_config();
         faults.extend(discovery.faults());
+        if relabel_configs.is_empty() {
+            faults.extend(discovery.static_target_faults());
+        }
         discovery.resolve_paths(base);
         if self.static_configs.iter().flatten().any(Option::is_none) {
             faults.push(ConfigFault::new("static_configs", "empty or null section in static_configs"));

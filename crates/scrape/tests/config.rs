@@ -20,6 +20,14 @@ fn faults(text: &str) -> String {
 const CASES: &[(&str, &str)] = &[
     ("job_name: a", ""),
     (
+        "{job_name: a, static_configs: [{targets: ['http://a:1/x']}]}",
+        "static_configs[0].targets[0]: \"http://a:1/x\" is not a valid hostname; write host:port, and the path into metrics_path",
+    ),
+    (
+        "{job_name: a, static_configs: [{targets: ['http://a:1/x']}], relabel_configs: [{source_labels: [__address__], target_label: __param_target}]}",
+        "",
+    ),
+    (
         "scheme: ftp",
         "job_name: job_name is empty; give each scrape config a name of its own|scheme: \"ftp\" is no scheme for a scrape; write http or https",
     ),
