@@ -181,8 +181,11 @@ fn damage_costs_only_what_is_damaged() {
                 );
                 // One of two blocks or of several segments at most.
                 assert!(kept >= total / 2 - 60, "{what}: {kept} of {total} left");
-                engine.maintain().unwrap();
-                assert_eq!(read_all(&engine), content, "{what}: maintenance changes nothing");
+                // It forces files to the disk, which takes its time: once a file.
+                if cut && at == step {
+                    engine.maintain().unwrap();
+                    assert_eq!(read_all(&engine), content, "{what}: maintenance changes nothing");
+                }
             }
         }
     }

@@ -243,7 +243,7 @@ fn run(operations: Vec<Operation>, window_ms: i64) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
 
     #[test]
     fn in_order(operations in proptest::collection::vec(operation(), 1..60)) {

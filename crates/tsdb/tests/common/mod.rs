@@ -7,10 +7,10 @@ use storage::{Queryable, Samples, SelectHints};
 use tsdb::{SyncPolicy, Tsdb, TsdbOptions};
 
 /// Values by time, by series; values as text that tells every bit.
-pub type Content = BTreeMap<String, BTreeMap<i64, String>>;
+pub(crate) type Content = BTreeMap<String, BTreeMap<i64, String>>;
 
 /// Short blocks, and nothing is forced to the disk while the test runs.
-pub fn options(dir: &Path) -> TsdbOptions {
+pub(crate) fn options(dir: &Path) -> TsdbOptions {
     TsdbOptions {
         block_range_ms: 100,
         block_range_ms_max: 900,
@@ -22,11 +22,11 @@ pub fn options(dir: &Path) -> TsdbOptions {
     }
 }
 
-pub fn labels(number: usize) -> Labels {
+pub(crate) fn labels(number: usize) -> Labels {
     Labels::from_pairs([("__name__", "m"), ("s", number.to_string().as_str())])
 }
 
-pub fn text(value: &SampleValue) -> String {
+pub(crate) fn text(value: &SampleValue) -> String {
     match value {
         SampleValue::Float(value) => format!("{:016x}", value.to_bits()),
         SampleValue::Histogram(histogram) => format!("{histogram:?} {:016x}", histogram.sum.to_bits()),
@@ -34,7 +34,7 @@ pub fn text(value: &SampleValue) -> String {
 }
 
 /// Everything between two times.
-pub fn read(engine: &dyn Queryable, start_ms: i64, end_ms: i64, matchers: &[Matcher]) -> Content {
+pub(crate) fn read(engine: &dyn Queryable, start_ms: i64, end_ms: i64, matchers: &[Matcher]) -> Content {
     let querier = engine.querier(start_ms, end_ms).unwrap();
     let mut content = Content::new();
     let mut previous: Option<Labels> = None;
@@ -54,6 +54,6 @@ pub fn read(engine: &dyn Queryable, start_ms: i64, end_ms: i64, matchers: &[Matc
     content
 }
 
-pub fn read_all(engine: &Tsdb) -> Content {
+pub(crate) fn read_all(engine: &Tsdb) -> Content {
     read(engine, i64::MIN, i64::MAX, &[])
 }

@@ -1,0 +1,131 @@
+//! Readers beside writers and maintenance; what is not samples.
+#![allow(clippy::unwrap_used, reason = "a test ends where something is not as it should be")]
+
+mod common;
+
+use common::{labels, options, read_all};
+use model::{Exemplar, Labels, MatchOp, Matcher, Metadata, MetricType};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use storage::{Ingest, Presence, Queryable, Row};
+use tsdb::{SeriesExemplars, Tsdb};
+
+#[test]
+fn readers_see_everything_acknowledged_while_blocks_come_and_go() {
+    let dir = tempfile::tempdir().unwrap();
+    let engine = Tsdb::open(options(dir.path())).unwrap();
+    let acknowledged = AtomicI64::new(-1);
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let layout = engine.layout(&(0..5).map(labels).collect::<Vec<_>>()).unwrap();
+            for time in 0..3000 {
+                let row = Row {
+                    layout: &layout,
+                    timestamp_ms: time,
+                    values: &[time as f64; 5],
+                    presence: Presence::All,
+                    histograms: &[],
+                    own_timestamps: &[],
+                    exemplars: &[],
+                };
+                assert_eq!(engine.append_rows(&[row]).unwrap().samples_appended, 5);
+                acknowledged.store(time, Ordering::Release);
+            }
+            done.store(true, Ordering::Release);
+        });
+        scope.spawn(|| {
+            while !done.load(Ordering::Acquire) {
+                engine.maintain().unwrap();
+            }
+        });
+        for _ in 0..2 {
+            scope.spawn(|| {
+                while !done.load(Ordering::Acquire) {
+                    let at_least = acknowledged.load(Ordering::Acquire) + 1;
+                    let content = read_all(&engine);
+                    for samples in content.values() {
+                        assert!(samples.len() as i64 >= at_least, "{} of {at_least}", samples.len());
+                        assert!(samples.keys().copied().eq(0..samples.len() as i64), "a gap");
+                    }
+                    assert!(content.len() == 5 || at_least == 0);
+                }
+            });
+        }
+    });
+    assert!(engine.blocks().len() > 1);
+    assert!(engine.blocks().iter().any(|block| block.compaction_level > 1));
+    assert_eq!(engine.damage(), []);
+}
+
+#[test]
+fn exemplars_and_metadata_outlive_the_process() {
+    let dir = tempfile::tempdir().unwrap();
+    let metadata = Metadata { metric_type: MetricType::Counter, help: "Help.".into(), unit: "seconds".into() };
+    let exemplar = |trace: &str, time: Option<i64>| Exemplar {
+        labels: Labels::from_pairs([("trace_id", trace)]),
+        value: 0.5,
+        timestamp_ms: time,
+    };
+    let engine = Tsdb::open(options(dir.path())).unwrap();
+    engine.append_metadata(&[("m".to_owned(), metadata.clone())]).unwrap();
+    let layout = engine.layout(&[labels(0), labels(1)]).unwrap();
+    for time in 0..800 {
+        // The same exemplar is shown again and again until there is another.
+        let exemplars = [(0, exemplar(if time < 790 { "a" } else { "b" }, None)), (1, exemplar("c", Some(3)))];
+        let row = Row {
+            layout: &layout,
+            timestamp_ms: time,
+            values: &[1.0, 2.0],
+            presence: Presence::All,
+            histograms: &[],
+            own_timestamps: &[],
+            exemplars: &exemplars,
+        };
+        let report = engine.append_rows(&[row]).unwrap();
+        assert_eq!(report.exemplars_appended, [2, 0, 1][usize::from(time > 0) + usize::from(time == 790)], "at {time}");
+    }
+    let everything = [vec![Matcher::new("s", MatchOp::Regex, "0|1")], vec![Matcher::equal("s", "7")]];
+    let found = engine.exemplars(0, 1000, &everything).unwrap();
+    let expected = vec![
+        SeriesExemplars { labels: labels(0), exemplars: vec![exemplar("a", Some(0)), exemplar("b", Some(790))] },
+        SeriesExemplars { labels: labels(1), exemplars: vec![exemplar("c", Some(3))] },
+    ];
+    assert_eq!(found, expected);
+    assert_eq!(engine.exemplars(700, 1000, &everything).unwrap().len(), 1);
+    drop((layout, engine));
+    let engine = Tsdb::open(options(dir.path())).unwrap();
+    assert_eq!(engine.exemplars(0, 1000, &everything).unwrap(), expected);
+    // The segment that had the metadata first is deleted.
+    engine.maintain().unwrap();
+    assert!(!dir.path().join("wal/00000001").exists());
+    drop(engine);
+    let engine = Tsdb::open(options(dir.path())).unwrap();
+    assert_eq!(engine.metadata().get("m"), Some(&metadata));
+}
+
+#[test]
+fn label_names_and_values_come_from_head_and_blocks() {
+    let dir = tempfile::tempdir().unwrap();
+    let engine = Tsdb::open(options(dir.path())).unwrap();
+    let append = |pairs: &[(&str, &str)], time: i64| {
+        let one = storage::SeriesSamples {
+            labels: Labels::from_pairs(pairs.iter().copied()),
+            samples: vec![(time, model::SampleValue::Float(1.0))],
+            exemplars: vec![],
+        };
+        engine.append_series(&[one]).unwrap();
+    };
+    append(&[("__name__", "old"), ("a", "1")], 10);
+    append(&[("__name__", "new"), ("b", "2")], 500);
+    engine.maintain().unwrap();
+    assert_eq!(engine.blocks().len(), 1);
+    let querier = engine.querier(0, 1000).unwrap();
+    let old = [Matcher::equal("__name__", "old")];
+    assert_eq!(querier.label_names(&[]).unwrap(), ["__name__", "a", "b"]);
+    assert_eq!(querier.label_names(&old).unwrap(), ["__name__", "a"]);
+    assert_eq!(querier.label_values("__name__", &[]).unwrap(), ["new", "old"]);
+    assert_eq!(querier.label_values("__name__", &old).unwrap(), ["old"]);
+    assert_eq!(engine.querier(400, 1000).unwrap().label_values("__name__", &[]).unwrap(), ["new"]);
+    assert!(querier.label_names(&[Matcher::new("a", MatchOp::Regex, "(")]).is_err());
+    assert_eq!(engine.status(10).series, 1, "the head forgot the series that is only in the block");
+}
