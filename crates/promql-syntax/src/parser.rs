@@ -7,7 +7,9 @@ use crate::type_check;
 use model::{Labels, LabelsBuilder, MatchOp, Matcher, labels::METRIC_NAME, labels::quote};
 
 /// Expressions may be nested so deep; deeper ones would endanger the stack of whoever walks the tree.
-const DEPTH_MAX: usize = 200;
+const DEPTH_MAX: usize = 100;
+/// So high a tree may be: operators side by side nest, too, though the parser does not.
+const HEIGHT_MAX: usize = 400;
 
 type Parsed<T> = Result<T, ParseError>;
 
@@ -123,6 +125,8 @@ struct Parser<'a> {
     tokens: Vec<Token>,
     at: usize,
     depth: usize,
+    /// Height of the tree parsed last.
+    height: usize,
     lex_error: Option<(Span, String)>,
 }
 
@@ -130,7 +134,7 @@ impl<'a> Parser<'a> {
     fn new(text: &'a str) -> Self {
         let mut lexer = Lexer::new(text);
         let tokens = lexer.by_ref().filter(|token| token.kind != TokenKind::Comment).collect();
-        Parser { text, tokens, at: 0, depth: 0, lex_error: lexer.error }
+        Parser { text, tokens, at: 0, depth: 0, height: 0, lex_error: lexer.error }
     }
 
     fn peek(&self) -> Option<Token> {
@@ -273,17 +277,18 @@ impl<'a> Parser<'a> {
             return self.fail(span, format!("expression is nested deeper than {DEPTH_MAX} levels; split it"));
         }
         let mut left = self.unary()?;
-        // Chains of operators nest to the left; they count as depth, too.
-        let depth = self.depth;
+        let mut height = self.height;
         while let Some(op) = self.peek_binary_op().filter(|op| op.precedence() >= weakest) {
             let op_span = self.next("", "")?.span;
-            self.depth += 1;
-            if self.depth > DEPTH_MAX * 10 {
-                return self.fail(op_span, "too many operators in one expression; split it");
-            }
             left = self.binary(op, op_span, left)?;
+            height = height.max(self.height) + 1;
+            if height > HEIGHT_MAX {
+                return self
+                    .fail(op_span, format!("more than {HEIGHT_MAX} operators build on each other; split the query"));
+            }
         }
-        self.depth = depth - 1;
+        self.height = height;
+        self.depth -= 1;
         Ok(left)
     }
 
@@ -408,6 +413,7 @@ impl<'a> Parser<'a> {
         // Signs bind like `*`: only `^` comes first.
         let inner = self.expr(BinaryOp::Pow.precedence())?;
         let span = sign.span.to(inner.span());
+        self.height += 1;
         Ok(match inner {
             Expr::Number(mut number) => {
                 number.value = if negative { -number.value } else { number.value };
@@ -420,11 +426,13 @@ impl<'a> Parser<'a> {
 
     fn primary(&mut self) -> Parsed<Expr> {
         let Some(token) = self.peek() else { return Err(self.unexpected("", "")) };
+        self.height = 1;
         match token.kind {
             TokenKind::LeftParen => {
                 self.at += 1;
                 let inner = self.expr(1)?;
                 let close = self.expect(TokenKind::RightParen, "", "")?;
+                self.height += 1;
                 Ok(Expr::Paren(ParenExpr { inner: Box::new(inner), span: token.span.to(close.span) }))
             }
             TokenKind::Number | TokenKind::Duration => {
@@ -521,12 +529,14 @@ impl<'a> Parser<'a> {
     /// `(a, b)`; returns the arguments.
     fn args(&mut self, context: &str) -> Parsed<Vec<Expr>> {
         self.expect(TokenKind::LeftParen, context, "\"(\"")?;
-        let mut args = Vec::new();
+        let (mut args, mut height) = (Vec::new(), 0);
         if self.take(TokenKind::RightParen).is_some() {
             return Ok(args);
         }
         loop {
             args.push(self.expr(1)?);
+            height = height.max(self.height);
+            self.height = height + 1;
             if let Some(comma) = self.take(TokenKind::Comma) {
                 if self.kind() == Some(TokenKind::RightParen) {
                     return self.fail(comma.span, "trailing commas not allowed in function call args");
@@ -784,6 +794,7 @@ impl<'a> Parser<'a> {
             return Ok(Expr::Matrix(MatrixSelector { selector, range, span: Span { start, end: close.span.end } }));
         }
         self.check_positive(&range)?;
+        self.height += 1;
         let step = if self.kind() == Some(TokenKind::RightBracket) {
             None
         } else {

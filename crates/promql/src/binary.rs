@@ -6,7 +6,7 @@ use crate::eval::Evaluator;
 use crate::histogram;
 use crate::value::{At, Column, Grid, Intermediate, VectorSeries};
 use model::{FloatHistogram, Labels, SampleValue, histogram::CounterResetHint};
-use promql_syntax::{BinaryExpr, BinaryOp, Cardinality, Matching, Span};
+use promql_syntax::{BinaryExpr, BinaryOp, Cardinality, Expr, Matching, Span};
 use std::{collections::HashMap, sync::Arc};
 
 /// Series of both sides with the same matching labels, as indexes.
@@ -21,8 +21,27 @@ const FILLED: usize = usize::MAX;
 
 impl Evaluator<'_> {
     pub(crate) fn eval_binary(&self, e: &BinaryExpr, grid: Grid) -> Result<Intermediate, QueryError> {
-        let left = self.eval(&e.left, grid)?;
-        let right = self.eval(&e.right, grid)?;
+        // Chains such as `a or b or c …` nest to the left: they are walked, so that a long one needs no deep stack.
+        let (mut chain, mut bottom) = (vec![e], &*e.left);
+        while let Expr::Binary(inner) = bottom {
+            chain.push(inner);
+            bottom = &inner.left;
+        }
+        let mut value = self.eval(bottom, grid)?;
+        for e in chain.into_iter().rev() {
+            let right = self.eval(&e.right, grid)?;
+            value = self.operate(e, value, right, grid)?;
+        }
+        Ok(value)
+    }
+
+    fn operate(
+        &self,
+        e: &BinaryExpr,
+        left: Intermediate,
+        right: Intermediate,
+        grid: Grid,
+    ) -> Result<Intermediate, QueryError> {
         Ok(match (left, right) {
             (Intermediate::Scalar(a), Intermediate::Scalar(b)) => {
                 Intermediate::Scalar(a.into_iter().zip(b).map(|(a, b)| scalars(e.op, a, b)).collect())

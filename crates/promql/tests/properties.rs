@@ -201,3 +201,20 @@ fn lookback_and_stats() {
     assert_eq!(count(Some(10_000)).0, 0);
     assert_eq!(count(None), (1, 19));
 }
+
+/// The deepest trees that the parser lets through must not run out of stack: threads have 2 MiB.
+#[test]
+fn deepest_queries() {
+    let (storage, engine, options) = (data(), Engine::default(), QueryOptions::default());
+    let longest = |make: &dyn Fn(usize) -> String| {
+        let deepest = (1..500).rev().map(make).find(|text| promql_syntax::parse(text).is_ok()).unwrap();
+        engine.range(&storage, &deepest, 0, 30_000, 30_000, &options).unwrap();
+        deepest.len()
+    };
+    assert!(longest(&|n| format!("m{}", " + m".repeat(n))) > 4 * 390);
+    assert!(longest(&|n| format!("{}m{}", "(".repeat(n), ")".repeat(n))) > 2 * 90);
+    assert!(longest(&|n| format!("{}m{}", "-abs(sum by (a) (".repeat(n), "))".repeat(n))) > 500);
+    assert!(longest(&|n| format!("m{}", " ^ m".repeat(n))) > 4 * 90);
+    assert!(longest(&|n| format!("{}m{}", "(".repeat(n / 5), " + m)".repeat(n / 5))) > 6 * 90);
+    assert!(longest(&|n| format!("(m{}) + m{}", " + m".repeat(n / 2), " + m".repeat(n / 2))) > 4 * 390);
+}
