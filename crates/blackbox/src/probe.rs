@@ -58,6 +58,11 @@ pub(crate) struct Run {
 pub(crate) const TIMED_OUT: &str = "context deadline exceeded";
 
 impl Run {
+    #[cfg(test)]
+    pub(crate) fn for_tests() -> Self {
+        Run { metrics: Collected::default(), log: Vec::new(), deadline: Instant::now(), context: Vec::new() }
+    }
+
     pub(crate) fn gauge(&mut self, name: &str, help: &str, value: f64) {
         self.metrics.gauge(name, help, &[], value);
     }

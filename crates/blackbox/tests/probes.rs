@@ -386,3 +386,31 @@ async fn websockets() {
     let result = run(&module("", "x"), &target).await;
     assert_values(&result, &[("probe_success", "0"), ("probe_websocket_status_code", "400")]);
 }
+
+#[tokio::test]
+async fn through_socks() {
+    let server = http_server().await;
+    let (proxy, address) = listen().await;
+    tokio::spawn(async move {
+        let (mut client, _) = proxy.accept().await.unwrap();
+        let mut methods = [0; 4];
+        client.read_exact(&mut methods).await.unwrap();
+        assert_eq!(methods, [5, 2, 0, 2]);
+        client.write_all(&[5, 2]).await.unwrap();
+        let mut login = vec![0; 5];
+        client.read_exact(&mut login).await.unwrap();
+        assert_eq!(login, [1, 1, b'u', 1, b'p']);
+        client.write_all(&[1, 0]).await.unwrap();
+        let mut wanted = vec![0; 5 + "a.test".len() + 2];
+        client.read_exact(&mut wanted).await.unwrap();
+        assert_eq!(wanted[..11], [&[5, 1, 0, 3, 6], b"a.test".as_slice()].concat());
+        client.write_all(&[5, 0, 0, 1, 0, 0, 0, 0, 0, 0]).await.unwrap();
+        let mut server = tokio::net::TcpStream::connect(server).await.unwrap();
+        let _ = tokio::io::copy_bidirectional(&mut client, &mut server).await;
+    });
+    let module = format!(
+        "{{prober: http, http: {{skip_resolve_phase_with_proxy: true, proxy_url: 'socks5://u:p@{address}', \
+         fail_if_body_not_matches_regexp: ['^GET /x a.test ']}}}}"
+    );
+    assert_values(&run(&module, "http://a.test/x").await, &[("probe_success", "1")]);
+}

@@ -8,7 +8,7 @@ use crate::{
 };
 use domain::{
     base::{
-        Message, MessageBuilder, Name, ParsedName, Record,
+        Message, MessageBuilder, Name, ParsedName, Record, ToName,
         iana::{Class, Rcode, Rtype},
     },
     rdata::AllRecordData,
@@ -387,13 +387,120 @@ fn sections(message: &Message<Vec<u8>>, shown: &mut Shown) -> Result<[Vec<String
     Ok(sections)
 }
 
+type Data<'m> = AllRecordData<&'m [u8], ParsedName<&'m [u8]>>;
+
 /// As miekg/dns writes a record: fields divided by tabs, names with their last dot.
-fn record_text<O: AsRef<[u8]>, N: std::fmt::Display>(record: &Record<ParsedName<O>, AllRecordData<O, N>>) -> String
-where
-    ParsedName<O>: std::fmt::Display,
-    AllRecordData<O, N>: std::fmt::Display + domain::base::rdata::RecordData,
-{
-    let owner = record.owner().to_string();
-    let dot = if owner.ends_with('.') { "" } else { "." };
-    format!("{owner}{dot}\t{}\t{}\t{}\t{}", record.ttl().as_secs(), record.class(), record.rtype(), record.data())
+fn record_text(record: &Record<ParsedName<&[u8]>, Data<'_>>) -> String {
+    let owner = record.owner().fmt_with_dot();
+    let (ttl, class, kind) = (record.ttl().as_secs(), record.class(), record.rtype());
+    format!("{owner}\t{ttl}\t{class}\t{kind}\t{}", data_text(record.data()))
+}
+
+fn data_text(data: &Data<'_>) -> String {
+    match data {
+        AllRecordData::Ns(data) => data.nsdname().fmt_with_dot().to_string(),
+        AllRecordData::Cname(data) => data.cname().fmt_with_dot().to_string(),
+        AllRecordData::Dname(data) => data.dname().fmt_with_dot().to_string(),
+        AllRecordData::Ptr(data) => data.ptrdname().fmt_with_dot().to_string(),
+        AllRecordData::Mx(data) => format!("{} {}", data.preference(), data.exchange().fmt_with_dot()),
+        AllRecordData::Srv(data) => {
+            let target = data.target().fmt_with_dot();
+            format!("{} {} {} {target}", data.priority(), data.weight(), data.port())
+        }
+        AllRecordData::Soa(data) => {
+            let (server, mailbox) = (data.mname().fmt_with_dot(), data.rname().fmt_with_dot());
+            let times =
+                [data.refresh(), data.retry(), data.expire(), data.minimum()].map(|time| time.as_secs().to_string());
+            format!("{server} {mailbox} {} {}", data.serial(), times.join(" "))
+        }
+        other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use domain::{
+        base::{Serial, Ttl},
+        rdata::{A, Aaaa, Cname, Mx, Ns, Ptr, Soa, Srv, Txt},
+    };
+
+    fn name(text: &str) -> Name<Vec<u8>> {
+        Name::from_str(text).unwrap()
+    }
+
+    #[test]
+    fn records_are_written_as_upstream_writes_them() {
+        let mut answer = MessageBuilder::new_vec().answer();
+        let (owner, ttl) = (name("a.test."), 300);
+        answer.push((&owner, ttl, A::from_octets(127, 0, 0, 2))).unwrap();
+        answer.push((&owner, ttl, Aaaa::new("2001:db8::1".parse().unwrap()))).unwrap();
+        answer.push((&owner, ttl, Cname::new(name("b.test.")))).unwrap();
+        answer.push((&owner, ttl, Ns::new(name("ns.test.")))).unwrap();
+        answer.push((&owner, ttl, Ptr::new(name("p.test.")))).unwrap();
+        answer.push((&owner, ttl, Mx::new(10, name("mx.test.")))).unwrap();
+        answer.push((&owner, ttl, Srv::new(1, 2, 443, name("s.test.")))).unwrap();
+        answer.push((&owner, ttl, Txt::<Vec<u8>>::build_from_slice(b"v=spf1 \"x\" -all").unwrap())).unwrap();
+        let time = Ttl::from_secs;
+        let soa = Soa::new(name("ns.test."), name("me.test."), Serial(7), time(1), time(2), time(3), time(4));
+        answer.push((name("."), ttl, soa)).unwrap();
+        let message = answer.into_message();
+        let mut shown = Shown::default();
+        let [records, ..] = sections(&message, &mut shown).unwrap();
+        let expected = [
+            "a.test.\t300\tIN\tA\t127.0.0.2",
+            "a.test.\t300\tIN\tAAAA\t2001:db8::1",
+            "a.test.\t300\tIN\tCNAME\tb.test.",
+            "a.test.\t300\tIN\tNS\tns.test.",
+            "a.test.\t300\tIN\tPTR\tp.test.",
+            "a.test.\t300\tIN\tMX\t10 mx.test.",
+            "a.test.\t300\tIN\tSRV\t1 2 443 s.test.",
+            "a.test.\t300\tIN\tTXT\t\"v=spf1 \\\"x\\\" -all\"",
+            ".\t300\tIN\tSOA\tns.test. me.test. 7 1 2 3 4",
+        ];
+        assert_eq!(records, expected);
+        assert_eq!((shown.counts, shown.serial), ([9, 0, 0], 7));
+    }
+
+    /// Whatever a server sends: every end and every wrong byte of an answer is read without harm.
+    #[test]
+    fn broken_answers() {
+        let mut answer = MessageBuilder::new_vec().answer();
+        answer.push((name("a.test."), 300, Mx::new(10, name("mx.a.test.")))).unwrap();
+        answer.push((name("a.test."), 300, Txt::<Vec<u8>>::build_from_slice(b"text").unwrap())).unwrap();
+        let bytes = answer.finish();
+        let cut = (0..bytes.len()).map(|end| bytes[..end].to_vec());
+        let wrong = (0..bytes.len()).flat_map(|at| {
+            [0, 1, 63, 64, 192, 255].map(|byte| {
+                let mut bytes = bytes.clone();
+                bytes[at] = byte;
+                bytes
+            })
+        });
+        for bytes in cut.chain(wrong) {
+            if let Ok(message) = Message::from_octets(bytes) {
+                let _ = sections(&message, &mut Shown::default());
+            }
+        }
+    }
+
+    #[test]
+    fn validators() {
+        let validator = |text: &str| yaml::from_str::<RrValidator>("v", text).unwrap();
+        let records = ["a".to_owned(), "ab".to_owned()];
+        for (text, records, accepted) in [
+            ("{}", &records[..], true),
+            ("{fail_if_matches_regexp: [b]}", &records, false),
+            ("{fail_if_matches_regexp: [c]}", &records, true),
+            ("{fail_if_all_match_regexp: [a]}", &records, false),
+            ("{fail_if_all_match_regexp: [b]}", &records, true),
+            ("{fail_if_not_matches_regexp: [b]}", &records, false),
+            ("{fail_if_not_matches_regexp: [a]}", &records, true),
+            ("{fail_if_not_matches_regexp: [a]}", &[], false),
+            ("{fail_if_none_matches_regexp: [b]}", &records, true),
+            ("{fail_if_none_matches_regexp: [c]}", &records, false),
+        ] {
+            assert_eq!(validator(text).accepts(&mut Run::for_tests(), records), accepted, "{text}");
+        }
+    }
 }

@@ -40,12 +40,21 @@ pub(super) fn proxies(options: &HttpProbe) -> Option<Proxies> {
 pub(super) struct Proxy {
     uri: Uri,
     authorization: Option<HeaderValue>,
+    /// Name and password for SOCKS.
+    login: Option<(String, String)>,
+}
+
+impl Proxy {
+    fn is_socks(&self) -> bool {
+        self.uri.scheme_str().is_some_and(|scheme| scheme.starts_with("socks"))
+    }
 }
 
 pub(super) fn proxy_for(proxies: Option<&Proxies>, url: &Url) -> Option<Proxy> {
     let uri: Uri = url.text().parse().ok()?;
     let intercept = proxies?.0.intercept(&uri)?;
-    Some(Proxy { uri: intercept.uri().clone(), authorization: intercept.basic_auth().cloned() })
+    let login = intercept.raw_auth().map(|(name, password)| (name.to_owned(), password.to_owned()));
+    Some(Proxy { uri: intercept.uri().clone(), authorization: intercept.basic_auth().cloned(), login })
 }
 
 /// An answer whose body is still to be read. The connection lives until this is dropped.
@@ -97,7 +106,7 @@ pub(super) async fn request(
         Box::new(stream)
     };
     let host = asked.host.clone().unwrap_or_else(|| url.authority());
-    let plain_proxy = proxy.filter(|_| !url.https);
+    let plain_proxy = proxy.filter(|proxy| !url.https && !proxy.is_socks());
     let uri = if http2 {
         format!("https://{host}{}", url.path)
     } else if plain_proxy.is_some() {
@@ -163,11 +172,13 @@ async fn connect(
     let (host, port) = match proxy {
         Some(proxy) => {
             let scheme = proxy.uri.scheme_str().unwrap_or("http");
-            if scheme != "http" {
-                return Err(format!("a proxy is reached over http, not {scheme}; change proxy_url"));
-            }
+            let port = match scheme {
+                "http" => 80,
+                "socks5" | "socks5h" => 1080,
+                _ => return Err(format!("a proxy is reached over http or socks5, not {scheme}; change proxy_url")),
+            };
             let host = proxy.uri.host().unwrap_or_default().trim_matches(['[', ']']);
-            (host.to_owned(), proxy.uri.port_u16().unwrap_or(80))
+            (host.to_owned(), proxy.uri.port_u16().unwrap_or(port))
         }
         None => (url.host.clone(), url.port_or_default()),
     };
@@ -186,8 +197,10 @@ async fn connect(
     };
     let started = Instant::now();
     let mut stream = tcp::dial(run, SocketAddr::new(ip, port), None).await?;
-    if let (Some(proxy), true) = (proxy, url.https) {
-        tunnel(run, asked, url, proxy, &mut stream).await?;
+    match proxy {
+        Some(proxy) if proxy.is_socks() => socks(run, url, proxy, &mut stream).await?,
+        Some(proxy) if url.https => tunnel(run, asked, url, proxy, &mut stream).await?,
+        _ => {}
     }
     seen.phases.connect += started.elapsed();
     Ok(stream)
@@ -220,4 +233,45 @@ async fn tunnel(run: &Run, asked: &Asked<'_>, url: &Url, proxy: &Proxy, stream: 
     let first = String::from_utf8_lossy(&answer).lines().next().unwrap_or_default().to_owned();
     let status = first.split(' ').nth(1).unwrap_or_default();
     if status.starts_with('2') { Ok(()) } else { Err(format!("the proxy refuses CONNECT {address}: {first}")) }
+}
+
+/// Asks a SOCKS5 proxy (RFC 1928) for a connection to the host, which it resolves itself.
+async fn socks(run: &Run, url: &Url, proxy: &Proxy, stream: &mut TcpStream) -> Result<(), String> {
+    const VERSION: u8 = 5;
+    const NO_LOGIN: u8 = 0;
+    const NAME_AND_PASSWORD: u8 = 2;
+    let refused = |what: &str| format!("the SOCKS proxy {what}");
+    let short = |text: &str| u8::try_from(text.len()).map_err(|_| refused("takes no text of more than 255 bytes"));
+    let methods: &[u8] =
+        if proxy.login.is_some() { &[VERSION, 2, NO_LOGIN, NAME_AND_PASSWORD] } else { &[VERSION, 1, NO_LOGIN] };
+    run.limit(stream.write_all(methods)).await?;
+    let mut answer = [0; 2];
+    run.limit(stream.read_exact(&mut answer)).await?;
+    match (answer, &proxy.login) {
+        ([VERSION, NO_LOGIN], _) => {}
+        ([VERSION, NAME_AND_PASSWORD], Some((name, password))) => {
+            let (name_length, password_length) = ([1, short(name)?], [short(password)?]);
+            let login = [&name_length[..], name.as_bytes(), &password_length[..], password.as_bytes()].concat();
+            run.limit(stream.write_all(&login)).await?;
+            run.limit(stream.read_exact(&mut answer)).await?;
+            if answer[1] != 0 {
+                return Err(refused("refuses the name and password"));
+            }
+        }
+        _ => return Err(refused("wants another kind of login")),
+    }
+    let host = [&[VERSION, 1, 0, 3, short(&url.host)?], url.host.as_bytes()].concat();
+    run.limit(stream.write_all(&[&host[..], &url.port_or_default().to_be_bytes()].concat())).await?;
+    let mut head = [0; 4];
+    run.limit(stream.read_exact(&mut head)).await?;
+    if head[1] != 0 {
+        return Err(refused(&format!("cannot connect to {}: code {}", url.authority(), head[1])));
+    }
+    // The address it connected from, which nobody needs.
+    let length = match head[3] {
+        1 => 4,
+        4 => 16,
+        _ => usize::from(run.limit(stream.read_u8()).await?),
+    };
+    run.limit(stream.read_exact(&mut vec![0; length + 2])).await.map(|_| ())
 }
