@@ -385,14 +385,31 @@ enable_http2: true
 /// `VIGIE_INFLUXDB_URL=http://127.0.0.1:18086 cargo test -p remote influxdb`.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn influxdb_takes_and_gives_back() {
-    let Ok(base) = std::env::var("VIGIE_INFLUXDB_URL") else {
-        let _ = std::io::Write::write_all(&mut std::io::stdout(), b"skipped: VIGIE_INFLUXDB_URL is not set\n");
-        return;
-    };
+    let Some(base) = peer("VIGIE_INFLUXDB_URL") else { return };
     let client = http_client::HttpClient::new(&http_client::HttpClientConfig::default()).unwrap();
     let create = format!("{base}/query?q=CREATE%20DATABASE%20vigie");
     let request = http_client::Request::post(create, "text/plain", "", Duration::from_secs(5), 10_000);
     assert!(client.send(request).await.unwrap().is_success());
+    round_trip(&format!("{base}/api/v1/prom/write?db=vigie"), format!("{base}/api/v1/prom/read?db=vigie")).await;
+}
+
+/// Prometheus with `--web.enable-remote-write-receiver`, named by `VIGIE_PROMETHEUS_URL`.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn prometheus_takes_and_gives_back() {
+    let Some(base) = peer("VIGIE_PROMETHEUS_URL") else { return };
+    round_trip(&format!("{base}/api/v1/write"), format!("{base}/api/v1/read")).await;
+}
+
+fn peer(variable: &str) -> Option<String> {
+    let url = std::env::var(variable).ok();
+    if url.is_none() {
+        let _ =
+            std::io::Write::write_all(&mut std::io::stdout(), format!("skipped: {variable} is not set\n").as_bytes());
+    }
+    url
+}
+
+async fn round_trip(write_url: &str, read_url: String) {
     let here = tempfile::tempdir().unwrap();
     let engine = open(here.path());
     let options = RemoteWriteOptions {
@@ -402,14 +419,13 @@ async fn influxdb_takes_and_gives_back() {
         registry: telemetry::Registry::new(),
         clock: Arc::new(system::SystemClock),
     };
-    let mut write = config(&format!("{base}/api/v1/prom/write?db=vigie"), "prometheus.WriteRequest");
+    let mut write = config(write_url, "prometheus.WriteRequest");
     write.send_native_histograms = false;
     let queue = RemoteWrite::start(write, options).unwrap();
     let start = system::Clock::now_ms(&system::SystemClock) - 100_000;
     append(&engine, start..start + 50);
     queue.stop(Duration::from_secs(10)).await;
-    let read_config =
-        RemoteReadConfig { url: format!("{base}/api/v1/prom/read?db=vigie"), ..RemoteReadConfig::default() };
+    let read_config = RemoteReadConfig { url: read_url, ..RemoteReadConfig::default() };
     let options = remote::read::ReadClientOptions {
         external_labels: Labels::empty(),
         local_start_ms: Arc::new(|| i64::MAX),

@@ -87,6 +87,11 @@ impl Querier for RemoteQuerier {
                 }
             }
         }
+        // Prometheus answers for the time of the hints; without one there, for none.
+        let (hint_start_ms, hint_end_ms) = match (hints.start_ms, hints.end_ms) {
+            (0, 0) => (self.start_ms, self.end_ms),
+            given => given,
+        };
         let query = proto::Query {
             start_timestamp_ms: self.start_ms,
             end_timestamp_ms: self.end_ms,
@@ -94,8 +99,8 @@ impl Querier for RemoteQuerier {
             hints: Some(proto::ReadHints {
                 step_ms: hints.step_ms,
                 func: hints.function.clone(),
-                start_ms: hints.start_ms,
-                end_ms: hints.end_ms,
+                start_ms: hint_start_ms,
+                end_ms: hint_end_ms,
                 grouping: hints.grouping.clone(),
                 by: hints.by,
                 range_ms: hints.range_ms,
