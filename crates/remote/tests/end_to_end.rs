@@ -390,14 +390,21 @@ async fn influxdb_takes_and_gives_back() {
     let create = format!("{base}/query?q=CREATE%20DATABASE%20vigie");
     let request = http_client::Request::post(create, "text/plain", "", Duration::from_secs(5), 10_000);
     assert!(client.send(request).await.unwrap().is_success());
-    round_trip(&format!("{base}/api/v1/prom/write?db=vigie"), format!("{base}/api/v1/prom/read?db=vigie")).await;
+    round_trip(
+        &format!("{base}/api/v1/prom/write?db=vigie"),
+        format!("{base}/api/v1/prom/read?db=vigie"),
+        "prometheus.WriteRequest",
+    )
+    .await;
 }
 
 /// Prometheus with `--web.enable-remote-write-receiver`, named by `VIGIE_PROMETHEUS_URL`.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn prometheus_takes_and_gives_back() {
     let Some(base) = peer("VIGIE_PROMETHEUS_URL") else { return };
-    round_trip(&format!("{base}/api/v1/write"), format!("{base}/api/v1/read")).await;
+    for message in ["prometheus.WriteRequest", "io.prometheus.write.v2.Request"] {
+        round_trip(&format!("{base}/api/v1/write"), format!("{base}/api/v1/read"), message).await;
+    }
 }
 
 fn peer(variable: &str) -> Option<String> {
@@ -409,7 +416,7 @@ fn peer(variable: &str) -> Option<String> {
     url
 }
 
-async fn round_trip(write_url: &str, read_url: String) {
+async fn round_trip(write_url: &str, read_url: String, message: &str) {
     let here = tempfile::tempdir().unwrap();
     let engine = open(here.path());
     let options = RemoteWriteOptions {
@@ -419,7 +426,7 @@ async fn round_trip(write_url: &str, read_url: String) {
         registry: telemetry::Registry::new(),
         clock: Arc::new(system::SystemClock),
     };
-    let mut write = config(write_url, "prometheus.WriteRequest");
+    let mut write = config(write_url, message);
     write.send_native_histograms = false;
     let queue = RemoteWrite::start(write, options).unwrap();
     let start = system::Clock::now_ms(&system::SystemClock) - 100_000;
