@@ -157,3 +157,41 @@ fn conformance() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     assert!(right > 60, "only {right}");
 }
+
+/// Configurations from courses and examples: all must be taken.
+#[test]
+fn classic_configurations() {
+    let folder = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/conformance/config/classic"));
+    if !folder.exists() {
+        println!("skipped: {} is not there", folder.display());
+        return;
+    }
+    #[derive(Deserialize)]
+    struct Lax {
+        scrape_configs: Vec<ScrapeConfig>,
+    }
+    let (mut folders, mut taken) = (vec![folder.to_owned()], 0);
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let Ok(text) = std::fs::read_to_string(&path) else { continue };
+            if !text.lines().any(|line| line.trim_end() == "scrape_configs:") {
+                continue;
+            }
+            let name = path.display().to_string();
+            let lax: Lax = yaml::from_str(&name, &text).unwrap_or_else(|faults| panic!("{faults}"));
+            for config in lax.scrape_configs {
+                if let Err(faults) = config.resolve(&GlobalScrapeDefaults::default(), Path::new("/")) {
+                    panic!("{name}: {faults:?}");
+                }
+                taken += 1;
+            }
+        }
+    }
+    assert!(taken > 0);
+    println!("{taken} jobs");
+}
