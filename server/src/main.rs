@@ -1,2 +1,13 @@
-//! The `vigie` program.
-fn main() {}
+//! The `vigie` program: joins the crates. Nothing but this knows them all.
+
+mod cli;
+mod config;
+mod http;
+mod supervisor;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> std::process::ExitCode {
+    cli::run(std::env::args_os().collect())
+}

@@ -113,7 +113,8 @@ m     => expected a number at byte 0; write for example `5m`
 
     #[test]
     fn printing() {
-        for (ms, text) in [(0, "0s"), (5_400_000, "1h30m"), (86_400_000, "1d"), (90_000_000, "25h"), (1_500, "1s500ms")] {
+        for (ms, text) in [(0, "0s"), (5_400_000, "1h30m"), (86_400_000, "1d"), (90_000_000, "25h"), (1_500, "1s500ms")]
+        {
             assert_eq!(format_duration_ms(ms), text);
         }
     }

@@ -145,7 +145,11 @@ impl fmt::Display for Labels {
             if i > 0 {
                 f.write_str(", ")?;
             }
-            if is_legacy_label_name(name) { f.write_str(name)? } else { write!(f, "{}", quote(name))? }
+            if is_legacy_label_name(name) {
+                f.write_str(name)?
+            } else {
+                write!(f, "{}", quote(name))?
+            }
             write!(f, "={}", quote(value))?;
         }
         f.write_str("}")

@@ -48,7 +48,11 @@ impl Matcher {
 
 impl fmt::Display for Matcher {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if is_legacy_label_name(&self.name) { f.write_str(&self.name)? } else { f.write_str(&quote(&self.name))? }
+        if is_legacy_label_name(&self.name) {
+            f.write_str(&self.name)?
+        } else {
+            f.write_str(&quote(&self.name))?
+        }
         write!(f, "{}{}", self.op.as_str(), quote(&self.value))
     }
 }

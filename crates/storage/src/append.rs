@@ -52,7 +52,7 @@ pub struct Row<'a> {
 }
 
 /// Samples of one series, each with its own time: what remote write and imports bring.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct SeriesSamples {
     pub labels: Labels,
     /// In any order of time; most senders send them ascending.

@@ -30,7 +30,9 @@ pub(crate) fn ensure() -> Result<PathBuf> {
     }
     let script = root().join("../shared/tools/peers.sh");
     if script.exists() {
-        say("fetching the peers (Prometheus, Alertmanager, exporters, InfluxDB) as packages, unpacked into target/peers\n");
+        say(
+            "fetching the peers (Prometheus, Alertmanager, exporters, InfluxDB) as packages, unpacked into target/peers\n",
+        );
         run(command("bash").arg(&script).arg(&folder))?;
     } else {
         unpack(&folder)?;

@@ -13,7 +13,9 @@ pub(crate) fn wasm_target() -> Result<()> {
         return Ok(());
     }
     if !has("rustup") {
-        bail!("the Rust target {WASM} is missing and there is no rustup to add it; install Rust by rustup, or the target by your distribution's package");
+        bail!(
+            "the Rust target {WASM} is missing and there is no rustup to add it; install Rust by rustup, or the target by your distribution's package"
+        );
     }
     say(&format!("installing the Rust target {WASM} (about 90 MB)\n"));
     run(command("rustup").args(["target", "add", WASM]))
@@ -32,7 +34,9 @@ pub(crate) fn browser() -> Result<()> {
 pub(crate) fn apt(packages: &[&str], purpose: &str) -> Result<()> {
     let wanted = packages.join(" ");
     if !has("apt-get") || !is_root() {
-        bail!("{purpose} need {wanted}: install them with your distribution's package manager (Debian, Ubuntu: `sudo apt-get install {wanted}`) and start again");
+        bail!(
+            "{purpose} need {wanted}: install them with your distribution's package manager (Debian, Ubuntu: `sudo apt-get install {wanted}`) and start again"
+        );
     }
     say(&format!("installing {wanted} from the distribution, for {purpose}\n"));
     run(command("apt-get").args(["-q", "update"]).stdout(std::process::Stdio::null()))?;

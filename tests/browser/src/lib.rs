@@ -68,8 +68,7 @@ impl Browser {
         args.push(format!("--window-size={},{}", window.width, window.height));
         let mut options = json!({"args": args});
         if window.phone {
-            options["mobileEmulation"] =
-                json!({"deviceMetrics": {"width": window.width, "height": window.height, "pixelRatio": 2.0, "touch": true}});
+            options["mobileEmulation"] = json!({"deviceMetrics": {"width": window.width, "height": window.height, "pixelRatio": 2.0, "touch": true}});
         }
         let capabilities = json!({"goog:chromeOptions": options, "goog:loggingPrefs": {"browser": "ALL"}});
         let Value::Object(capabilities) = capabilities else { bail!("capabilities are an object") };
@@ -108,7 +107,10 @@ impl Browser {
                     let address = self.address().await.unwrap_or_default();
                     let text = self.eval("return document.body.innerText.slice(0, 1500)").await.unwrap_or_default();
                     let errors = self.errors().await.unwrap_or_default();
-                    bail!("{css} did not appear at {address}; errors {errors:?}; the page says:\n{}", text.as_str().unwrap_or_default());
+                    bail!(
+                        "{css} did not appear at {address}; errors {errors:?}; the page says:\n{}",
+                        text.as_str().unwrap_or_default()
+                    );
                 }
             }
         }

@@ -109,7 +109,15 @@ fn amtool_silences() -> Result<()> {
         ensure!(shown.contains("TargetDown"), "{shown}");
         Ok(())
     })?;
-    let id = run(&["silence", "add", "--comment=planned", "--author=test", "--duration=1h", "alertname=TargetDown", "instance=~.+"])?;
+    let id = run(&[
+        "silence",
+        "add",
+        "--comment=planned",
+        "--author=test",
+        "--duration=1h",
+        "alertname=TargetDown",
+        "instance=~.+",
+    ])?;
     let shown = run(&["silence", "query", "-o", "extended"])?;
     assert!(shown.contains(&id) && shown.contains("planned"), "{shown}");
     let silenced = || vigie.get("/api/v2/alerts?active=false&inhibited=false")?.json();

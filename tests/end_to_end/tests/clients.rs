@@ -58,7 +58,9 @@ fn python() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let packages = folder.path().join("packages");
     let mut pip = Command::new("python3");
-    pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--target"]).arg(&packages).arg("prometheus_client");
+    pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--target"])
+        .arg(&packages)
+        .arg("prometheus_client");
     if !install("prometheus_client", &mut pip) {
         return Ok(());
     }
@@ -111,10 +113,7 @@ require('http').createServer(async (_, res) => {{
 "
     );
     std::fs::write(folder.path().join("app.js"), app)?;
-    let _app = Program::start(
-        "node-app",
-        Command::new("node").arg("app.js").current_dir(folder.path()),
-        folder.path(),
-    )?;
+    let _app =
+        Program::start("node-app", Command::new("node").arg("app.js").current_dir(folder.path()), folder.path())?;
     check(port, folder.path())
 }

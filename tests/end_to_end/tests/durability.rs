@@ -6,7 +6,12 @@ use std::time::Duration;
 
 #[test]
 fn samples_survive_kill_9() -> Result<()> {
-    let mut vigie = Vigie::start(Some("global: {scrape_interval: 1s, scrape_timeout: 1s}\nscrape_configs: [{job_name: self, static_configs: [{targets: ['127.0.0.1:1']}]}]"), &[])?;
+    let mut vigie = Vigie::start(
+        Some(
+            "global: {scrape_interval: 1s, scrape_timeout: 1s}\nscrape_configs: [{job_name: self, static_configs: [{targets: ['127.0.0.1:1']}]}]",
+        ),
+        &[],
+    )?;
     until(Duration::from_secs(20), "a few scrapes", || {
         let count = vigie.value("count_over_time(up[1h])")?;
         ensure!(count >= 3.0, "{count} samples");

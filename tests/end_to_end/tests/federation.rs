@@ -41,10 +41,7 @@ fn vigie_under_vigie() -> Result<()> {
     let port = free_port()?;
     let leaf = Vigie::start_on(port, folder.path(), Some(&leaf_config(port)), &[])?;
     leaf.wait_value(SOON, "up{job=\"app\"}", 1.0)?;
-    let central = Vigie::start(
-        Some(&federate_job(port, &["{job=\"app\"}", "count by (job) (up)"])),
-        &[],
-    )?;
+    let central = Vigie::start(Some(&federate_job(port, &["{job=\"app\"}", "count by (job) (up)"])), &[])?;
     // The leaf's labels hold, its external label is added, and an expression is federated, too, under the
     // name that a recording rule would give it.
     central.wait_value(SOON, "up{job=\"app\",datacenter=\"dc1\"}", 1.0)?;

@@ -8,6 +8,7 @@ mod config;
 mod durability;
 mod federation;
 mod first_start;
+mod golden;
 mod probing;
 mod scraping;
 mod shipping;

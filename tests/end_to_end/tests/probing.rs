@@ -38,7 +38,10 @@ scrape_configs:
     vigie.wait_value(SOON, "probe_success{job=\"blackbox-tcp\"}", 1.0)?;
     vigie.wait_value(SOON, "probe_http_status_code{instance=~\".*healthy\"}", 200.0)?;
     for phase in ["resolve", "connect", "tls", "processing", "transfer"] {
-        assert_eq!(vigie.query(&format!("probe_http_duration_seconds{{phase=\"{phase}\",instance=~\".*healthy\"}}"))?.len(), 1);
+        assert_eq!(
+            vigie.query(&format!("probe_http_duration_seconds{{phase=\"{phase}\",instance=~\".*healthy\"}}"))?.len(),
+            1
+        );
     }
     Ok(())
 }

@@ -22,7 +22,10 @@ async fn main() -> Result<()> {
         browser.close().await?;
     }
     first_chart.sort();
-    println!("start to first chart with data: {:.2} s (median of {ROUNDS}, fresh browser)", first_chart[ROUNDS / 2].as_secs_f64());
+    println!(
+        "start to first chart with data: {:.2} s (median of {ROUNDS}, fresh browser)",
+        first_chart[ROUNDS / 2].as_secs_f64()
+    );
 
     let vigie = Vigie::start(None, &[])?;
     // Long enough for a few scrapes of both default targets and their queries.

@@ -1,0 +1,187 @@
+//! `vigie serve`, with Prometheus' flags where the meaning is the same.
+
+use crate::supervisor;
+use anyhow::{Context, Result, bail};
+use clap::{ArgAction, Args};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+const BOOL: &str = "true";
+
+/// Flags of the server. Boolean flags also take `=true` and `=false`, as Go's do.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct ServeFlags {
+    /// Configuration file. Without it Vigie watches itself and the machine it runs on.
+    #[arg(long = "config.file", value_name = "FILE")]
+    pub(crate) config_file: Option<PathBuf>,
+
+    /// Where the samples are kept. Default: ./data
+    #[arg(long = "storage.tsdb.path", value_name = "DIR", default_value = "data", hide_default_value = true)]
+    pub(crate) storage_path: PathBuf,
+
+    /// How long samples are kept (15d unless given here, by the size flag or in the configuration file).
+    #[arg(long = "storage.tsdb.retention.time", value_name = "DURATION")]
+    pub(crate) retention_time: Option<String>,
+
+    /// How many bytes the blocks may take, as 512MB; the oldest go first.
+    #[arg(long = "storage.tsdb.retention.size", value_name = "SIZE")]
+    pub(crate) retention_size: Option<String>,
+
+    /// How often what was written is forced to the disk; `0s` for every time. Survives a power cut but for that time.
+    #[arg(long = "storage.sync", value_name = "DURATION", default_value = "1s")]
+    pub(crate) storage_sync: String,
+
+    /// Address to listen on.
+    #[arg(long = "web.listen-address", value_name = "ADDRESS", default_value = "0.0.0.0:9090")]
+    pub(crate) listen_address: Vec<String>,
+
+    /// The URL that people reach this server by, for links in notifications; its path is the prefix of all routes.
+    #[arg(long = "web.external-url", value_name = "URL")]
+    pub(crate) external_url: Option<String>,
+
+    /// Prefix of all routes, if it is not the path of the external URL.
+    #[arg(long = "web.route-prefix", value_name = "PATH")]
+    pub(crate) route_prefix: Option<String>,
+
+    /// Take samples at POST /api/v1/write.
+    #[arg(long = "web.enable-remote-write-receiver", num_args = 0..=1, default_missing_value = BOOL, require_equals = true, default_value = "false", action = ArgAction::Set, hide_default_value = true, hide_possible_values = true)]
+    pub(crate) enable_remote_write_receiver: bool,
+
+    /// Reload and stop by POST /-/reload and /-/quit.
+    #[arg(long = "web.enable-lifecycle", num_args = 0..=1, default_missing_value = BOOL, require_equals = true, default_value = "false", action = ArgAction::Set, hide_default_value = true, hide_possible_values = true)]
+    pub(crate) enable_lifecycle: bool,
+
+    /// Delete series and take snapshots by /api/v1/admin/tsdb.
+    #[arg(long = "web.enable-admin-api", num_args = 0..=1, default_missing_value = BOOL, require_equals = true, default_value = "false", action = ArgAction::Set, hide_default_value = true, hide_possible_values = true)]
+    pub(crate) enable_admin_api: bool,
+
+    /// Origins that pages of other servers may ask from: a regular expression, anchored.
+    #[arg(long = "web.cors.origin", value_name = "REGEX", default_value = ".*")]
+    pub(crate) cors_origin: String,
+
+    /// Connections at one time.
+    #[arg(long = "web.max-connections", value_name = "N", default_value_t = 512)]
+    pub(crate) max_connections: usize,
+
+    /// Alertmanager's configuration. Without it alerts are shown, and notify nobody.
+    #[arg(long = "alertmanager.config.file", value_name = "FILE")]
+    pub(crate) alertmanager_config_file: Option<PathBuf>,
+
+    /// The Blackbox exporter's configuration. Without it the usual modules are there.
+    #[arg(long = "blackbox.config.file", value_name = "FILE")]
+    pub(crate) blackbox_config_file: Option<PathBuf>,
+
+    /// A folder of dashboards in Grafana's JSON, shown beside those that come with Vigie.
+    #[arg(long = "dashboards.path", value_name = "DIR")]
+    pub(crate) dashboards_path: Option<PathBuf>,
+
+    /// How far back a sample is looked for.
+    #[arg(long = "query.lookback-delta", value_name = "DURATION", default_value = "5m")]
+    pub(crate) lookback_delta: String,
+
+    /// How long a query may take.
+    #[arg(long = "query.timeout", value_name = "DURATION", default_value = "2m")]
+    pub(crate) query_timeout: String,
+
+    /// Queries at one time.
+    #[arg(long = "query.max-concurrency", value_name = "N", default_value_t = 20)]
+    pub(crate) query_max_concurrency: usize,
+
+    /// Samples that one query may hold in memory.
+    #[arg(long = "query.max-samples", value_name = "N", default_value_t = 50_000_000)]
+    pub(crate) query_max_samples: usize,
+
+    /// Feature flags of Prometheus: what they switch on is on here. Taken so that service files stay as they are.
+    #[arg(long = "enable-feature", value_name = "NAMES")]
+    pub(crate) enable_feature: Vec<String>,
+
+    /// debug, info, warn or error.
+    #[arg(long = "log.level", value_name = "LEVEL", default_value = "info")]
+    pub(crate) log_level: String,
+
+    /// logfmt or json.
+    #[arg(long = "log.format", value_name = "FORMAT", default_value = "logfmt")]
+    pub(crate) log_format: String,
+
+    /// Serve the front end from a folder instead of the one inside the program (for those who work on it).
+    #[arg(long = "web.front-end", value_name = "DIR", hide = true)]
+    pub(crate) front_end: Option<PathBuf>,
+
+    #[arg(long = "web.console.templates", hide = true)]
+    console_templates: Option<String>,
+    #[arg(long = "web.console.libraries", hide = true)]
+    console_libraries: Option<String>,
+    #[arg(long = "storage.tsdb.wal-compression", hide = true, num_args = 0..=1, default_missing_value = BOOL)]
+    wal_compression: Option<String>,
+    #[arg(long = "storage.tsdb.no-lockfile", hide = true, num_args = 0..=1, default_missing_value = BOOL)]
+    no_lockfile: Option<String>,
+    #[arg(long = "web.page-title", hide = true)]
+    page_title: Option<String>,
+    #[arg(long = "web.read-timeout", hide = true)]
+    read_timeout: Option<String>,
+}
+
+impl ServeFlags {
+    /// All flags with their values, as `/api/v1/status/flags` shows them.
+    pub(crate) fn shown(&self) -> Vec<(&'static str, String)> {
+        let path = |path: &Option<PathBuf>| path.as_ref().map(|p| p.display().to_string()).unwrap_or_default();
+        vec![
+            ("alertmanager.config.file", path(&self.alertmanager_config_file)),
+            ("blackbox.config.file", path(&self.blackbox_config_file)),
+            ("config.file", path(&self.config_file)),
+            ("dashboards.path", path(&self.dashboards_path)),
+            ("enable-feature", self.enable_feature.join(",")),
+            ("log.format", self.log_format.clone()),
+            ("log.level", self.log_level.clone()),
+            ("query.lookback-delta", self.lookback_delta.clone()),
+            ("query.max-concurrency", self.query_max_concurrency.to_string()),
+            ("query.max-samples", self.query_max_samples.to_string()),
+            ("query.timeout", self.query_timeout.clone()),
+            ("storage.sync", self.storage_sync.clone()),
+            ("storage.tsdb.path", self.storage_path.display().to_string()),
+            ("storage.tsdb.retention.size", self.retention_size.clone().unwrap_or_else(|| "0B".to_owned())),
+            ("storage.tsdb.retention.time", self.retention_time.clone().unwrap_or_else(|| "0s".to_owned())),
+            ("web.cors.origin", self.cors_origin.clone()),
+            ("web.enable-admin-api", self.enable_admin_api.to_string()),
+            ("web.enable-lifecycle", self.enable_lifecycle.to_string()),
+            ("web.enable-remote-write-receiver", self.enable_remote_write_receiver.to_string()),
+            ("web.external-url", self.external_url.clone().unwrap_or_default()),
+            ("web.listen-address", self.listen_address.join(",")),
+            ("web.max-connections", self.max_connections.to_string()),
+            ("web.route-prefix", self.route_prefix.clone().unwrap_or_else(|| "/".to_owned())),
+        ]
+    }
+}
+
+/// Reads a duration flag, in milliseconds.
+pub(crate) fn duration_flag(name: &str, text: &str) -> Result<i64> {
+    model::duration::parse_duration_ms(text).with_context(|| format!("--{name}={text}"))
+}
+
+/// Reads a size flag: a number with B, KB, MB, GB, TB, PB or EB, each 1024 times the one before, as Prometheus has it.
+pub(crate) fn size_flag(name: &str, text: &str) -> Result<u64> {
+    let split = text.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(text.len());
+    let (digits, unit) = text.split_at(split);
+    let power = match unit.to_ascii_uppercase().as_str() {
+        "B" => 0,
+        "KB" | "KIB" => 1,
+        "MB" | "MIB" => 2,
+        "GB" | "GIB" => 3,
+        "TB" | "TIB" => 4,
+        "PB" | "PIB" => 5,
+        "EB" | "EIB" => 6,
+        _ => bail!("--{name}={text}: expected a number with a unit, for example 512MB"),
+    };
+    let number: u64 = digits.parse().with_context(|| format!("--{name}={text}: {digits:?} is no whole number"))?;
+    1024_u64.pow(power).checked_mul(number).with_context(|| format!("--{name}={text}: too large"))
+}
+
+/// Starts the server and waits until it is told to stop.
+pub(crate) fn run(flags: ServeFlags) -> Result<ExitCode> {
+    crate::config::logging::start(&flags.log_level, &flags.log_format)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("vigie").build()?;
+    let done = runtime.block_on(supervisor::run(flags));
+    // Blocking tasks (a query, a look-up of a name) must not hold the exit up.
+    runtime.shutdown_timeout(std::time::Duration::from_secs(2));
+    done.map(|()| ExitCode::SUCCESS)
+}

@@ -1,0 +1,5 @@
+//! What the program reads before it runs: flags, `prometheus.yml`, logging.
+
+pub(crate) mod logging;
+pub(crate) mod prometheus_yml;
+mod show;

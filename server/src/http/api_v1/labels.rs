@@ -1,0 +1,86 @@
+//! `/api/v1/labels` and `/api/v1/label/{name}/values`.
+
+use super::{TIME_MAX_MS, TIME_MIN_MS, TRUNCATED};
+use crate::http::App;
+use crate::http::error::{ApiError, ApiResult, success_with};
+use crate::http::params::Params;
+use axum::extract::{Path, State};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+pub(crate) async fn names(State(app): State<Arc<App>>, params: Params) -> ApiResult {
+    answer(app, &params, None).await
+}
+
+pub(crate) async fn values(State(app): State<Arc<App>>, Path(name): Path<String>, params: Params) -> ApiResult {
+    let name = unescape(&name);
+    if name.is_empty() {
+        return Err(ApiError::bad_data(format!("invalid label name: {name:?}")));
+    }
+    answer(app, &params, Some(name)).await
+}
+
+async fn answer(app: Arc<App>, params: &Params, label: Option<String>) -> ApiResult {
+    let start_ms = params.time_ms("start", TIME_MIN_MS)?;
+    let end_ms = params.time_ms("end", TIME_MAX_MS)?;
+    let limit = params.limit()?;
+    let selectors = params.matchers().map_err(ApiError::bad_data)?;
+    super::blocking(move || {
+        let querier = app.queryable.querier(start_ms, end_ms)?;
+        let ask = |matchers: &[model::Matcher]| match &label {
+            Some(name) => querier.label_values(name, matchers),
+            None => querier.label_names(matchers),
+        };
+        let mut found: Vec<String> = if selectors.is_empty() {
+            ask(&[])?
+        } else {
+            let mut all = BTreeSet::new();
+            for matchers in &selectors {
+                all.extend(ask(matchers)?);
+            }
+            all.into_iter().collect()
+        };
+        let truncated = limit > 0 && found.len() > limit;
+        if truncated {
+            found.truncate(limit);
+        }
+        Ok(success_with(found, if truncated { vec![TRUNCATED.to_owned()] } else { Vec::new() }))
+    })
+    .await
+}
+
+/// Undoes the escaping of UTF-8 names in paths: `U__a_2e_b` is `a.b`, `__` an underscore.
+/// Source: Prometheus' "values escaping" of names.
+fn unescape(name: &str) -> String {
+    let Some(escaped) = name.strip_prefix("U__") else { return name.to_owned() };
+    let mut out = String::new();
+    let mut rest = escaped;
+    while let Some(c) = rest.chars().next() {
+        rest = &rest[c.len_utf8()..];
+        if c != '_' {
+            out.push(c);
+        } else if let Some(tail) = rest.strip_prefix('_') {
+            out.push('_');
+            rest = tail;
+        } else {
+            let decoded = rest
+                .split_once('_')
+                .and_then(|(hex, tail)| Some((char::from_u32(u32::from_str_radix(hex, 16).ok()?)?, tail)));
+            let Some((c, tail)) = decoded else { return name.to_owned() };
+            out.push(c);
+            rest = tail;
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn escaped_names() {
+        assert_eq!(super::unescape("U__a_2e_b"), "a.b");
+        assert_eq!(super::unescape("U__a__b"), "a_b");
+        assert_eq!(super::unescape("U__a_zz_b"), "U__a_zz_b");
+        assert_eq!(super::unescape("job"), "job");
+    }
+}

@@ -1,0 +1,29 @@
+//! `POST /api/v1/read`: our samples for somebody else's query.
+
+use crate::http::App;
+use crate::http::error::text;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use http::{StatusCode, header};
+use std::sync::Arc;
+
+pub(crate) async fn read(State(app): State<Arc<App>>, body: Bytes) -> Response {
+    let slot = Arc::clone(&app.query_slots).acquire_owned().await;
+    let work = tokio::task::spawn_blocking(move || {
+        let _slot = slot;
+        let external = app.settings.load().external_labels.clone();
+        remote::read::answer(app.tsdb.as_ref(), &body, &external, remote::read::SAMPLES_MAX_DEFAULT)
+    });
+    match work.await {
+        Ok(Ok(bytes)) => {
+            ([(header::CONTENT_TYPE, "application/x-protobuf"), (header::CONTENT_ENCODING, "snappy")], bytes)
+                .into_response()
+        }
+        Ok(Err(error)) => text(
+            StatusCode::from_u16(error.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
+            format!("{error}\n"),
+        ),
+        Err(error) => text(StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")),
+    }
+}

@@ -1,0 +1,41 @@
+//! `POST /api/v1/write`, only with `--web.enable-remote-write-receiver`.
+
+use crate::http::App;
+use crate::http::error::text;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use http::{HeaderMap, StatusCode, header};
+use std::sync::Arc;
+
+pub(crate) async fn write(State(app): State<Arc<App>>, headers: HeaderMap, body: Bytes) -> Response {
+    if !app.flags.enable_remote_write_receiver {
+        return text(
+            StatusCode::NOT_FOUND,
+            "remote write receiver needs to be enabled with --web.enable-remote-write-receiver\n",
+        );
+    }
+    let get = |name: header::HeaderName| headers.get(name).and_then(|v| v.to_str().ok()).unwrap_or_default().to_owned();
+    let (content_type, encoding) = (get(header::CONTENT_TYPE), get(header::CONTENT_ENCODING));
+    let work = tokio::task::spawn_blocking(move || {
+        let batch = remote::receive::decode(&content_type, &encoding, &body)?;
+        let receipt = remote::receive::append(app.tsdb.as_ref(), &batch)?;
+        Ok::<_, remote::receive::ReceiveError>((batch.version_2, receipt))
+    });
+    match work.await {
+        Ok(Ok((version_2, receipt))) => {
+            let mut response = StatusCode::NO_CONTENT.into_response();
+            for (name, value) in receipt.headers().into_iter().filter(|_| version_2) {
+                if let Ok(value) = http::HeaderValue::from_str(&value) {
+                    response.headers_mut().insert(name, value);
+                }
+            }
+            response
+        }
+        Ok(Err(error)) => text(
+            StatusCode::from_u16(error.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
+            format!("{error}\n"),
+        ),
+        Err(error) => text(StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")),
+    }
+}

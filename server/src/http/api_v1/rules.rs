@@ -1,0 +1,40 @@
+//! `/api/v1/rules` and `/api/v1/alerts`.
+
+use crate::http::App;
+use crate::http::error::{ApiError, ApiResult, success};
+use crate::http::params::Params;
+use ::rules::RulesFilter;
+use axum::extract::State;
+use axum::response::Response;
+use std::sync::Arc;
+
+pub(crate) async fn rules(State(app): State<Arc<App>>, params: Params) -> ApiResult {
+    let exclude_alerts = match params.get("exclude_alerts") {
+        "" | "false" | "0" => false,
+        "true" | "1" => true,
+        other => {
+            return Err(ApiError::parameter("exclude_alerts", format!("error converting exclude_alerts: {other:?}")));
+        }
+    };
+    let group_limit = match params.filled("group_limit") {
+        None => 0,
+        Some(text) => text.parse().ok().filter(|limit| *limit > 0).ok_or_else(|| {
+            ApiError::parameter("group_limit", "group_limit needs to be a valid number greater than 0")
+        })?,
+    };
+    let filter = RulesFilter {
+        rule_type: params.get("type").to_lowercase(),
+        rule_names: params.all("rule_name[]"),
+        rule_groups: params.all("rule_group[]"),
+        files: params.all("file[]"),
+        matches: params.all("match[]"),
+        exclude_alerts,
+        group_limit,
+        group_next_token: params.get("group_next_token").to_owned(),
+    };
+    app.rules.rules(&filter).map(success).map_err(ApiError::bad_data)
+}
+
+pub(crate) async fn alerts(State(app): State<Arc<App>>) -> Response {
+    success(app.rules.alerts())
+}

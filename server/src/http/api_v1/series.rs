@@ -1,0 +1,36 @@
+//! `/api/v1/series`.
+
+use super::query::label_map;
+use super::{TIME_MAX_MS, TIME_MIN_MS, TRUNCATED};
+use crate::http::App;
+use crate::http::error::{ApiError, ApiResult, success_with};
+use crate::http::params::Params;
+use axum::extract::State;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use storage::SelectHints;
+
+pub(crate) async fn series(State(app): State<Arc<App>>, params: Params) -> ApiResult {
+    let selectors = params.matchers().map_err(|error| ApiError::parameter("match[]", error))?;
+    if selectors.is_empty() {
+        return Err(ApiError::bad_data("no match[] parameter provided"));
+    }
+    let start_ms = params.time_ms("start", TIME_MIN_MS)?;
+    let end_ms = params.time_ms("end", TIME_MAX_MS)?;
+    let limit = params.limit()?;
+    super::blocking(move || {
+        let querier = app.queryable.querier(start_ms, end_ms)?;
+        let hints = SelectHints { start_ms, end_ms, labels_only: true, ..SelectHints::default() };
+        let mut all = BTreeSet::new();
+        for matchers in &selectors {
+            for series in querier.select(&hints, matchers)? {
+                all.insert(series?.labels().clone());
+            }
+        }
+        let truncated = limit > 0 && all.len() > limit;
+        let shown = if limit > 0 { limit } else { usize::MAX };
+        let found: Vec<_> = all.iter().take(shown).map(label_map).collect();
+        Ok(success_with(found, if truncated { vec![TRUNCATED.to_owned()] } else { Vec::new() }))
+    })
+    .await
+}

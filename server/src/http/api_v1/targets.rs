@@ -1,0 +1,116 @@
+//! `/api/v1/targets`, `/api/v1/metadata` and their kin.
+
+use crate::http::App;
+use crate::http::error::{ApiError, ApiResult, success};
+use crate::http::params::Params;
+use api::targets::MetadataEntry;
+use axum::extract::State;
+use axum::response::Response;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+pub(crate) async fn targets(State(app): State<Arc<App>>, params: Params) -> ApiResult {
+    let state = params.get("state").to_lowercase();
+    let pool = params.filled("scrapePool");
+    let mut data = app.scrape.targets();
+    if let Some(pool) = pool {
+        data.active_targets.retain(|target| target.scrape_pool == pool);
+        data.dropped_targets.retain(|target| target.scrape_pool == pool);
+    }
+    match state.as_str() {
+        "active" => data.dropped_targets.clear(),
+        "dropped" => data.active_targets.clear(),
+        _ => {}
+    }
+    Ok(success(data))
+}
+
+pub(crate) async fn scrape_pools(State(app): State<Arc<App>>) -> Response {
+    success(BTreeMap::from([("scrapePools", app.scrape.scrape_pools())]))
+}
+
+/// Entries by metric; `limit` counts metrics.
+pub(crate) async fn metadata(State(app): State<Arc<App>>, params: Params) -> ApiResult {
+    let limit = params.limit()?;
+    let per_metric = params.filled("limit_per_metric").and_then(|text| text.parse::<usize>().ok()).unwrap_or(0);
+    let wanted = params.filled("metric");
+    let mut found: BTreeMap<String, Vec<MetadataEntry>> = BTreeMap::new();
+    for target in app.scrape.metadata() {
+        for (metric, metadata) in target.metadata {
+            if wanted.is_some_and(|wanted| wanted != metric) {
+                continue;
+            }
+            let entry = MetadataEntry {
+                metric_type: metadata.metric_type.as_str().to_owned(),
+                help: metadata.help,
+                unit: metadata.unit,
+            };
+            let entries = found.entry(metric).or_default();
+            if !entries.contains(&entry) && (per_metric == 0 || entries.len() < per_metric) {
+                entries.push(entry);
+            }
+        }
+    }
+    // What was written to us from elsewhere brings its metadata into the engine only.
+    for (metric, metadata) in app.tsdb.metadata() {
+        if wanted.is_none_or(|wanted| wanted == metric) && !found.contains_key(&metric) {
+            let entry = MetadataEntry {
+                metric_type: metadata.metric_type.as_str().to_owned(),
+                help: metadata.help,
+                unit: metadata.unit,
+            };
+            found.insert(metric, vec![entry]);
+        }
+    }
+    if limit > 0 {
+        found = found.into_iter().take(limit).collect();
+    }
+    Ok(success(found))
+}
+
+#[derive(serde::Serialize)]
+struct TargetMetadata {
+    target: BTreeMap<String, String>,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    metric: String,
+    #[serde(rename = "type")]
+    metric_type: &'static str,
+    help: String,
+    unit: String,
+}
+
+pub(crate) async fn targets_metadata(State(app): State<Arc<App>>, params: Params) -> ApiResult {
+    let limit = params.limit()?;
+    let wanted = params.filled("metric");
+    let matchers = match params.filled("match_target") {
+        None => Vec::new(),
+        Some(text) => promql_syntax::parse_metric_selector(text)
+            .map_err(|error| ApiError::parameter("match_target", error))?
+            .iter()
+            .map(regexp::LabelMatcher::new)
+            .collect::<Result<_, _>>()
+            .map_err(|error| ApiError::parameter("match_target", error))?,
+    };
+    let mut found = Vec::new();
+    for target in app.scrape.metadata() {
+        if !matchers.iter().all(|matcher| matcher.matches_labels(&target.labels)) {
+            continue;
+        }
+        for (metric, metadata) in target.metadata {
+            if wanted.is_some_and(|wanted| wanted != metric) {
+                continue;
+            }
+            if limit > 0 && found.len() == limit {
+                return Ok(success(found));
+            }
+            found.push(TargetMetadata {
+                target: super::query::label_map(&target.labels),
+                metric: if wanted.is_some() { String::new() } else { metric },
+                metric_type: metadata.metric_type.as_str(),
+                help: metadata.help,
+                unit: metadata.unit,
+            });
+        }
+    }
+    Ok(success(found))
+}

@@ -1,0 +1,72 @@
+//! HTTP: routes, parameters, answers. Nothing but this knows axum.
+
+pub(crate) mod api_v1;
+mod api_v2;
+mod dashboards;
+mod error;
+mod federate;
+mod health;
+mod metrics;
+mod params;
+mod probe;
+mod router;
+pub(crate) mod serve;
+mod static_files;
+
+pub(crate) use metrics::{HttpMetrics, register_process};
+pub(crate) use router::router;
+pub(crate) use static_files::FrontEnd;
+
+use crate::cli::ServeFlags;
+use arc_swap::ArcSwap;
+use std::sync::Arc;
+use tokio::sync::Semaphore;
+
+/// What every handler may need.
+pub(crate) struct App {
+    pub(crate) flags: ServeFlags,
+    pub(crate) clock: Arc<dyn system::Clock>,
+    /// Unix milliseconds.
+    pub(crate) started_at_ms: i64,
+    pub(crate) registry: telemetry::Registry,
+    pub(crate) tsdb: Arc<tsdb::Tsdb>,
+    /// Our engine and the servers that are read from, merged.
+    pub(crate) queryable: Arc<dyn storage::Queryable>,
+    pub(crate) engine: Arc<promql::Engine>,
+    /// Queries at one time.
+    pub(crate) query_slots: Arc<Semaphore>,
+    pub(crate) scrape: Arc<scrape::ScrapeManager>,
+    pub(crate) rules: Arc<rules::RuleManager>,
+    pub(crate) alertmanager: alertmanager::Alertmanager,
+    pub(crate) blackbox: blackbox::Handler,
+    pub(crate) blackbox_config: Arc<ArcSwap<blackbox::Config>>,
+    pub(crate) dashboards: Arc<dashboard_store::DashboardStore>,
+    pub(crate) settings: ArcSwap<Settings>,
+    pub(crate) lifecycle: Arc<dyn Lifecycle>,
+    pub(crate) front_end: FrontEnd,
+    pub(crate) metrics: metrics::HttpMetrics,
+}
+
+/// What the configuration file says to handlers; replaced as a whole by a reload.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Settings {
+    /// The file as it was read, secrets hidden.
+    pub(crate) config_text: String,
+    pub(crate) external_labels: model::Labels,
+    pub(crate) reloaded_at_ms: i64,
+    pub(crate) reload_ok: bool,
+    /// For people: `15d`, `512MiB`.
+    pub(crate) retention: String,
+    /// The shortest scrape interval, for `$__rate_interval`.
+    pub(crate) scrape_interval_ms: i64,
+    /// Alertmanagers that alerts go to besides our own.
+    pub(crate) alertmanagers: Vec<String>,
+}
+
+/// What the supervisor does when it is asked.
+pub(crate) trait Lifecycle: Send + Sync {
+    /// Reads the configuration again; a bad file keeps the running one.
+    fn reload(&self) -> std::pin::Pin<Box<dyn Future<Output = Result<(), String>> + Send + '_>>;
+    /// Starts the shutdown.
+    fn stop(&self);
+}
