@@ -242,7 +242,8 @@ impl Check<'_> {
 
     /// Where a fault inside a scalar stands in the file, given where the scalar begins.
     fn place_inside(&self, line: usize, column: usize, inner_line: usize, inner_column: usize) -> (usize, usize) {
-        let text_at = |line: usize| line.checked_sub(1).and_then(|line| self.lines.get(line)).copied().unwrap_or_default();
+        let text_at =
+            |line: usize| line.checked_sub(1).and_then(|line| self.lines.get(line)).copied().unwrap_or_default();
         let header = text_at(line.saturating_sub(1)).trim_end().trim_end_matches(|c: char| "+-0123456789".contains(c));
         if header.ends_with('|') {
             return (line + inner_line - 1, column + inner_column - 1);

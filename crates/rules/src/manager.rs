@@ -109,14 +109,14 @@ impl RuleManager {
 
     /// Takes a new set of rules. Groups that did not change go on undisturbed; others start anew and keep the
     /// alerts of rules that stayed the same. Call from any thread; waits for nothing.
-    pub fn apply(&self, config: &RulesConfig) {
+    pub fn apply(&self, config: RulesConfig) {
         let is_first = !self.was_applied.swap(true, std::sync::atomic::Ordering::SeqCst);
         let mut running = lock(&self.running);
         let mut old = std::mem::take(&mut *running);
         for file in &config.files {
             for rules in &file.groups {
                 let key = (file.path.clone(), rules.name.clone());
-                let group = Arc::new(Group::new(&file.path, rules.clone(), config, &self.options));
+                let group = Arc::new(Group::new(&file.path, rules.clone(), &config, &self.options));
                 let before = old.remove(&key);
                 if let Some(before) = before {
                     if before.group.is_same(&group) {

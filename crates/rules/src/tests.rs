@@ -91,7 +91,7 @@ impl World {
     }
 
     fn apply(&self, text: &str) {
-        self.manager.apply(&RulesConfig {
+        self.manager.apply(RulesConfig {
             files: vec![check_rules("r.yml", text).unwrap()],
             evaluation_interval: Duration::from_secs(10),
             query_offset: Duration::ZERO,
