@@ -22,3 +22,6 @@ pub mod time_interval;
 pub use alert::fingerprint;
 pub use config::Config;
 pub use manager::{Alertmanager, AlertmanagerOptions, Event, EventSink, StartError};
+
+#[cfg(test)]
+mod tests;
