@@ -5,6 +5,7 @@ use crate::{
         dns::DnsProbe, grpc::GrpcProbe, http::HttpProbe, icmp::IcmpProbe, tcp::TcpProbe, unix::UnixProbe,
         websocket::WebsocketProbe,
     },
+    show::{self, Layout},
     values::GoDuration,
 };
 use serde::{Deserialize, Serialize};
@@ -136,14 +137,14 @@ impl Config {
 
     /// The file as it counts, defaults filled in and secrets hidden: YAML.
     pub fn to_yaml(&self) -> String {
-        crate::show::yaml(self)
+        show::yaml(self, Layout::WIDE)
     }
 }
 
 impl Module {
     /// The module as it counts, defaults filled in and secrets hidden: YAML.
     pub fn to_yaml(&self) -> String {
-        crate::show::yaml(self)
+        show::yaml(self, Layout::NARROW)
     }
 }
 

@@ -63,13 +63,13 @@ fn what_counts_is_shown() {
     let text = "modules:\n  m:\n    prober: http\n    timeout: 1m30s\n    http:\n      basic_auth: {username: u, password: p}\n      valid_status_codes: [200, 301]\n      headers: {X-A: 'yes', X-B: 'a: b'}\n      body_size_limit: 5KB\n";
     let shown = Config::load("b.yml", text).unwrap().to_yaml();
     for line in [
-        "    timeout: 1m30s\n",
-        "        - 200\n        - 301\n",
-        "        password: <secret>\n",
-        "        X-A: \"yes\"\n        X-B: \"a: b\"\n",
-        "      body_size_limit: 5KiB\n",
-        "      follow_redirects: true\n",
-        "    icmp:\n      ip_protocol_fallback: true\n      ttl: 64\n",
+        "        timeout: 1m30s\n",
+        "                - 200\n                - 301\n",
+        "                password: <secret>\n",
+        "                X-A: \"yes\"\n                X-B: \"a: b\"\n",
+        "            body_size_limit: 5KiB\n",
+        "            follow_redirects: true\n",
+        "        icmp:\n            ip_protocol_fallback: true\n            ttl: 64\n",
     ] {
         assert!(shown.contains(line), "no `{line}` in:\n{shown}");
     }
