@@ -127,7 +127,7 @@ mod tests {
             "2024-01-01",
         ] {
             let shown = yaml(&serde_json::json!({ "key": text, "list": [text] }), Layout::NARROW);
-            let read: serde_json::Value = yaml::from_str("shown", &shown).unwrap();
+            let read: Value = yaml::from_str("shown", &shown).unwrap();
             assert_eq!(read, serde_json::json!({ "key": text, "list": [text] }), "{shown}");
         }
     }
