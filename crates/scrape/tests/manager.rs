@@ -108,7 +108,7 @@ async fn a_target_is_scraped_reloaded_and_ended() {
     let mut target = target(http("200 OK", TEXT, "# HELP a Help.\n# TYPE a gauge\na{k=\"v\"} 7\nb 1\n")).await;
     let (manager, storage) = manager();
     let text = format!(
-        "{{job_name: j, scrape_interval: 20ms, params: {{p: [x y]}}, static_configs: [{{targets: ['{}'], labels: {{zone: eu}}}}]",
+        "{{job_name: j, scrape_interval: 150ms, params: {{p: [x y]}}, static_configs: [{{targets: ['{}'], labels: {{zone: eu}}}}]",
         target.address
     );
     manager.apply(vec![job(&format!("{text}}}"))]).await;
@@ -116,7 +116,7 @@ async fn a_target_is_scraped_reloaded_and_ended() {
     assert!(request.starts_with("get /metrics?p=x+y http/1.1"), "{request}");
     for header in [
         "user-agent: vigie/",
-        "x-prometheus-scrape-timeout-seconds: 0.02",
+        "x-prometheus-scrape-timeout-seconds: 0.15",
         "accept: application/openmetrics-text;version=1.0.0",
     ] {
         assert!(request.contains(header), "{header} is not in {request}");
@@ -166,7 +166,7 @@ async fn answers_that_are_no_metrics() {
     let mut target = target(http("200 OK", TEXT, "a 1\n")).await;
     let (manager, storage) = manager();
     let text = format!(
-        "{{job_name: j, scrape_interval: 20ms, body_size_limit: 1MB, static_configs: [{{targets: ['{}']}}]}}",
+        "{{job_name: j, scrape_interval: 150ms, body_size_limit: 1MB, static_configs: [{{targets: ['{}']}}]}}",
         target.address
     );
     manager.apply(vec![job(&text)]).await;
@@ -190,18 +190,18 @@ async fn targets_are_relabelled_dropped_and_limited() {
     let mut target = target(http("200 OK", TEXT, "a 1\n")).await;
     let (manager, _) = manager();
     let text = format!(
-        "{{job_name: j, scrape_interval: 20ms, target_limit: 1, static_configs: [{{targets: ['{}', 'drop.me:1']}}],
+        "{{job_name: j, scrape_interval: 150ms, target_limit: 1, static_configs: [{{targets: ['{}', 'drop.me:1']}}],
          relabel_configs: [{{source_labels: [__address__], regex: 'drop.*', action: drop}},
                            {{target_label: __metrics_path__, replacement: other}},
-                           {{target_label: __scrape_timeout__, replacement: 10ms}}]}}",
+                           {{target_label: __scrape_timeout__, replacement: 100ms}}]}}",
         target.address
     );
     manager.apply(vec![job(&text)]).await;
     let request = target.scraped().await;
     assert!(request.starts_with("get /other http/1.1"), "{request}");
-    assert!(request.contains("x-prometheus-scrape-timeout-seconds: 0.01"), "{request}");
+    assert!(request.contains("x-prometheus-scrape-timeout-seconds: 0.1"), "{request}");
     let targets = manager.targets();
-    assert_eq!(targets.active_targets[0].scrape_timeout, "10ms");
+    assert_eq!(targets.active_targets[0].scrape_timeout, "100ms");
     assert_eq!(targets.active_targets[0].discovered_labels["__metrics_path__"], "/metrics");
     assert_eq!(targets.dropped_targets[0].discovered_labels["__address__"], "drop.me:1");
     assert_eq!(targets.dropped_target_counts["j"], 1);
