@@ -12,14 +12,15 @@ pub(super) fn migrate(json: &mut Value, report: &mut ImportReport) {
         map.insert("panels".to_owned(), json!([]));
         note(&mut report.migrated, "no panels → an empty list");
     }
-    let ids_before = report.migrated.len();
     panels(json.get_mut("panels"), report, 0);
     let missing_ids = has_id_trouble(json);
     if missing_ids {
         note(&mut report.migrated, "panels without an id of their own got one");
     }
     let version = json.number("schemaVersion").unwrap_or(0.0) as u64;
-    if (version < SCHEMA_VERSION && report.migrated.len() > ids_before.min(report.migrated.len()) && version < 30)
+    // From 16 on the stored form is the current one but for panel types.
+    if version < 16
+        && !report.migrated.is_empty()
         && let Value::Object(map) = json
     {
         map.insert("schemaVersion".to_owned(), json!(SCHEMA_VERSION));
@@ -41,6 +42,9 @@ fn has_id_trouble(json: &Value) -> bool {
 /// says so.
 fn rows_to_grid(json: &mut Value, report: &mut ImportReport) {
     let Value::Object(map) = json else { return };
+    if !map.get("rows").is_some_and(Value::is_array) {
+        return;
+    }
     let Some(Value::Array(rows)) = map.shift_remove("rows") else { return };
     note(&mut report.migrated, "rows → grid");
     let mut out: Vec<Value> = match map.shift_remove("panels") {
