@@ -164,8 +164,8 @@ impl AlertStore {
             let is_source = rule.source.iter().all(|matcher| matcher.matches_labels(labels));
             let candidates = sources.get(&equal_values(rule, labels));
             let source = candidates.into_iter().flatten().filter_map(|fp| self.alerts.get(fp)).find(|source| {
-                !source.is_resolved_at(now_ms)
-                    && !(is_source && rule.target.iter().all(|matcher| matcher.matches_labels(&source.labels)))
+                let is_peer = is_source && rule.target.iter().all(|matcher| matcher.matches_labels(&source.labels));
+                !is_peer && !source.is_resolved_at(now_ms)
             });
             if let Some(source) = source
                 && !found.contains(&source.fingerprint)

@@ -177,7 +177,7 @@ async fn every_receiver_sends_what_upstream_sends() {
         }
     }
     assert!(wrong.is_empty() && compared > 15, "{compared} compared\n{}", wrong.join("\n"));
-    let mails = outbox.mails.lock().unwrap();
+    let mails = std::mem::take(&mut *outbox.mails.lock().unwrap());
     let text = String::from_utf8_lossy(&mails[0].message).into_owned();
     assert!(text.contains("Subject: [FIRING:1] Everywhere (a:80 api page)"), "{text}");
     assert_eq!(

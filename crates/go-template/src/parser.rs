@@ -74,10 +74,10 @@ struct Parser<'a> {
 /// What ended a list.
 #[derive(PartialEq)]
 enum Ended {
-    ByEof,
-    ByEnd,
+    Eof,
+    End,
     /// The `else` has been read; what follows it has not.
-    ByElse,
+    Else,
 }
 
 /// Parses a text; its own tree is found under `name`, `define`s under their names.
@@ -101,9 +101,9 @@ pub(crate) fn parse(
     };
     let (list, ended) = parser.list()?;
     match ended {
-        Ended::ByEof => {}
-        Ended::ByEnd => return parser.fault("unexpected {{end}}"),
-        Ended::ByElse => return parser.fault("unexpected {{else}}"),
+        Ended::Eof => {}
+        Ended::End => return parser.fault("unexpected {{end}}"),
+        Ended::Else => return parser.fault("unexpected {{else}}"),
     }
     parser.found.push((name.to_owned(), list));
     Ok(parser.found)
@@ -158,7 +158,7 @@ impl Parser<'_> {
         let ended = loop {
             match self.take() {
                 Token::Text(text) => nodes.push(Node::Text(text)),
-                Token::End => break Ended::ByEof,
+                Token::End => break Ended::Eof,
                 Token::Open => {
                     self.skip_space();
                     let word = match self.peek() {
@@ -169,11 +169,11 @@ impl Parser<'_> {
                         "end" => {
                             self.next += 1;
                             self.close("end")?;
-                            break Ended::ByEnd;
+                            break Ended::End;
                         }
                         "else" => {
                             self.next += 1;
-                            break Ended::ByElse;
+                            break Ended::Else;
                         }
                         "define" => {
                             self.next += 1;
@@ -239,9 +239,9 @@ impl Parser<'_> {
 
     fn must_end(&self, ended: &Ended, context: &str) -> Result<(), ParseError> {
         match ended {
-            Ended::ByEnd => Ok(()),
-            Ended::ByElse => self.fault(format!("unexpected {{{{else}}}} in {context}")),
-            Ended::ByEof => self.fault("unexpected EOF"),
+            Ended::End => Ok(()),
+            Ended::Else => self.fault(format!("unexpected {{{{else}}}} in {context}")),
+            Ended::Eof => self.fault("unexpected EOF"),
         }
     }
 
@@ -281,9 +281,9 @@ impl Parser<'_> {
         }
         let mut otherwise = Vec::new();
         match ended {
-            Ended::ByEnd => {}
-            Ended::ByEof => return self.fault("unexpected EOF"),
-            Ended::ByElse => {
+            Ended::End => {}
+            Ended::Eof => return self.fault("unexpected EOF"),
+            Ended::Else => {
                 self.skip_space();
                 match (self.peek().clone(), word) {
                     // `else if …` is an `if` inside the else, without an end of its own.

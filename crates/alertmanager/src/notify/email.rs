@@ -189,3 +189,90 @@ pub(super) async fn send(mail: Mail) -> Result<(), NotifyError> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::{
+        io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader},
+        net::TcpListener,
+    };
+
+    /// A server that takes one mail; gives back what it was told, line by line.
+    async fn serve(listener: TcpListener, refuse: bool) -> Vec<String> {
+        let (stream, _) = listener.accept().await.unwrap();
+        let mut stream = BufReader::new(stream);
+        stream.write_all(b"220 here\r\n").await.unwrap();
+        let (mut heard, mut in_data, mut line) = (Vec::new(), false, String::new());
+        while stream.read_line(&mut line).await.is_ok_and(|count| count > 0) {
+            let text = std::mem::take(&mut line).trim_end().to_owned();
+            let answer = match text.split([' ', ':']).next().unwrap_or_default() {
+                "." if in_data => {
+                    in_data = false;
+                    "250 taken"
+                }
+                _ if in_data => "",
+                "EHLO" => "250-here\r\n250 AUTH PLAIN LOGIN",
+                "AUTH" => "235 welcome",
+                "RCPT" if refuse => "550 no such user",
+                "DATA" => {
+                    in_data = true;
+                    "354 go on"
+                }
+                "QUIT" => "221 bye",
+                _ => "250 ok",
+            };
+            heard.push(text);
+            if !answer.is_empty() {
+                stream.write_all(format!("{answer}\r\n").as_bytes()).await.unwrap();
+            }
+        }
+        heard
+    }
+
+    fn mail(port: u16) -> Mail {
+        Mail {
+            host: "127.0.0.1".into(),
+            port,
+            hello: "vigie".into(),
+            from: "from@example.org".into(),
+            to: vec!["to@example.org".into()],
+            message: b"Subject: s\r\n\r\nbody\r\n".to_vec(),
+            auth: MailAuth { username: "u".into(), password: Some(Secret::new("p")), ..MailAuth::default() },
+            require_tls: false,
+            implicit_tls: false,
+            tls: TlsConfig::default(),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_mail_over_the_wire() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let server = tokio::spawn(serve(listener, false));
+        assert_eq!(send(mail(port)).await, Ok(()));
+        let heard = server.await.unwrap();
+        for expected in ["EHLO vigie", "AUTH PLAIN AHUAcA==", "Subject: s", "body", "."] {
+            assert!(heard.iter().any(|line| line == expected), "{expected:?} not in {heard:?}");
+        }
+        assert!(heard.iter().any(|line| line.starts_with("MAIL FROM:<from@example.org>")), "{heard:?}");
+        assert!(heard.iter().any(|line| line.starts_with("RCPT TO:<to@example.org>")), "{heard:?}");
+    }
+
+    #[tokio::test]
+    async fn a_refused_mail_is_not_tried_again() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let server = tokio::spawn(serve(listener, true));
+        let error = send(mail(port)).await.unwrap_err();
+        assert!(!error.retry && error.message.contains("no such user"), "{error:?}");
+        drop(server);
+        // Without TLS where it is required, nothing is sent.
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let server = tokio::spawn(serve(listener, false));
+        let error = send(Mail { require_tls: true, ..mail(port) }).await.unwrap_err();
+        assert!(!error.retry, "{error:?}");
+        assert!(!server.await.unwrap().iter().any(|line| line.starts_with("AUTH")));
+    }
+}
