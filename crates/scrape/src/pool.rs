@@ -32,29 +32,31 @@ fn compiled(configs: &[relabel::RelabelConfig], job: &str) -> Result<Rules, Stri
     })
 }
 
-fn context(job: ScrapeJob, engine: &Arc<Engine>) -> Result<(Arc<PoolContext>, Rules), String> {
+fn context(job: ScrapeJob, engine: &Arc<Engine>, generation: u64) -> Result<(Arc<PoolContext>, Rules), String> {
     let client = HttpClient::new(&job.http).map_err(|error| format!("job {:?}: {error}", job.job_name))?;
     let relabel = compiled(&job.relabel_configs, &job.job_name)?;
     let metric_rules = compiled(&job.metric_relabel_configs, &job.job_name)?;
     let forced_error = Mutex::new(None);
-    Ok((Arc::new(PoolContext { job, client, metric_rules, engine: Arc::clone(engine), forced_error }), relabel))
+    Ok((
+        Arc::new(PoolContext { generation, job, client, metric_rules, engine: Arc::clone(engine), forced_error }),
+        relabel,
+    ))
 }
 
 impl Pool {
     pub(crate) fn new(job: ScrapeJob, engine: &Arc<Engine>) -> Result<Self, String> {
-        let (context, relabel) = context(job, engine)?;
+        let (context, relabel) = context(job, engine, 1)?;
         Ok(Pool { context, relabel, loops: BTreeMap::new(), dropped: Vec::new(), dropped_count: 0 })
     }
 
     /// Takes another configuration: every loop is replaced by one that goes on with its series.
     pub(crate) fn reload(&mut self, job: ScrapeJob, engine: &Arc<Engine>) -> Result<(), String> {
-        let (context, relabel) = context(job, engine)?;
+        let (context, relabel) = context(job, engine, self.context.generation + 1)?;
         self.context = context;
         self.relabel = relabel;
         for (identity, old) in std::mem::take(&mut self.loops) {
             let (target, state, status) = (Target::clone(&old.target), Arc::clone(&old.state), Arc::clone(&old.status));
             old.stop(Stop::Silent);
-            lock(&state).forget_keys();
             self.loops.insert(identity, TargetLoop::start(Arc::clone(&self.context), target, state, status));
         }
         Ok(())

@@ -50,6 +50,8 @@ pub(crate) struct TargetLoop {
 
 /// What all loops of a pool share.
 pub(crate) struct PoolContext {
+    /// From 1, one more at every reload.
+    pub(crate) generation: u64,
     pub(crate) job: ScrapeJob,
     pub(crate) client: HttpClient,
     pub(crate) metric_rules: relabel::Rules,
@@ -94,6 +96,7 @@ impl TargetLoop {
 fn rulebook(context: &PoolContext, target: &Target) -> Rulebook {
     let job = &context.job;
     Rulebook {
+        generation: context.generation,
         target: target.labels.clone(),
         honor_labels: job.honor_labels,
         honor_timestamps: job.honor_timestamps,

@@ -37,6 +37,8 @@ const REPORT_EXTRA: [&str; 3] = ["scrape_timeout_seconds", "scrape_sample_limit"
 /// What of the job decides about series; when it changes, keys are read anew.
 #[derive(Clone, Debug)]
 pub(crate) struct Rulebook {
+    /// Grows with every reload of the pool: a scrape that was under way belongs to the book it began with.
+    pub(crate) generation: u64,
     pub(crate) target: Labels,
     pub(crate) honor_labels: bool,
     pub(crate) honor_timestamps: bool,
@@ -88,6 +90,8 @@ struct Key {
 
 #[derive(Default)]
 pub(crate) struct TargetState {
+    /// Of the book by which the keys were read.
+    generation: u64,
     keys: Vec<Key>,
     by_key: HashMap<Arc<str>, u32, RandomState>,
     /// Keys in the order of the last scrape.
@@ -143,9 +147,17 @@ impl TargetState {
         metrics: &Metrics,
         finish: impl FnOnce(&mut Report),
     ) -> Result<(Report, Option<BodyError>), StorageError> {
+        let mut report = Report::default();
+        if book.generation < self.generation {
+            // The loop that was replaced comes late; what it brings was read by rules that no longer hold.
+            return Ok((report, None));
+        }
+        if book.generation > self.generation {
+            self.generation = book.generation;
+            self.forget_keys();
+        }
         self.compact(metrics);
         self.begin();
-        let mut report = Report::default();
         let mut refused = None;
         if let Some(body) = body {
             report.body_bytes = body.bytes.len() as f64;

@@ -22,6 +22,7 @@ fn bench() -> Bench {
     Bench {
         state: TargetState::default(),
         book: Rulebook {
+            generation: 1,
             target: Labels::from_pairs([("job", "j"), ("instance", "i")]),
             honor_labels: false,
             honor_timestamps: true,
@@ -177,6 +178,21 @@ fn caches_stay_small_while_series_churn() {
     assert!(bench.metrics.cache_flushes.get() >= 2.0);
     assert_eq!(bench.series("a").matches("stale").count(), 39 * 100, "every series that went got its marker");
     assert_eq!(bench.series("up").matches("=1").count(), 40);
+}
+
+#[test]
+fn a_late_scrape_of_the_loop_before_a_reload_changes_nothing() {
+    let mut bench = bench();
+    bench.scrape(Some("a 1\n"));
+    let before = bench.book.clone();
+    bench.book.generation = 2;
+    bench.book.target = Labels::from_pairs([("job", "j"), ("instance", "i"), ("zone", "eu")]);
+    bench.scrape(Some("a 2\n"));
+    let now = std::mem::replace(&mut bench.book, before);
+    bench.scrape(Some("a 3\n"));
+    bench.book = now;
+    bench.scrape(Some("a 4\n"));
+    assert_eq!(bench.series("a"), "{} 1000=1 2000=stale; {zone=\"eu\"} 2000=2 4000=4");
 }
 
 #[test]
