@@ -35,6 +35,8 @@ fn rewrite_hash_route() {
 }
 
 fn main() {
+    // A panic says nothing in a browser unless somebody writes it down.
+    std::panic::set_hook(Box::new(|panic| leptos::logging::error!("{panic}")));
     rewrite_hash_route();
     if let Some(boot) = leptos::prelude::document().get_element_by_id("boot") {
         boot.remove();

@@ -132,7 +132,7 @@ pub fn Explore() -> impl IntoView {
     };
     let actions = move || {
         view! {
-            <button class="btn out" aria-pressed=move || (panes.get() > 1).to_string() data-t="split" on:click=split>
+            <button class="btn out only-l" aria-pressed=move || (panes.get() > 1).to_string() data-t="split" on:click=split>
                 {Icon::Row.view()}
                 {move || if panes.get() > 1 { "One pane" } else { "Two panes" }}
             </button>

@@ -8,7 +8,7 @@ use super::{
     silence_form::{SilenceDraft, SilenceForm},
 };
 use crate::{
-    controls::icon::Icon,
+    controls::{icon::Icon, notice::use_notices},
     pages::parts::{
         Age, LabelList,
         address::query_text,
@@ -140,6 +140,12 @@ pub fn AlertDetail(alert: GettableAlert, page: AlertsView) -> impl IntoView {
         matchers: alert.labels.iter().map(|(name, value)| Matcher::equal(name, value)).collect(),
         ..SilenceDraft::default()
     };
+    // The alert leaves the list with the next load and this pane with it: the notice stays.
+    let notices = use_notices();
+    let done = move |_| {
+        notices.done("Silenced. It is listed under Silences.");
+        changed.run(());
+    };
     let title_id = "al-detail-title";
     view! {
         <aside class="card al-pane" aria-labelledby=title_id data-t="alert-detail">
@@ -174,7 +180,7 @@ pub fn AlertDetail(alert: GettableAlert, page: AlertsView) -> impl IntoView {
             {inhibited_by}
             <div class="al-pane-part">
                 <h3 class="sec">"Silence"</h3>
-                <SilenceForm draft=draft done=Callback::new(move |_| changed.run(())) />
+                <SilenceForm draft=draft done=Callback::new(done) />
             </div>
         </aside>
     }

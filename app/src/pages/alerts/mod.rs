@@ -78,16 +78,21 @@ pub struct AlertsView {
 pub fn Alerts() -> impl IntoView {
     let address = Address::here();
     let filters = Memo::new(move |_| Filters::read(address));
-    let alerts = use_polled(REFRESH_MS, move || {
+    // Choosing an alert or a grouping changes the address too, and asks nothing.
+    let asked = Memo::new(move |_| {
         let mut params = vec![
-            ("active", if address.get("active") == "false" { "false".to_owned() } else { "true".to_owned() }),
+            ("active", if address.get("active") == "false" { "false" } else { "true" }.to_owned()),
             ("silenced", address.flag("silenced").to_string()),
             ("inhibited", address.flag("inhibited").to_string()),
         ];
         params.extend(Some(("receiver", address.get("receiver"))).filter(|(_, receiver)| !receiver.is_empty()));
         params.extend(filters.get().matchers.iter().map(|matcher| ("filter", matcher.to_string())));
+        params
+    });
+    let alerts = use_polled(REFRESH_MS, move || {
+        let asked = asked.get();
         async move {
-            let params: Vec<_> = params.iter().map(|(name, value)| (*name, value.as_str())).collect();
+            let params: Vec<_> = asked.iter().map(|(name, value)| (*name, value.as_str())).collect();
             client::operations::alerts_by(&params).await
         }
     });
