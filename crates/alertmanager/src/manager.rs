@@ -2,7 +2,7 @@
 
 use crate::{
     alert::{AlertStore, StoredAlert, fingerprint},
-    config::Config,
+    config::{Config, receivers::IntegrationConfig},
     files,
     group::{Group, Setup},
     metrics::Metrics,
@@ -410,6 +410,14 @@ pub(crate) fn receiver_warnings(config: &[crate::config::Receiver]) -> Vec<Strin
         for integration in &receiver.integrations {
             if let Some(warning) = undeliverable(integration.kind()) {
                 warnings.push(format!("receiver {:?}: {warning}", receiver.name));
+            }
+            if let IntegrationConfig::Slack(slack) = integration
+                && slack.update_message
+            {
+                warnings.push(format!(
+                    "receiver {:?}: update_message has no effect yet: every notification is a message of its own",
+                    receiver.name
+                ));
             }
         }
     }
