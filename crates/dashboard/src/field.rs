@@ -32,12 +32,10 @@ pub fn apply_config(frames: &mut [Frame], config: &FieldConfig) -> Vec<String> {
             continue;
         }
         let compiled = CompiledMatcher::new(&rule.matcher);
-        for frame_at in 0..frames.len() {
-            for field_at in 0..frames[frame_at].fields.len() {
-                if !compiled.matches(&frames[frame_at], field_at) {
-                    continue;
-                }
-                let field = &mut frames[frame_at].fields[field_at];
+        for frame in frames.iter_mut() {
+            let matched: Vec<usize> = (0..frame.fields.len()).filter(|at| compiled.matches(frame, *at)).collect();
+            for field in matched {
+                let field = &mut frame.fields[field];
                 for (id, value) in &rule.properties {
                     if !field.config.set(id, value) {
                         note(&mut unknown, format!("property {id}"));

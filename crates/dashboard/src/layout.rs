@@ -63,8 +63,7 @@ pub fn compact(positions: &mut [GridPos], fixed: Option<usize>) {
         while let Some(hit) = placed.iter().find(|other| overlap(grid, **other)) {
             grid.y = hit.y + hit.h;
         }
-        loop {
-            let Some(up) = grid.y.checked_sub(1) else { break };
+        while let Some(up) = grid.y.checked_sub(1) {
             let tried = GridPos { y: up, ..grid };
             if placed.iter().any(|other| overlap(tried, *other)) {
                 break;

@@ -149,7 +149,7 @@ fn reduce_cells(values: &Values, id: &str) -> Reduced {
         _ => Reduced::Null,
     };
     match id {
-        "last" => cells().last().map_or(Reduced::Null, Reduced::from),
+        "last" => cells().next_back().map_or(Reduced::Null, Reduced::from),
         "first" => cells().next().map_or(Reduced::Null, Reduced::from),
         "lastNotNull" => cells().rev().find(|cell| !cell.is_null()).map_or(Reduced::Null, Reduced::from),
         "firstNotNull" => cells().find(|cell| !cell.is_null()).map_or(Reduced::Null, Reduced::from),

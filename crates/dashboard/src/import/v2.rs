@@ -31,7 +31,7 @@ pub(super) fn convert(json: Value, report: &mut ImportReport) -> Value {
             y += 8;
         }
     }
-    let variables: Vec<Value> = spec.list("variables").iter().map(|variable| convert_variable(variable)).collect();
+    let variables: Vec<Value> = spec.list("variables").iter().map(convert_variable).collect();
     let annotations: Vec<Value> = spec.list("annotations").iter().map(|query| query.child("spec").clone()).collect();
     let uid = json.child("metadata").text("name");
     json!({

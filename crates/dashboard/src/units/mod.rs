@@ -373,6 +373,7 @@ mod tests {
     const NOW_MS: i64 = 1_795_356_000_000;
 
     #[test]
+    #[expect(clippy::print_stdout, reason = "a skipped test says so")]
     fn golden_file() {
         let Ok(golden) = std::fs::read_to_string(GOLDEN) else {
             println!("skipped: {GOLDEN} is not there");

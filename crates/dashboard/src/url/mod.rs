@@ -8,4 +8,4 @@ mod view;
 
 pub use explore::{ExploreLocation, ExplorePane, ExploreQuery};
 pub use location::{DashboardLocation, Kiosk, LocationTime};
-pub use view::{LegendSelection, ViewState, YZoom};
+pub use view::{ColumnFilter, CompareBox, LegendSelection, ViewState, YZoom};

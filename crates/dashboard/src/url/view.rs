@@ -8,6 +8,11 @@ pub enum YZoom {
     Scale(String),
 }
 
+/// Column, operator, value.
+pub type ColumnFilter = (String, String, String);
+/// Panel, span in ms, bounds of the value.
+pub type CompareBox = (String, (i64, i64), (f64, f64));
+
 /// All `v.*` parameters. Panels are named by their key (`6`, `panel-6-clone-1`).
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ViewState {
@@ -16,7 +21,7 @@ pub struct ViewState {
     /// `v.sort.<id>`: column, descending.
     pub table_sort: Vec<(String, Vec<(String, bool)>)>,
     /// `v.flt.<id>`: column, operator out of `= != ~ > <`, value.
-    pub table_filter: Vec<(String, Vec<(String, String, String)>)>,
+    pub table_filter: Vec<(String, Vec<ColumnFilter>)>,
     /// `v.y.<id>`.
     pub y_zoom: Vec<(String, YZoom)>,
     /// `v.legs.<id>`: column of the legend's table, descending.
@@ -33,7 +38,7 @@ pub struct ViewState {
     /// `v.tab.<id>`: `table`.
     pub tab: Vec<(String, String)>,
     /// `v.box`: panel, span in ms, bounds of the value.
-    pub compare_box: Option<(String, (i64, i64), (f64, f64))>,
+    pub compare_box: Option<CompareBox>,
     /// `v.` keys that are not known, kept.
     pub other: Vec<(String, String)>,
 }
