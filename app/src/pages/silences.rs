@@ -295,7 +295,11 @@ fn OneSilence(id: String) -> impl IntoView {
                             starts_ms: parse_rfc3339_ms(&silence.starts_at),
                             ends_ms: parse_rfc3339_ms(&silence.ends_at),
                         };
-                        let done = Callback::new(move |id: String| address.go(format!("/alerts/silences/{id}")));
+                        // The server may have changed it in place: then the address stays, and the silence is read again.
+                        let done = Callback::new(move |id: String| {
+                            changed.run(());
+                            address.go(format!("/alerts/silences/{id}"));
+                        });
                         Some(
                             if editing.get() {
                                 view! { <div class="card sil-page"><Form draft=draft done=done /></div> }.into_any()

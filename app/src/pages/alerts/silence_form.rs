@@ -125,12 +125,18 @@ pub fn SilenceForm(
             COUNT_AFTER,
         );
     });
+    let starts_before = draft.starts_ms;
     let period = move || -> Result<(i64, i64), String> {
         let now_ms = now_ms();
         match until.get() {
             Until::Span(span_ms) => Ok((now_ms, now_ms + span_ms)),
             Until::Custom => {
-                let starts_ms = from_local_field(&starts.get()).unwrap_or(now_ms);
+                // The field knows minutes only. A start nobody touched stays exact, or the server would take the
+                // change of a silence for a new one.
+                let starts_ms = match starts_before.filter(|before| to_local_field(*before) == starts.get()) {
+                    Some(before) => before,
+                    None => from_local_field(&starts.get()).unwrap_or(now_ms),
+                };
                 let ends_ms = from_local_field(&ends.get()).ok_or("say when it ends")?;
                 match () {
                     () if ends_ms <= starts_ms => Err("the end must come after the start".to_owned()),
