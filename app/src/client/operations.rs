@@ -1,14 +1,13 @@
 //! What only the pages of operations ask: alerts by every filter of the API, the latest value and the course of an
-//! expression, targets by state.
+//! expression.
 
 use super::{
     Answer, ClientError, prometheus,
-    transport::{encode_pairs, get, get_v1},
+    transport::{encode_pairs, get},
 };
 use api::{
     alerts::GettableAlert,
     query::{InstantSample, QueryResult, RangeSeries},
-    targets::{DroppedTarget, TargetsData},
 };
 
 /// `GET /api/v2/alerts` with all its parameters, as the pages hold them: `active`, `silenced`, `inhibited`, `receiver`,
@@ -35,10 +34,4 @@ pub async fn matrix(expr: &str, start_ms: i64, end_ms: i64, step_ms: i64) -> Ans
 
 fn not_a(wanted: &str, expr: &str) -> ClientError {
     ClientError::Unreadable { path: format!("query {expr}"), message: format!("no {wanted}") }
-}
-
-/// The targets that relabelling dropped.
-pub async fn dropped_targets() -> Answer<Vec<DroppedTarget>> {
-    let (targets, _): (TargetsData, _) = get_v1("/api/v1/targets?state=dropped", None).await?;
-    Ok(targets.dropped_targets)
 }

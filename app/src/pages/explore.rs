@@ -120,6 +120,7 @@ pub fn Explore() -> impl IntoView {
     let search = use_location().search;
     let location = Memo::new(move |_| search.with(|search| read(search)));
     let panes = Memo::new(move |_| location.with(|location| location.panes.len()));
+    let two = move || panes.get() > 1;
     let split = move |_| {
         let mut location = location.get_untracked();
         if location.panes.len() > 1 {
@@ -140,7 +141,7 @@ pub fn Explore() -> impl IntoView {
     };
     view! {
         <Page title="Explore" actions=actions>
-            <div class="ex-panes" class:two=move || (panes.get() > 1)>
+            <div class="ex-panes" class:two=two>
                 <For
                     each=move || 0..panes.get()
                     key=|at| *at

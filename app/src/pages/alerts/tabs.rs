@@ -34,14 +34,13 @@ pub fn AlertTabs(
         (page == name).then_some("page")
     };
     let number = |count: Option<usize>| count.map(|count| view! { <span class="n num">{count}</span> });
-    let (current_active, current_silences) = (current.clone(), current.clone());
     view! {
         <nav class="tabs" aria-label="Alerts">
-            <a href="/alerts" aria-current=move || current_active("active") data-t="tab-active">
+            <a href="/alerts" aria-current=move || current("active") data-t="tab-active">
                 "Active"
                 {move || number(active.map(|active| active.get()))}
             </a>
-            <a href="/alerts/silences" aria-current=move || current_silences("silences") data-t="tab-silences">
+            <a href="/alerts/silences" aria-current=move || current("silences") data-t="tab-silences">
                 "Silences"
                 {move || number(silences.get())}
             </a>

@@ -111,8 +111,8 @@ fn time_ticks(span: Span) -> Vec<(i64, String)> {
         let offset_ms = (calendar.offset_ms)(span.from_ms);
         let first = (span.from_ms + offset_ms + step_ms - 1).div_euclid(step_ms) * step_ms - offset_ms;
         let pattern = match step_ms {
-            ..60_000 => "HH:mm:ss",
-            ..86_400_000 => "HH:mm",
+            0..60_000 => "HH:mm:ss",
+            60_000..86_400_000 => "HH:mm",
             _ => "MM-DD",
         };
         let word = |at_ms: i64| calendar::format(calendar.civil(at_ms), (calendar.offset_ms)(at_ms), pattern);
