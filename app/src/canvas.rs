@@ -2,7 +2,8 @@
 //! and points in one call each, because every call from WASM into the browser costs more than the line it draws.
 
 use plotters_backend::{
-    BackendColor, BackendCoord, BackendStyle, BackendTextStyle, DrawingBackend, DrawingErrorKind, FontStyle, FontTransform,
+    BackendColor, BackendCoord, BackendStyle, BackendTextStyle, DrawingBackend, DrawingErrorKind, FontStyle,
+    FontTransform,
     text_anchor::{HPos, VPos},
 };
 use std::{cell::RefCell, collections::HashMap, convert::Infallible};
@@ -22,13 +23,13 @@ export function polylines(c, xy, ends, colors, widths, dashes) {
       if (up) { c.moveTo(xy[i], y); up = false; } else c.lineTo(xy[i], y);
     }
     c.strokeStyle = colors[k]; c.lineWidth = widths[k];
-    c.setLineDash(dashes[k] === 1 ? [7, 4] : dashes[k] === 2 ? [2, 3] : dashes[k] === 3 ? [10, 10] : []);
+    c.setLineDash(dashes[k]);
     c.stroke();
   }
   c.setLineDash([]);
 }
 // Closed shapes: every stretch between two NaN is one polygon.
-export function polygons(c, xy, ends, colors) {
+export function polygons(c, xy, ends, colors, fades, top, bottom) {
   let i = 0;
   for (let k = 0; k < ends.length; k++) {
     c.beginPath(); let up = true; const end = ends[k];
@@ -38,7 +39,12 @@ export function polygons(c, xy, ends, colors) {
       if (up) { c.moveTo(xy[i], y); up = false; } else c.lineTo(xy[i], y);
     }
     if (!up) c.closePath();
-    c.fillStyle = colors[k]; c.fill();
+    c.fillStyle = colors[k];
+    if (fades[k]) {
+      const g = c.createLinearGradient(0, top, 0, bottom);
+      g.addColorStop(0, colors[k]); g.addColorStop(1, fades[k]); c.fillStyle = g;
+    }
+    c.fill();
   }
 }
 // x, y, width, height.
@@ -80,9 +86,17 @@ extern "C" {
         ends: &[u32],
         colors: &js_sys::Array,
         widths: &[f32],
-        dashes: &[u8],
+        dashes: &js_sys::Array,
     );
-    fn polygons(c: &CanvasRenderingContext2d, xy: &[f32], ends: &[u32], colors: &js_sys::Array);
+    fn polygons(
+        c: &CanvasRenderingContext2d,
+        xy: &[f32],
+        ends: &[u32],
+        colors: &js_sys::Array,
+        fades: &js_sys::Array,
+        top: f32,
+        bottom: f32,
+    );
     fn rectangles(c: &CanvasRenderingContext2d, r: &[f32], ends: &[u32], colors: &js_sys::Array);
     fn cells(c: &CanvasRenderingContext2d, r: &[f32], indices: &[u32], colors: &js_sys::Array);
     fn points(c: &CanvasRenderingContext2d, xy: &[f32], ends: &[u32], colors: &js_sys::Array, radius: f32);
@@ -95,7 +109,9 @@ pub struct Batch {
     ends: Vec<u32>,
     colors: Vec<String>,
     widths: Vec<f32>,
-    dashes: Vec<u8>,
+    /// Lengths on and off; for areas the colour they fade to.
+    dashes: Vec<Vec<f32>>,
+    fades: Vec<String>,
 }
 
 impl Batch {
@@ -104,12 +120,21 @@ impl Batch {
     }
 
     /// Appends one series: `x, y` pairs (lines, areas, points) or `x, y, w, h` (rectangles).
-    pub fn push(&mut self, numbers: impl IntoIterator<Item = f32>, color: &str, width: f32, dash: u8) {
+    pub fn push(&mut self, numbers: impl IntoIterator<Item = f32>, color: &str, width: f32, dash: &[f32]) {
         self.numbers.extend(numbers);
         self.ends.push(self.numbers.len() as u32);
         self.colors.push(color.to_owned());
         self.widths.push(width);
-        self.dashes.push(dash);
+        self.dashes.push(dash.to_vec());
+        self.fades.push(String::new());
+    }
+
+    /// Appends an area that fades from its colour at the top of the plot to another at the bottom.
+    pub fn push_area(&mut self, numbers: impl IntoIterator<Item = f32>, color: &str, fade_to: &str) {
+        self.push(numbers, color, 0.0, &[]);
+        if let Some(last) = self.fades.last_mut() {
+            fade_to.clone_into(last);
+        }
     }
 
     fn colors(&self) -> js_sys::Array {
@@ -147,11 +172,22 @@ impl Surface {
     }
 
     pub fn lines(&self, batch: &Batch) {
-        polylines(&self.context, &batch.numbers, &batch.ends, &batch.colors(), &batch.widths, &batch.dashes);
+        let dashes: js_sys::Array = batch
+            .dashes
+            .iter()
+            .map(|dash| {
+                JsValue::from(
+                    dash.iter().map(|length| JsValue::from_f64(f64::from(*length))).collect::<js_sys::Array>(),
+                )
+            })
+            .collect();
+        polylines(&self.context, &batch.numbers, &batch.ends, &batch.colors(), &batch.widths, &dashes);
     }
 
-    pub fn areas(&self, batch: &Batch) {
-        polygons(&self.context, &batch.numbers, &batch.ends, &batch.colors());
+    /// `top` and `bottom` are where a fading area begins and ends to fade.
+    pub fn areas(&self, batch: &Batch, top: f32, bottom: f32) {
+        let fades: js_sys::Array = batch.fades.iter().map(|color| JsValue::from_str(color)).collect();
+        polygons(&self.context, &batch.numbers, &batch.ends, &batch.colors(), &fades, top, bottom);
     }
 
     pub fn rectangles(&self, batch: &Batch) {
@@ -184,6 +220,29 @@ impl Surface {
     pub fn fill(&self, x: f64, y: f64, width: f64, height: f64, color: &str) {
         self.context.set_fill_style_str(color);
         self.context.fill_rect(x, y, width, height);
+    }
+
+    /// A vertical line of short dashes.
+    pub fn crosshair(&self, x: f64, top: f64, bottom: f64, color: &str) {
+        self.context.set_stroke_style_str(color);
+        self.context.set_line_width(1.0);
+        let dash = js_sys::Array::of2(&JsValue::from_f64(3.0), &JsValue::from_f64(3.0));
+        let _ = self.context.set_line_dash(&dash);
+        self.context.begin_path();
+        self.context.move_to(x.round() + 0.5, top);
+        self.context.line_to(x.round() + 0.5, bottom);
+        self.context.stroke();
+        let _ = self.context.set_line_dash(&js_sys::Array::new());
+    }
+
+    /// A disc with a ring of the ground around it.
+    pub fn ringed_point(&self, x: f64, y: f64, color: &str, ring: &str) {
+        for (radius, fill) in [(5.0, ring), (3.5, color)] {
+            self.context.begin_path();
+            let _ = self.context.arc(x, y, radius, 0.0, std::f64::consts::TAU);
+            self.context.set_fill_style_str(fill);
+            self.context.fill();
+        }
     }
 
     /// Text at a point; `align` and `baseline` as the canvas names them.
@@ -319,7 +378,8 @@ impl DrawingBackend for CanvasBackend<'_> {
         if style.color().alpha > 0.0 {
             let context = &self.surface.context;
             context.begin_path();
-            let _ = context.arc(f64::from(center.0), f64::from(center.1), f64::from(radius), 0.0, std::f64::consts::TAU);
+            let _ =
+                context.arc(f64::from(center.0), f64::from(center.1), f64::from(radius), 0.0, std::f64::consts::TAU);
             if fill {
                 context.set_fill_style_str(&css(style.color()));
                 context.fill();

@@ -14,6 +14,7 @@
 #![allow(unreachable_pub, reason = "a program, no library: `pub` means used outside of its file")]
 
 mod canvas;
+mod board;
 mod client;
 mod controls;
 mod edit;
@@ -23,21 +24,10 @@ mod pages;
 mod panels;
 mod routes;
 mod shell;
-
-/// Alertmanager keeps its place behind `#`; links of its kind become ours before the first page is drawn.
-fn rewrite_hash_route() {
-    let window = leptos::prelude::window();
-    let path = window.location().hash().ok().and_then(|hash| pages::alerts::hash_route::rewrite(&hash));
-    if let (Some(path), Ok(history)) = (path, window.history()) {
-        // Without the right to change the address the link opens the home page, as any unknown hash does.
-        let _ = history.replace_state_with_url(&wasm_bindgen::JsValue::NULL, "", Some(&path));
-    }
-}
+mod url_state;
+mod zone;
 
 fn main() {
-    // A panic says nothing in a browser unless somebody writes it down.
-    std::panic::set_hook(Box::new(|panic| leptos::logging::error!("{panic}")));
-    rewrite_hash_route();
     if let Some(boot) = leptos::prelude::document().get_element_by_id("boot") {
         boot.remove();
     }

@@ -1,6 +1,9 @@
 //! `/api/v2`.
 
-use super::{Answer, transport::{delete, encode, encode_pairs, get, post}};
+use super::{
+    Answer,
+    transport::{delete, encode, encode_pairs, get, post},
+};
 use api::alerts::{AlertGroup, AlertmanagerStatus, GettableAlert, GettableSilence, PostableSilence, SilenceCreated};
 
 fn filters(matchers: &[String]) -> String {

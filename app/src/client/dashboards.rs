@@ -1,7 +1,13 @@
 //! Dashboards and data sources.
 
-use super::{Answer, transport::{delete, encode, encode_pairs, get, post}};
-use api::dashboards::{DashboardFull, DashboardVersion, DashboardVersions, DataSource, RestoreDashboard, SaveDashboard, SavedDashboard, SearchHit};
+use super::{
+    Answer,
+    transport::{delete, encode, encode_pairs, get, post},
+};
+use api::dashboards::{
+    DashboardFull, DashboardVersion, DashboardVersions, DataSource, RestoreDashboard, SaveDashboard, SavedDashboard,
+    SearchHit,
+};
 
 /// `GET /api/search`.
 pub async fn search(query: &str, tags: &[String]) -> Answer<Vec<SearchHit>> {
@@ -27,7 +33,9 @@ pub async fn delete_dashboard(uid: &str) -> Answer<()> {
 
 /// `GET /api/dashboards/uid/<uid>/versions`, newest first.
 pub async fn versions(uid: &str) -> Answer<Vec<DashboardVersion>> {
-    get(&format!("/api/dashboards/uid/{}/versions", encode(uid)), None).await.map(|list: DashboardVersions| list.versions)
+    get(&format!("/api/dashboards/uid/{}/versions", encode(uid)), None)
+        .await
+        .map(|list: DashboardVersions| list.versions)
 }
 
 /// `GET /api/dashboards/uid/<uid>/versions/<version>`, with its data.

@@ -41,7 +41,12 @@ where
     let latest = StoredValue::new(0_u64);
     Effect::new(move |_| {
         tick.track();
-        let mine = latest.try_update_value(|number| { *number += 1; *number }).unwrap_or(0);
+        let mine = latest
+            .try_update_value(|number| {
+                *number += 1;
+                *number
+            })
+            .unwrap_or(0);
         let question = fetch();
         spawn_local(async move {
             let answer = question.await;

@@ -1,6 +1,9 @@
 //! `/api/v1`.
 
-use super::{Answer, transport::{encode, encode_pairs, get, get_text, get_v1, post_form_v1}};
+use super::{
+    Answer,
+    transport::{encode, encode_pairs, get, get_text, get_v1, post_form_v1},
+};
 use api::{
     query::{QueryData, QueryResult},
     rules::{AlertsData, RulesData},

@@ -18,9 +18,25 @@ impl Default for Abort {
 }
 
 impl Abort {
+    /// The same signal for a task that outlives this handle; dropping the copy takes nothing back.
+    pub fn watch(&self) -> Watch {
+        Watch(self.signal())
+    }
+
     /// The signal to hand to a request.
     pub fn signal(&self) -> Option<AbortSignal> {
         self.0.as_ref().map(AbortController::signal)
+    }
+}
+
+/// Tells a task whether it was taken back.
+#[derive(Clone, Debug, Default)]
+pub struct Watch(Option<AbortSignal>);
+
+impl Watch {
+    /// The signal to hand to a request.
+    pub fn signal(&self) -> Option<AbortSignal> {
+        self.0.clone()
     }
 }
 
@@ -48,7 +64,8 @@ pub(super) fn encode(text: &str) -> String {
 }
 
 async fn send(request: Result<Request, gloo_net::Error>, signal: Option<AbortSignal>) -> Answer<Response> {
-    let request = request.map_err(|error| ClientError::Unreadable { path: "request".into(), message: error.to_string() })?;
+    let request =
+        request.map_err(|error| ClientError::Unreadable { path: "request".into(), message: error.to_string() })?;
     match request.send().await {
         Ok(response) => {
             // 502 to 504 come from a proxy in between whose server is gone.

@@ -25,7 +25,8 @@ pub fn Dialog(
     let children = StoredValue::new(children);
     let backdrop = move |event: web_sys::MouseEvent| {
         use wasm_bindgen::JsCast as _;
-        let on_backdrop = event.target().and_then(|target| target.dyn_into::<web_sys::HtmlDialogElement>().ok()).is_some();
+        let on_backdrop =
+            event.target().and_then(|target| target.dyn_into::<web_sys::HtmlDialogElement>().ok()).is_some();
         if on_backdrop {
             open.set(false);
         }

@@ -93,7 +93,9 @@ impl Icon {
             Icon::Settings => {
                 r#"<circle cx="12" cy="12" r="2.9"/><path d="M12 3.4v2.7M12 17.9v2.7M3.4 12h2.7M17.9 12h2.7M5.9 5.9l1.9 1.9M16.2 16.2l1.9 1.9M18.1 5.9l-1.9 1.9M7.8 16.2l-1.9 1.9"/>"#
             }
-            Icon::Rules => r#"<path d="M9 6.5h11M9 12h11M9 17.5h11M4 6.2l1 1 1.6-2M4 11.7l1 1 1.6-2M4 17.2l1 1 1.6-2"/>"#,
+            Icon::Rules => {
+                r#"<path d="M9 6.5h11M9 12h11M9 17.5h11M4 6.2l1 1 1.6-2M4 11.7l1 1 1.6-2M4 17.2l1 1 1.6-2"/>"#
+            }
             Icon::Server => {
                 r#"<rect x="4" y="4.5" width="16" height="6.4" rx="1.6"/><rect x="4" y="13.1" width="16" height="6.4" rx="1.6"/><path d="M7.5 7.7h.01M7.5 16.3h.01M11 7.7h5.5M11 16.3h5.5"/>"#
             }
@@ -145,9 +147,7 @@ impl Icon {
             Icon::History => r#"<path d="M4.5 12a7.5 7.5 0 1 0 2.4-5.5M4.6 4.6v3.6h3.6M12 8v4.2l2.8 1.6"/>"#,
             Icon::Save => r#"<path d="M5 5h11l3 3v11H5zM8.5 5v4.5h6V5M8.5 19v-5h7v5"/>"#,
             Icon::Row => r#"<path d="M4 7.5h16M4 16.5h16M8 12h12"/><path d="m4 10.4 1.8 1.6L4 13.6"/>"#,
-            Icon::Drag => {
-                r#"<path d="M9 6h.01M9 12h.01M9 18h.01M15 6h.01M15 12h.01M15 18h.01" stroke-width="2.4"/>"#
-            }
+            Icon::Drag => r#"<path d="M9 6h.01M9 12h.01M9 18h.01M15 6h.01M15 12h.01M15 18h.01" stroke-width="2.4"/>"#,
             Icon::Info => r#"<circle cx="12" cy="12" r="8"/><path d="M12 11.2v4.6M12 8.2h.01"/>"#,
             Icon::Expand => r#"<path d="M9 4.5H4.5V9M15 4.5h4.5V9M9 19.5H4.5V15M15 19.5h4.5V15"/>"#,
             Icon::Sun => {

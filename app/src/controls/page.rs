@@ -31,6 +31,8 @@ pub fn Page(
 /// Keeps the title of the tab in step.
 pub fn use_document_title(title: Signal<String>) {
     Effect::new(move |_| {
-        document().set_title(&title.with(|title| if title.is_empty() { "Vigie".to_owned() } else { format!("{title} · Vigie") }));
+        document().set_title(
+            &title.with(|title| if title.is_empty() { "Vigie".to_owned() } else { format!("{title} · Vigie") }),
+        );
     });
 }

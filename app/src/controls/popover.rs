@@ -45,7 +45,12 @@ pub fn Popover(
         let now = open.get();
         if now && before == Some(false) {
             request_animation_frame(move || {
-                let first = anchor.get_untracked().and_then(|anchor| anchor.query_selector(".pop [autofocus], .pop [role=menuitem], .pop input, .pop button, .pop a").ok().flatten());
+                let first = anchor.get_untracked().and_then(|anchor| {
+                    anchor
+                        .query_selector(".pop [autofocus], .pop [role=menuitem], .pop input, .pop button, .pop a")
+                        .ok()
+                        .flatten()
+                });
                 if let Some(first) = first.and_then(|first| first.dyn_into::<HtmlElement>().ok()) {
                     let _ = first.focus();
                 }

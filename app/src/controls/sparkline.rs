@@ -8,7 +8,11 @@ const HEIGHT: f64 = 100.0;
 
 /// Draws values at even distances; gaps (NaN) lift the pen. `color` is a CSS colour, `area` fills below the line.
 #[component]
-pub fn Sparkline(#[prop(into)] values: Vec<f64>, #[prop(into)] color: String, #[prop(optional)] area: bool) -> impl IntoView {
+pub fn Sparkline(
+    #[prop(into)] values: Vec<f64>,
+    #[prop(into)] color: String,
+    #[prop(optional)] area: bool,
+) -> impl IntoView {
     let (line, fill) = paths(&values);
     view! {
         <svg class="course" viewBox="0 0 1000 100" preserveAspectRatio="none" aria-hidden="true" style=format!("--course:{color}")>
@@ -21,7 +25,8 @@ pub fn Sparkline(#[prop(into)] values: Vec<f64>, #[prop(into)] color: String, #[
 /// The line, and the area below it, as SVG paths in a box of 1000 × 100.
 fn paths(values: &[f64]) -> (String, String) {
     let finite = || values.iter().copied().filter(|value| value.is_finite());
-    let (low, high) = finite().fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| (low.min(value), high.max(value)));
+    let (low, high) =
+        finite().fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| (low.min(value), high.max(value)));
     if values.len() < 2 || low > high {
         return (String::new(), String::new());
     }

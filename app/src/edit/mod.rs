@@ -1,31 +1,129 @@
-//! Changing a dashboard: the draft, the layout, the panel editor, settings, saving, versions.
-//!
-//! What the dashboard's page does with it:
-//!
-//! ```text
-//! let session = EditSession::new(full.dashboard, full.meta);   // once per loaded dashboard
-//! provide_context(session);
-//! session.shown()                          // Signal<Dashboard>: what to draw, always (the loaded one, the draft, a move in progress)
-//! session.editing                          // RwSignal<bool>
-//! <EditActions/>                           // in the top bar: the Edit button, or in edit mode add, undo, redo, …, save
-//! <div class="cell">… <PanelControls panel_id title/></div>   // inside each positioned cell that is no copy: grip, handle, buttons
-//! <EditParts/>                             // once on the page: dialogs, settings (`editview=`), kept draft, keys, live region
-//! // with `editPanel=<id>` in the address, instead of the grid:
-//! <PanelEditor panel_id preview/>          // `preview` draws that panel out of `session.shown()`, filling its box
-//! ```
-//!
-//! `session.open_panel_editor()` (from a panel's menu) puts `editPanel` into the address. A page without a stored dashboard
-//! (`/dashboard/new`) makes its session by [`EditSession::new_dashboard`].
+//! Changing a dashboard: the panel editor, saving with conflicts, versions, settings.
 
-mod address;
-mod layer;
+mod conflict;
+mod difference;
+mod field;
+mod options;
 mod panel_editor;
-mod parts;
-mod session;
-mod toolbar;
+mod queries;
+mod save;
+mod settings;
+mod thresholds;
+mod versions;
 
-pub use layer::PanelControls;
 pub use panel_editor::PanelEditor;
-pub use parts::EditParts;
-pub use session::EditSession;
-pub use toolbar::EditActions;
+
+use crate::{
+    board::Board,
+    controls::{
+        icon::Icon,
+        popover::{Menu, MenuItem},
+    },
+    panels::KINDS,
+    url_state::Entry,
+};
+use leptos::prelude::*;
+
+/// Adds a panel and opens it in the editor; a row only appears.
+pub fn add_panel(board: Board, kind: &str) {
+    if let Some(id) = board.add_panel(kind)
+        && kind != "row"
+    {
+        board.url.change(Entry::Push, |location| location.edit_panel = id.to_string());
+    }
+}
+
+/// Opens the window for saving, if something may be saved.
+pub fn open_save(board: Board) {
+    if board.meta.with_untracked(|meta| meta.can_save) {
+        board.saving.set(true);
+    }
+}
+
+/// What the top bar offers while editing, and the windows behind it. `again` loads the stored form anew.
+#[component]
+pub fn Actions(board: Board, again: Callback<()>) -> impl IntoView {
+    let dirty = Memo::new(move |_| board.is_dirty());
+    let editing = move || board.editing.get() || board.url.with(|location| !location.edit_panel.is_empty());
+    view! {
+        <Show when=editing>
+            <Steps board dirty />
+            <AddMenu board />
+            <Leave board dirty again />
+            <button class="btn pri" data-t="save" on:click=move |_| open_save(board)>
+                {Icon::Save.view()}
+                <span class="only-l">"Save"</span>
+            </button>
+        </Show>
+        <save::SaveDialog board again />
+        <versions::VersionsDialog board again />
+        <settings::SettingsDialog board />
+    }
+}
+
+#[component]
+fn Steps(board: Board, dirty: Memo<bool>) -> impl IntoView {
+    let can_undo = move || board.history.with(dashboard::history::History::can_undo);
+    let can_redo = move || board.history.with(dashboard::history::History::can_redo);
+    let undo_name = move || {
+        board
+            .history
+            .with(|history| history.undo_label().map_or_else(|| "Undo".to_owned(), |label| format!("Undo: {label}")))
+    };
+    view! {
+        <span class="dim small only-l" data-t="dirty">{move || dirty.get().then_some("Unsaved changes")}</span>
+        <button class="btn sq" data-t="undo" aria-label=undo_name title=undo_name disabled=move || !can_undo() on:click=move |_| board.undo()>
+            {Icon::Undo.view()}
+        </button>
+        <button class="btn sq" data-t="redo" aria-label="Redo" title="Redo" disabled=move || !can_redo() on:click=move |_| board.redo()>
+            {Icon::Redo.view()}
+        </button>
+    }
+}
+
+#[component]
+fn AddMenu(board: Board) -> impl IntoView {
+    let in_editor = move || board.url.with(|location| !location.edit_panel.is_empty());
+    let trigger = ViewFn::from(|| view! { {Icon::Plus.view()} <span class="only-l">"Add"</span> });
+    view! {
+        <Show when=move || !in_editor()>
+            <Menu name="Add a panel" class="btn" right=true trigger=trigger.clone() test="add">
+                {KINDS
+                    .map(|(kind, word, icon)| {
+                        view! { <MenuItem label=word icon test=format!("add-{kind}") on_choose=move || add_panel(board, kind) /> }
+                    })
+                    .collect_view()}
+                <div class="menu-sep" role="none"></div>
+                <MenuItem label="Row" icon=Icon::Row test="add-row" on_choose=move || add_panel(board, "row") />
+            </Menu>
+        </Show>
+    }
+}
+
+/// Back to the dashboard from the editor, or out of edit mode, with what was changed or without.
+#[component]
+fn Leave(board: Board, dirty: Memo<bool>, again: Callback<()>) -> impl IntoView {
+    let in_editor = Memo::new(move |_| board.url.with(|location| !location.edit_panel.is_empty()));
+    let back = move |_| board.url.change(Entry::Push, |location| location.edit_panel.clear());
+    let stop = move |_| {
+        if dirty.get_untracked() {
+            while board.history.with_untracked(dashboard::history::History::is_dirty)
+                && board.history.with_untracked(dashboard::history::History::can_undo)
+            {
+                board.undo();
+            }
+            if board.history.with_untracked(dashboard::history::History::is_dirty) {
+                again.run(());
+            }
+        }
+        board.editing.set(false);
+    };
+    let word = move || if dirty.get() { "Discard" } else { "Done" };
+    move || {
+        if in_editor.get() {
+            view! { <button class="btn out" data-t="back" on:click=back>"Back to dashboard"</button> }.into_any()
+        } else {
+            view! { <button class="btn" data-t="discard" on:click=stop>{word}</button> }.into_any()
+        }
+    }
+}

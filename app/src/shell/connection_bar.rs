@@ -1,9 +1,6 @@
 //! "Not connected, retrying": what is on the screen stays there.
 
-use crate::{
-    client::connection,
-    controls::icon::Glyph,
-};
+use crate::{client::connection, controls::icon::Glyph};
 use leptos::prelude::*;
 
 /// The bar at the bottom while the server does not answer.

@@ -43,7 +43,13 @@ const PLACES: [Place; 9] = [
         icon: Icon::Targets,
         prefixes: &["/targets", "/service-discovery"],
     },
-    Place { id: "federation", path: "/federation", word: "Federation", icon: Icon::Federation, prefixes: &["/federation"] },
+    Place {
+        id: "federation",
+        path: "/federation",
+        word: "Federation",
+        icon: Icon::Federation,
+        prefixes: &["/federation"],
+    },
     Place {
         id: "status",
         path: "/status",
@@ -60,9 +66,10 @@ fn is_here(place: &Place, path: &str) -> bool {
     if place.prefixes.is_empty() {
         return path == place.path;
     }
-    place.prefixes.iter().any(|prefix| {
-        path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-    })
+    place
+        .prefixes
+        .iter()
+        .any(|prefix| path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')))
 }
 
 #[component]

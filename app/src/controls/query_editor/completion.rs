@@ -56,9 +56,9 @@ pub fn at_caret(text: &str, caret: usize) -> Option<(usize, String, Wanted)> {
         let word = before.get(open..)?.to_owned();
         return Some((open, word, Wanted::LabelValue { metric, label }));
     }
-    let start = before.rfind(|c: char| !c.is_alphanumeric() && !matches!(c, '_' | ':' | '$')).map_or(0, |at| {
-        at + before.get(at..).and_then(|rest| rest.chars().next()).map_or(1, char::len_utf8)
-    });
+    let start = before
+        .rfind(|c: char| !c.is_alphanumeric() && !matches!(c, '_' | ':' | '$'))
+        .map_or(0, |at| at + before.get(at..).and_then(|rest| rest.chars().next()).map_or(1, char::len_utf8));
     let word = before.get(start..)?.to_owned();
     let wanted = if in_braces || in_by { Wanted::LabelName { metric } } else { Wanted::Expression };
     Some((start, word, wanted))
@@ -103,7 +103,8 @@ fn of_metric(metric: &str) -> Vec<String> {
 /// Suggestions for `word`, best first: those that start with it, then those that contain it.
 pub async fn offers(word: &str, wanted: Wanted, variables: &[String]) -> Vec<Offer> {
     let mut all = Vec::new();
-    let offer = |insert: &str, kind| Offer { insert: insert.to_owned(), label: insert.to_owned(), kind, doc: String::new() };
+    let offer =
+        |insert: &str, kind| Offer { insert: insert.to_owned(), label: insert.to_owned(), kind, doc: String::new() };
     match wanted {
         Wanted::Expression => {
             all.extend(variables.iter().map(|name| offer(&format!("${name}"), "variable")));
@@ -118,7 +119,8 @@ pub async fn offers(word: &str, wanted: Wanted, variables: &[String]) -> Vec<Off
                     doc: (*doc).to_owned(),
                     ..offer(name, "aggregation")
                 }));
-                let names = remembered("metrics".to_owned(), client::prometheus::label_values("__name__", &[], None)).await;
+                let names =
+                    remembered("metrics".to_owned(), client::prometheus::label_values("__name__", &[], None)).await;
                 all.extend(names.iter().map(|name| offer(name, "metric")));
             }
         }

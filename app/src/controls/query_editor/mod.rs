@@ -32,7 +32,10 @@ pub fn QueryEditor(
     let suggest = move || {
         let text = value.get_untracked();
         let Some((start, word, wanted)) = at_caret(&text, caret.get_untracked()) else { return };
-        let mine = asked.try_update_value(|asked| { *asked += 1; *asked });
+        let mine = asked.try_update_value(|asked| {
+            *asked += 1;
+            *asked
+        });
         if word.is_empty() && wanted == completion::Wanted::Expression {
             found.set(Vec::new());
             return;
@@ -64,7 +67,8 @@ pub fn QueryEditor(
         caret.set(after);
         request_animation_frame(move || {
             if let Some(area) = area.get_untracked() {
-                let at = value.with_untracked(|text| text.get(..after).map_or(0, |text| text.encode_utf16().count())) as u32;
+                let at =
+                    value.with_untracked(|text| text.get(..after).map_or(0, |text| text.encode_utf16().count())) as u32;
                 let _ = area.focus();
                 let _ = area.set_selection_range(at, at);
             }
@@ -133,11 +137,14 @@ pub fn QueryEditor(
                 if !marked && split <= length && piece.text.is_char_boundary(split) {
                     let (left, right) = piece.text.split_at(split);
                     marked = true;
-                    views.push(view! {
-                        <span class=class.clone()>{left.to_owned()}</span>
-                        <span class="caret-mark" node_ref=mark></span>
-                        <span class=class>{right.to_owned()}</span>
-                    }.into_any());
+                    views.push(
+                        view! {
+                            <span class=class.clone()>{left.to_owned()}</span>
+                            <span class="caret-mark" node_ref=mark></span>
+                            <span class=class>{right.to_owned()}</span>
+                        }
+                        .into_any(),
+                    );
                 } else {
                     views.push(view! { <span class=class>{piece.text}</span> }.into_any());
                 }
@@ -184,9 +191,8 @@ fn Offers(
 ) -> impl IntoView {
     let place = move || {
         found.track();
-        mark.get_untracked().map_or_else(String::new, |mark| {
-            format!("left:{}px;top:{}px", mark.offset_left(), mark.offset_top() + 24)
-        })
+        mark.get_untracked()
+            .map_or_else(String::new, |mark| format!("left:{}px;top:{}px", mark.offset_left(), mark.offset_top() + 24))
     };
     let items = move || {
         let now = chosen.get();

@@ -197,7 +197,9 @@ mod tests {
             let said = fault.as_ref().map(|fault| text.get(fault.start..fault.end).unwrap_or("?").to_owned());
             match expected {
                 None => assert_eq!(fault, None, "in case `{text}`"),
-                Some(start) => assert!(said.as_deref().is_some_and(|said| said.starts_with(start)), "{text}: {fault:?}"),
+                Some(start) => {
+                    assert!(said.as_deref().is_some_and(|said| said.starts_with(start)), "{text}: {fault:?}")
+                }
             }
             let all: String = pieces(text, fault.as_ref()).into_iter().map(|piece| piece.text).collect();
             assert_eq!(all.trim_end(), text.trim_end());

@@ -48,9 +48,7 @@ pub fn DashboardList() -> impl IntoView {
             </a>
         }
     };
-    let rows = move || {
-        shown.get().into_iter().map(|hit| view! { <row::Row hit /> }).collect_view()
-    };
+    let rows = move || shown.get().into_iter().map(|hit| view! { <row::Row hit /> }).collect_view();
     view! {
         <Page title="Dashboards" actions=actions>
             <div class="list-bar">

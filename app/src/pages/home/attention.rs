@@ -15,9 +15,7 @@ const SHOWN_MAX: usize = 5;
 #[component]
 pub fn Attention() -> impl IntoView {
     let alerts = use_live_alerts();
-    let firing = Memo::new(move |_| {
-        alerts.data.with(|alerts| alerts.as_ref().map(|alerts| worst_first(alerts)))
-    });
+    let firing = Memo::new(move |_| alerts.data.with(|alerts| alerts.as_ref().map(|alerts| worst_first(alerts))));
     let error = move || alerts.error.with(Option::is_some);
     let rows = move || {
         let Some(firing) = firing.get() else {
@@ -25,7 +23,8 @@ pub fn Attention() -> impl IntoView {
             return view! { <li class="li dim">{text}</li> }.into_any();
         };
         if firing.is_empty() {
-            return view! { <li class="li" data-t="no-alerts">{Glyph::Ok.view()} "No alert is firing."</li> }.into_any();
+            return view! { <li class="li" data-t="no-alerts">{Glyph::Ok.view()} "No alert is firing."</li> }
+                .into_any();
         }
         firing.into_iter().take(SHOWN_MAX).map(|alert| view! { <Row alert /> }).collect_view().into_any()
     };
@@ -49,7 +48,8 @@ fn Row(alert: GettableAlert) -> impl IntoView {
     let severity = label("severity");
     let name = label("alertname");
     let summary = alert.annotations.get("summary").or_else(|| alert.annotations.get("description")).cloned();
-    let place = [label("job"), label("instance")].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" · ");
+    let place =
+        [label("job"), label("instance")].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" · ");
     let filter = query_text(&[("filter".to_owned(), format!("alertname={name:?}"))]);
     let word = if severity.is_empty() { "alert".to_owned() } else { severity.clone() };
     view! {
@@ -70,12 +70,14 @@ fn Row(alert: GettableAlert) -> impl IntoView {
 }
 
 fn worst_first(alerts: &[GettableAlert]) -> Vec<GettableAlert> {
-    let rank = |alert: &GettableAlert| match Glyph::of_severity(alert.labels.get("severity").map_or("", String::as_str)) {
+    let rank = |alert: &GettableAlert| match Glyph::of_severity(alert.labels.get("severity").map_or("", String::as_str))
+    {
         Glyph::Critical => 0,
         Glyph::Warning => 1,
         _ => 2,
     };
-    let mut firing: Vec<GettableAlert> = alerts.iter().filter(|alert| alert.status.state == "active").cloned().collect();
+    let mut firing: Vec<GettableAlert> =
+        alerts.iter().filter(|alert| alert.status.state == "active").cloned().collect();
     firing.sort_by(|a, b| rank(a).cmp(&rank(b)).then_with(|| b.starts_at.cmp(&a.starts_at)));
     firing
 }

@@ -1,15 +1,26 @@
 //! The starred dashboards, or all while nothing is starred, each with the course of its first number.
 
 use crate::{
-    client::{self, use_polled},
+    client::{self, Answer, use_polled},
+    controls::sparkline::Sparkline,
     kept::use_kept,
     pages::dashboard_list::Star,
+    zone::now_ms,
 };
-use api::dashboards::SearchHit;
+use api::{dashboards::SearchHit, query::QueryResult};
+use dashboard::{
+    interpolate::{Purpose, interpolate},
+    model::{Dashboard, Panel},
+    time_range::Span,
+    variables::VariableSet,
+};
 use leptos::prelude::*;
 
 const INTERVAL_MS: u32 = 60_000;
 const SHOWN_MAX: usize = 6;
+/// What the lines show.
+const SPAN_MS: i64 = 3_600_000;
+const STEP_MS: i64 = 60_000;
 
 /// The section.
 #[component]
@@ -17,7 +28,9 @@ pub fn Boards() -> impl IntoView {
     let kept = use_kept();
     let list = use_polled(INTERVAL_MS, || client::dashboards::search("", &[]));
     let any_star = Memo::new(move |_| {
-        list.data.with(|hits| hits.as_deref().unwrap_or_default().iter().any(|hit| kept.is_starred(&hit.uid) || hit.is_starred))
+        list.data.with(|hits| {
+            hits.as_deref().unwrap_or_default().iter().any(|hit| kept.is_starred(&hit.uid) || hit.is_starred)
+        })
     });
     let shown = Memo::new(move |_| {
         list.data.with(|hits| {
@@ -41,15 +54,84 @@ pub fn Boards() -> impl IntoView {
     }
 }
 
+/// The course of a dashboard's first figure.
+#[derive(Clone, Debug, PartialEq)]
+struct Course {
+    values: Vec<f64>,
+    unit: String,
+}
+
+/// The first query of the first panel that draws figures, with the variables as they are saved. Nothing for a dashboard
+/// whose first query needs more than that.
+async fn first_course(uid: String) -> Answer<Option<Course>> {
+    let full = client::dashboards::dashboard(&uid).await?;
+    let board = match dashboard::import::import(full.dashboard) {
+        Ok(import) => import.dashboard,
+        Err(_) => return Ok(None),
+    };
+    let Some((panel, expr)) = first_query(&board) else { return Ok(None) };
+    let end = now_ms() / STEP_MS * STEP_MS;
+    let span = Span { from_ms: end - SPAN_MS, to_ms: end };
+    let mut set = VariableSet::new(&board.variables, &[], &[]);
+    set.set_span(span);
+    let mut scope = set.scope();
+    scope.interval_ms = Some(STEP_MS);
+    scope.scrape_interval_ms = Some(15_000);
+    // An option that is not loaded yet stands for all.
+    for variable in &mut scope.variables {
+        if variable.values.is_empty() || variable.all {
+            (variable.values, variable.all, variable.multi) = (vec![".*".to_owned()], true, true);
+            variable.all_value = ".*".to_owned();
+        }
+    }
+    let expr = interpolate(&expr, &scope, Purpose::PromQl);
+    let result = client::prometheus::query_range(&expr, span.from_ms, span.to_ms, STEP_MS, None).await;
+    let values = match result {
+        Ok((QueryResult::Matrix(series), _)) => {
+            series.into_iter().next().map(|series| series.values.iter().map(|point| point.value).collect())
+        }
+        _ => None,
+    };
+    let unit = panel.field_config.defaults.unit;
+    Ok(values.filter(|values: &Vec<f64>| values.len() > 1).map(|values| Course { values, unit }))
+}
+
+fn first_query(board: &Dashboard) -> Option<(Panel, String)> {
+    let mut panels: Vec<&Panel> = board.all_panels().collect();
+    panels.sort_by_key(|panel| (panel.grid.y, panel.grid.x));
+    panels.into_iter().filter(|panel| matches!(panel.kind.as_str(), "timeseries" | "stat" | "gauge")).find_map(
+        |panel| {
+            let target = panel.targets.iter().find(|target| !target.hide && !target.expr.trim().is_empty())?;
+            Some((panel.clone(), target.expr.clone()))
+        },
+    )
+}
+
 #[component]
 fn Board(hit: SearchHit) -> impl IntoView {
+    let color = hit.uid.bytes().fold(0_u32, |sum, byte| sum + u32::from(byte)) % 4 + 1;
+    let uid = hit.uid.clone();
+    let course = use_polled(INTERVAL_MS, move || first_course(uid.clone()));
+    let value = move || {
+        course.data.with(|course| {
+            let course = course.as_ref()?.as_ref()?;
+            let last = course.values.iter().rev().find(|value| value.is_finite())?;
+            Some(super::text(*last, &course.unit))
+        })
+    };
+    let line = move || {
+        let course = course.data.with(|course| course.clone().flatten())?;
+        Some(view! { <Sparkline values=course.values color=format!("var(--c{})", color) area=true /> })
+    };
     view! {
         <li class="card board">
             <div class="row">
                 <a class="nm ell" href=hit.url.clone()>{hit.title.clone()}</a>
                 <span class="grow"></span>
+                <span class="board-value num">{value}</span>
                 <Star uid=hit.uid.clone() title=hit.title.clone() />
             </div>
+            <div class="board-line">{line}</div>
             <span class="dim small">{hit.folder_title.clone()}</span>
         </li>
     }

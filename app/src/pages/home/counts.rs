@@ -80,9 +80,20 @@ fn Card(count: Memo<Count>, test: &'static str) -> impl IntoView {
 }
 
 fn count_alerts(alerts: Option<&[GettableAlert]>, severity: &str, glyph: Glyph, word: &'static str) -> Count {
-    let href = if severity == "critical" { "/alerts?filter=severity%3D%22critical%22" } else { "/alerts?filter=severity%3D%22warning%22" };
+    let href = if severity == "critical" {
+        "/alerts?filter=severity%3D%22critical%22"
+    } else {
+        "/alerts?filter=severity%3D%22warning%22"
+    };
     let Some(alerts) = alerts else {
-        return Count { glyph: Glyph::NoData, word, value: "–".to_owned(), of: String::new(), note: String::new(), href };
+        return Count {
+            glyph: Glyph::NoData,
+            word,
+            value: "–".to_owned(),
+            of: String::new(),
+            note: String::new(),
+            href,
+        };
     };
     let of_severity = |alert: &&GettableAlert| alert.labels.get("severity").is_some_and(|value| value == severity);
     let firing: Vec<&GettableAlert> =
@@ -100,7 +111,14 @@ fn count_alerts(alerts: Option<&[GettableAlert]>, severity: &str, glyph: Glyph, 
 
 fn count_up(up: Option<Vec<bool>>, word: &'static str, none: &str, href: &'static str) -> Count {
     let Some(all) = up else {
-        return Count { glyph: Glyph::NoData, word, value: "–".to_owned(), of: String::new(), note: String::new(), href };
+        return Count {
+            glyph: Glyph::NoData,
+            word,
+            value: "–".to_owned(),
+            of: String::new(),
+            note: String::new(),
+            href,
+        };
     };
     if all.is_empty() {
         let note = none.to_owned();
@@ -108,6 +126,7 @@ fn count_up(up: Option<Vec<bool>>, word: &'static str, none: &str, href: &'stati
     }
     let good = all.iter().filter(|up| **up).count();
     let bad = all.len() - good;
-    let (glyph, note) = if bad == 0 { (Glyph::Ok, "all answer".to_owned()) } else { (Glyph::Critical, format!("{bad} down")) };
+    let (glyph, note) =
+        if bad == 0 { (Glyph::Ok, "all answer".to_owned()) } else { (Glyph::Critical, format!("{bad} down")) };
     Count { glyph, word, value: good.to_string(), of: format!(" / {}", all.len()), note, href }
 }

@@ -66,6 +66,6 @@ fn Find() -> impl IntoView {
 }
 
 /// A value with its unit.
-fn text(value: f64, _unit: &str) -> String {
-    format!("{value:.1}")
+fn text(value: f64, unit: &str) -> String {
+    dashboard::units::format_text(value, unit, None)
 }
