@@ -74,9 +74,6 @@ pub(crate) async fn run(flags: ServeFlags) -> Result<()> {
         delivery: alertmanager::notify::network(),
         events: None,
     })?;
-    for warning in configs.alertmanager.warnings() {
-        tracing::warn!("alertmanager configuration: {warning}");
-    }
     let notifier = Arc::new(Notifier::new(&registry));
     let rules = Arc::new(RuleManager::new(RuleManagerOptions {
         engine: Arc::clone(&engine),
@@ -90,11 +87,13 @@ pub(crate) async fn run(flags: ServeFlags) -> Result<()> {
         for_grace_period: Duration::from_secs(600),
         resend_delay: Duration::from_secs(60),
     }));
-    let scrape = Arc::new(scrape::ScrapeManager::new(scrape::ScrapeOptions::new(
+    let mut scrape_options = scrape::ScrapeOptions::new(
         Arc::clone(&tsdb) as Arc<dyn storage::Ingest>,
         Arc::clone(&clock),
         registry.clone(),
-    )));
+    );
+    scrape_options.external_host = host_of(&external_url);
+    let scrape = Arc::new(scrape::ScrapeManager::new(scrape_options));
     let dashboards = dashboard_store::DashboardStore::open(
         &flags.storage_path.join("dashboards"),
         flags.dashboards_path.as_deref(),
@@ -542,6 +541,13 @@ fn external_url(flags: &ServeFlags, listen: &str) -> String {
         Some(url) => url.trim_end_matches('/').to_owned(),
         None => format!("http://{}", own_address(listen)),
     }
+}
+
+/// The host of a URL, without its port.
+fn host_of(url: &str) -> Option<String> {
+    let authority = url.split_once("://")?.1.split('/').next()?;
+    let host = authority.rsplit_once(':').map_or(authority, |(host, _)| host);
+    (!host.is_empty()).then(|| host.to_owned())
 }
 
 /// "" or `/path` without a slash at the end.

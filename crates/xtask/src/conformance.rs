@@ -5,16 +5,16 @@ use anyhow::{Context, Result, bail};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
-/// A suite: the subfolder that it needs, the crate and the program that run it.
-const SUITES: [(&str, &str, &str); 8] = [
-    ("promql", "promqltest", "promqltest"),
-    ("exposition", "exposition", "exposition-conformance"),
-    ("config/relabel", "relabel", "relabel-conformance"),
-    ("config/rulefmt", "rules", "rules-conformance"),
-    ("config/alertmanager", "alertmanager", "alertmanager-config-conformance"),
-    ("config/blackbox", "blackbox", "blackbox-conformance"),
-    ("alertmanager", "alertmanager", "alertmanager-conformance"),
-    ("dashboards", "dashboard", "dashboard-conformance"),
+/// A suite: the subfolder that must be there, the one that the program is given, crate and program.
+const SUITES: [(&str, &str, &str, &str); 8] = [
+    ("promql", "promql/prometheus", "promqltest", "promqltest"),
+    ("exposition", "", "exposition", "exposition-conformance"),
+    ("config/relabel", "", "relabel", "relabel-conformance"),
+    ("config/rulefmt", "", "rules", "rules-conformance"),
+    ("config/alertmanager", "", "alertmanager", "alertmanager-config-conformance"),
+    ("config/blackbox", "config", "blackbox", "blackbox-conformance"),
+    ("alertmanager", "", "alertmanager", "alertmanager-conformance"),
+    ("dashboards", "dashboards", "dashboard", "dashboards_conformance"),
 ];
 
 /// Runs every suite found in `folder` (by default `../shared/conformance`). Ends with a line a suite,
@@ -29,11 +29,11 @@ pub(crate) fn run(folder: Option<PathBuf>, list_failures: bool) -> Result<()> {
     let folder = folder.canonicalize()?;
     let mut lines = Vec::new();
     let mut broken = Vec::new();
-    for (subfolder, package, program) in SUITES {
-        if !folder.join(subfolder).is_dir() {
+    for (needed, given, package, program) in SUITES {
+        if !folder.join(needed).is_dir() {
             continue;
         }
-        match suite(&folder, package, program, list_failures) {
+        match suite(&folder.join(given), package, program, list_failures) {
             Ok(line) => lines.push(line),
             Err(error) => broken.push(format!("{program}: {error:#}")),
         }
