@@ -87,11 +87,8 @@ pub(crate) async fn run(flags: ServeFlags) -> Result<()> {
         for_grace_period: Duration::from_secs(600),
         resend_delay: Duration::from_secs(60),
     }));
-    let mut scrape_options = scrape::ScrapeOptions::new(
-        Arc::clone(&tsdb) as Arc<dyn storage::Ingest>,
-        Arc::clone(&clock),
-        registry.clone(),
-    );
+    let mut scrape_options =
+        scrape::ScrapeOptions::new(Arc::clone(&tsdb) as Arc<dyn storage::Ingest>, Arc::clone(&clock), registry.clone());
     scrape_options.external_host = host_of(&external_url);
     let scrape = Arc::new(scrape::ScrapeManager::new(scrape_options));
     let dashboards = dashboard_store::DashboardStore::open(

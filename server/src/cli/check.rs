@@ -43,7 +43,7 @@ type Found = std::result::Result<Vec<String>, String>;
 pub(crate) fn run(check: Check) -> Result<ExitCode> {
     let good = match check {
         Check::Config { files, syntax_only } => each(&files, |file| config(file, syntax_only)),
-        Check::Rules { files } => each(&files, |file| rules(file)),
+        Check::Rules { files } => each(&files, rules),
         Check::Alertmanager { files } => each(&files, |file| {
             alertmanager::Config::load(file)
                 .map(|config| config.warnings().to_vec())

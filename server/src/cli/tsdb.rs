@@ -53,9 +53,9 @@ type BySeries = BTreeMap<Labels, BTreeMap<i64, SampleValue>>;
 fn import(file: &Path, dir: &Path) -> Result<()> {
     let body = std::fs::read(file).with_context(|| file.display().to_string())?;
     let name = file.display();
-    let mut parser = Parser::new(&body, Format::OpenMetrics).map_err(|fault| anyhow!("{name}: {fault}"))?;
+    let parser = Parser::new(&body, Format::OpenMetrics).map_err(|fault| anyhow!("{name}: {fault}"))?;
     let (mut series, mut metadata) = (BySeries::default(), Vec::<(String, Metadata)>::new());
-    while let Some(entry) = parser.next() {
+    for entry in parser {
         match entry.map_err(|fault| anyhow!("{name}: {fault}"))? {
             Entry::Type { name, metric_type } => family(&mut metadata, &name).metric_type = metric_type,
             Entry::Help { name, help } => help.as_ref().clone_into(&mut family(&mut metadata, &name).help),

@@ -29,10 +29,6 @@ impl ApiError {
         ApiError::bad_data(format!("invalid parameter \"{name}\": {message}"))
     }
 
-    pub(crate) fn not_found(message: impl Into<String>) -> Self {
-        ApiError::new(ErrorType::NotFound, message)
-    }
-
     pub(crate) fn internal(message: impl Into<String>) -> Self {
         ApiError::new(ErrorType::Internal, message)
     }

@@ -44,7 +44,7 @@ pub(crate) struct App {
     pub(crate) settings: ArcSwap<Settings>,
     pub(crate) lifecycle: Arc<dyn Lifecycle>,
     pub(crate) front_end: FrontEnd,
-    pub(crate) metrics: metrics::HttpMetrics,
+    pub(crate) metrics: HttpMetrics,
 }
 
 /// What the configuration file says to handlers; replaced as a whole by a reload.

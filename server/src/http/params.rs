@@ -53,10 +53,6 @@ impl Params {
         self.0.iter().filter(|(own, _)| own == name).map(|(_, value)| value.clone()).collect()
     }
 
-    pub(crate) fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
-    }
-
     /// A time in Unix milliseconds, `default` if absent.
     pub(crate) fn time_ms(&self, name: &str, default: i64) -> Result<i64, ApiError> {
         match self.filled(name) {
