@@ -6,7 +6,7 @@ mod sources;
 mod variables;
 
 pub use keys::Keys;
-pub use sources::{Sources, use_sources};
+pub use sources::{Sources, provide_sources, use_sources};
 
 use crate::{
     panels::{PanelInput, values::Look},
@@ -74,6 +74,8 @@ pub struct Board {
     pub stored: RwSignal<Arc<serde_json::Value>>,
     /// Whether the window for saving is open.
     pub saving: RwSignal<bool>,
+    /// Variables whose selection may not exist any more, because one they depend on was changed.
+    pub reconsider: StoredValue<Vec<String>>,
     /// Panels that are drawn, by key, for the inspector.
     pub drawn: StoredValue<Vec<(String, PanelInput)>>,
 }
@@ -143,6 +145,7 @@ impl Board {
             width: RwSignal::new(1200.0),
             stored: RwSignal::new(Arc::new(dashboard.with_untracked(|dashboard| dashboard.json().clone()))),
             saving: RwSignal::new(false),
+            reconsider: StoredValue::new(Vec::new()),
             drawn: StoredValue::new(Vec::new()),
         };
         variables::follow(board);

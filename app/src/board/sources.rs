@@ -17,8 +17,8 @@ pub struct Sources {
     asked: RwSignal<bool>,
 }
 
-/// Asks, once for the page around.
-fn provide_sources() -> Sources {
+/// Asks, once, by the shell: pages come and go, the answer stays.
+pub fn provide_sources() {
     let sources = Sources {
         list: RwSignal::new(Vec::new()),
         scrape_ms: RwSignal::new(SCRAPE_INTERVAL_MS),
@@ -31,12 +31,14 @@ fn provide_sources() -> Sources {
         }
         sources.asked.try_set(true);
     });
-    sources
 }
 
-/// The sources, asked at the first call.
+/// The sources.
+///
+/// # Panics
+/// Outside of the shell.
 pub fn use_sources() -> Sources {
-    use_context::<Sources>().unwrap_or_else(provide_sources)
+    expect_context::<Sources>()
 }
 
 impl Sources {

@@ -9,7 +9,7 @@ use api::query::QueryResult;
 use dashboard::{
     pattern::Pattern,
     time_range::Span,
-    variables::{VariableQuery, VariableRequest, result_line},
+    variables::{ALL, VariableQuery, VariableRequest, result_line},
 };
 use leptos::{prelude::*, task::spawn_local};
 
@@ -55,9 +55,30 @@ fn load(board: Board, asked: StoredValue<Vec<(String, VariableQuery)>>) {
                 board.variables.update(|set| {
                     set.loaded(&request.name, answer);
                 });
+                drop_unknown(board, &request.name);
             }
             load(board, asked);
         });
+    }
+}
+
+/// After a choice that this variable depends on: a selection that no option has any more gives way to the default.
+fn drop_unknown(board: Board, name: &str) {
+    let depends = board.reconsider.try_update_value(|names| {
+        let at = names.iter().position(|other| other == name)?;
+        Some(names.swap_remove(at))
+    });
+    if depends.flatten().is_none() {
+        return;
+    }
+    let unknown = board.variables.with_untracked(|set| {
+        set.get(name).is_some_and(|state| {
+            let known = |value: &str| value == ALL || state.options.iter().any(|option| option.value == value);
+            !state.options.is_empty() && !state.selected.iter().any(|option| known(&option.value))
+        })
+    });
+    if unknown {
+        board.url.change(Entry::Replace, |location| location.set_variable(name, None));
     }
 }
 
@@ -101,6 +122,11 @@ impl Board {
     /// Selects values of a variable, in the address.
     pub fn select(self, name: &str, values: Vec<String>) {
         let values = if values.is_empty() { vec![String::new()] } else { values };
+        let dependents = self.variables.with_untracked(|set| {
+            let depends = set.states().iter().filter(|state| state.depends_on.iter().any(|other| other == name));
+            depends.map(|state| state.variable.name.clone()).collect::<Vec<_>>()
+        });
+        self.reconsider.set_value(dependents);
         self.url.change(Entry::Push, |location| location.set_variable(name, Some(values)));
     }
 

@@ -134,7 +134,10 @@ fn Control(edited: Edited, opt: Opt, value: Memo<Option<Value>>) -> impl IntoVie
         Kind::Select(choices) => {
             let options = choices.iter().map(|(id, word)| view! { <option value=*id selected=move || text() == *id>{*word}</option> });
             let change = move |event| edited.set(opt.word, opt.path, typed(&event_target_value(&event)), false);
-            view! { <select class="inp" aria-labelledby=label on:change=change prop:value=text>{options.collect_view()}</select> }.into_any()
+            // Nothing set is the first: the default.
+            let first = choices.first().map_or("", |(id, _)| *id);
+            let shown = move || Some(text()).filter(|text| !text.is_empty()).unwrap_or_else(|| first.to_owned());
+            view! { <select class="inp" aria-labelledby=label on:change=change prop:value=shown>{options.collect_view()}</select> }.into_any()
         }
         Kind::Number { min, max, step } => view! {
             <input class="inp num" type="number" min=min max=max step=step placeholder="auto" aria-labelledby=label prop:value=text on:input=move |event| set_number(event_target_value(&event)) />

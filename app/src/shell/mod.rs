@@ -15,6 +15,7 @@ pub fn App() -> impl IntoView {
     live::provide_live_alerts();
     notice::provide_notices();
     kept::provide_kept();
+    crate::board::provide_sources();
     view! {
         <Router>
             <a class="skip" href="#main" data-t="skip">"Skip to content"</a>

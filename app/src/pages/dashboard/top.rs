@@ -48,8 +48,8 @@ pub fn Top(board: Board, title: Signal<String>, again: Callback<()>) -> impl Int
                 <span class="only-l"><Firing /></span>
             </div>
             <span class="grow"></span>
-            <crate::edit::Actions board again />
             <Time board />
+            <crate::edit::Actions board again />
             <EditButton board />
             <More board again />
         </header>
@@ -170,7 +170,7 @@ fn Links(board: Board) -> impl IntoView {
 fn OneLink(board: Board, link: DashboardLink) -> impl IntoView {
     let (keep, include) = (link.keep_time, link.include_vars);
     let suffix = Signal::derive(move || crate::board::link_suffix(board, keep, include));
-    let title = board.fill(None, &link.title);
+    let title = untrack(|| board.fill(None, &link.title));
     match link.kind {
         LinkKind::Link => {
             let base = board
