@@ -215,7 +215,10 @@ fn tick_labels(ticks: &[f64], unit: &str, decimals: Option<u8>, bare: bool, scen
             })
             .unwrap_or_else(|| write(None)),
     };
-    ticks.iter().copied().zip(texts).collect()
+    let mut labels: Vec<(f64, String)> = ticks.iter().copied().zip(texts).collect();
+    // With fixed decimals neighbours may still read the same: one line says it.
+    labels.dedup_by(|later, earlier| later.1 == earlier.1);
+    labels
 }
 
 /// Whether rounding kept the steps: `2.5` as `3` (or `2`) beside `5` would lie.
