@@ -142,7 +142,7 @@ impl Board {
             editing: RwSignal::new(false),
             keys: Keys::new(),
             sources,
-            width: RwSignal::new(1200.0),
+            width: RwSignal::new(expected_width()),
             stored: RwSignal::new(Arc::new(dashboard.with_untracked(|dashboard| dashboard.json().clone()))),
             saving: RwSignal::new(false),
             reconsider: StoredValue::new(Vec::new()),
@@ -270,4 +270,10 @@ pub fn link_suffix(board: Board, keep_time: bool, include_variables: bool) -> St
         );
     }
     if pairs.is_empty() { String::new() } else { format!("?{}", dashboard::url::query::format(&pairs)) }
+}
+
+/// What the grid will measure, so that the first question already fits: the window without rail and margins.
+fn expected_width() -> f64 {
+    let inner = leptos::tachys::dom::window().inner_width().ok().and_then(|width| width.as_f64()).unwrap_or(1300.0);
+    if inner <= 760.0 { inner - 24.0 } else { inner - 100.0 }
 }

@@ -80,8 +80,11 @@ fn ask_when_seen(
     seen: Signal<bool>,
     state: RwSignal<PanelState>,
 ) {
-    // A few pixels more or less are no reason to ask again.
-    let width = Memo::new(move |_| (width.get() / 50.0).round() * 50.0);
+    // A little more or less width is no reason to ask again.
+    let width = Memo::new(move |before: Option<&f64>| {
+        let now = width.get();
+        before.copied().filter(|before| (now - before).abs() < before * 0.2).unwrap_or(now)
+    });
     let wanted = Memo::new(move |_| panel.with(|panel| data::questions(board, panel, width.get())));
     // What changes how answers are read without being part of a question.
     let reading = Memo::new(move |_| {

@@ -143,6 +143,8 @@ fn push_tag(out: &mut String, name: &str, attributes: &[(String, String)], closi
         }
     }
     match name {
+        // A picture without words says nothing to those who listen.
+        "img" if !attributes.iter().any(|(key, _)| key == "alt") => out.push_str(" alt=\"\""),
         "a" => out.push_str(" rel=\"noopener noreferrer\""),
         "input" => out.push_str(" disabled"),
         _ => {}
@@ -262,7 +264,7 @@ mod tests {
     #[test]
     fn nothing_that_runs_gets_through() {
         let cases = [
-            ("<img src=x onerror=\"alert(1)\">", "<img src=\"x\">"),
+            ("<img src=x onerror=\"alert(1)\">", "<img src=\"x\" alt=\"\">"),
             ("<a href=\"javascript:alert(1)\">x</a>", "<a rel=\"noopener noreferrer\">x</a>"),
             ("<a href=\"java&#115;cript:alert(1)\">x</a>", "<a rel=\"noopener noreferrer\">x</a>"),
             ("<a href=\" jav\tascript:x\">x</a>", "<a rel=\"noopener noreferrer\">x</a>"),
