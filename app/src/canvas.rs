@@ -47,14 +47,6 @@ export function polygons(c, xy, ends, colors, fades, top, bottom) {
     c.fill();
   }
 }
-// x, y, width, height.
-export function rectangles(c, r, ends, colors) {
-  let i = 0;
-  for (let k = 0; k < ends.length; k++) {
-    c.fillStyle = colors[k];
-    for (const end = ends[k]; i < end; i += 4) c.fillRect(r[i], r[i + 1], r[i + 2], r[i + 3]);
-  }
-}
 // Each rectangle with a colour of its own, by index.
 export function cells(c, r, indices, colors) {
   let last = -1;
@@ -97,7 +89,6 @@ extern "C" {
         top: f32,
         bottom: f32,
     );
-    fn rectangles(c: &CanvasRenderingContext2d, r: &[f32], ends: &[u32], colors: &js_sys::Array);
     fn cells(c: &CanvasRenderingContext2d, r: &[f32], indices: &[u32], colors: &js_sys::Array);
     fn points(c: &CanvasRenderingContext2d, xy: &[f32], ends: &[u32], colors: &js_sys::Array, radius: f32);
 }
@@ -119,7 +110,7 @@ impl Batch {
         self.numbers.is_empty()
     }
 
-    /// Appends one series: `x, y` pairs (lines, areas, points) or `x, y, w, h` (rectangles).
+    /// Appends one series as `x, y` pairs.
     pub fn push(&mut self, numbers: impl IntoIterator<Item = f32>, color: &str, width: f32, dash: &[f32]) {
         self.numbers.extend(numbers);
         self.ends.push(self.numbers.len() as u32);
@@ -188,10 +179,6 @@ impl Surface {
     pub fn areas(&self, batch: &Batch, top: f32, bottom: f32) {
         let fades: js_sys::Array = batch.fades.iter().map(|color| JsValue::from_str(color)).collect();
         polygons(&self.context, &batch.numbers, &batch.ends, &batch.colors(), &fades, top, bottom);
-    }
-
-    pub fn rectangles(&self, batch: &Batch) {
-        rectangles(&self.context, &batch.numbers, &batch.ends, &batch.colors());
     }
 
     pub fn points(&self, batch: &Batch, radius: f32) {

@@ -48,8 +48,18 @@ mod zone;
 fn main() {
     // A panic ends the program: its message goes where the browser tests, and people, look.
     std::panic::set_hook(Box::new(|panic| leptos::logging::error!("{panic}")));
+    follow_old_hash();
     if let Some(boot) = leptos::prelude::document().get_element_by_id("boot") {
         boot.remove();
     }
     leptos::mount::mount_to_body(shell::App);
+}
+
+/// Links of an Alertmanager keep their place behind `#`: they are rewritten before the router reads the address.
+fn follow_old_hash() {
+    let window = leptos::tachys::dom::window();
+    let wanted = window.location().hash().ok().and_then(|hash| pages::alerts::hash_route::rewrite(&hash));
+    if let (Some(wanted), Ok(history)) = (wanted, window.history()) {
+        let _ = history.replace_state_with_url(&wasm_bindgen::JsValue::NULL, "", Some(&wanted));
+    }
 }

@@ -1,10 +1,7 @@
 //! Changing the dashboard: every change is a step that can be undone.
 
 use super::Board;
-use dashboard::{
-    layout,
-    model::{Dashboard, GridPos},
-};
+use dashboard::{layout, model::Dashboard};
 use leptos::prelude::*;
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -60,12 +57,6 @@ impl Board {
             if let Some(panel) = dashboard::model::panel_json_mut(json, id) {
                 change(panel);
             }
-        });
-    }
-
-    pub fn move_panel(self, id: i64, to: GridPos, label: &str) {
-        self.edit(label, false, |json| {
-            layout::move_panel(json, id, to);
         });
     }
 

@@ -19,7 +19,7 @@ use dashboard::{
     colors::Theme,
     history::History,
     interpolate::{Purpose, Scope, interpolate},
-    interval::{self, parse_interval_ms},
+    interval::parse_interval_ms,
     layout::{Placed, arrange},
     model::{CursorSync, Dashboard, Panel},
     time_range::{Span, TimeRange},
@@ -247,11 +247,6 @@ impl Board {
 /// Panels with those repeated that a variable repeats.
 fn expand(dashboard: &Dashboard, set: &VariableSet) -> Vec<Panel> {
     dashboard::repeat::expand(&dashboard.panels, &set.values())
-}
-
-/// The step of a panel's queries, and the longest answer it can draw.
-pub fn step_ms(span: Span, points: u32, minimum_ms: i64) -> i64 {
-    interval::interval_ms(span.length_ms(), points, minimum_ms)
 }
 
 /// What a link to another dashboard takes along: `?from=…&var-a=…`, or nothing; tracked.

@@ -4,7 +4,7 @@ use super::{
     Answer,
     transport::{delete, encode, encode_pairs, get, post},
 };
-use api::alerts::{AlertGroup, AlertmanagerStatus, GettableAlert, GettableSilence, PostableSilence, SilenceCreated};
+use api::alerts::{AlertmanagerStatus, GettableAlert, GettableSilence, PostableSilence, SilenceCreated};
 
 fn filters(matchers: &[String]) -> String {
     if matchers.is_empty() {
@@ -16,11 +16,6 @@ fn filters(matchers: &[String]) -> String {
 /// `GET /api/v2/alerts`, of those that all `matchers` (as `name="value"`) let through.
 pub async fn alerts(matchers: &[String]) -> Answer<Vec<GettableAlert>> {
     get(&format!("/api/v2/alerts{}", filters(matchers)), None).await
-}
-
-/// `GET /api/v2/alerts/groups`.
-pub async fn alert_groups(matchers: &[String]) -> Answer<Vec<AlertGroup>> {
-    get(&format!("/api/v2/alerts/groups{}", filters(matchers)), None).await
 }
 
 /// `GET /api/v2/silences`.

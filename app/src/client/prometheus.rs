@@ -2,13 +2,13 @@
 
 use super::{
     Answer,
-    transport::{encode, encode_pairs, get, get_text, get_v1, post_form_v1},
+    transport::{encode, encode_pairs, get_v1, post_form_v1},
 };
 use api::{
     query::{QueryData, QueryResult},
-    rules::{AlertsData, RulesData},
+    rules::RulesData,
     status::{BuildInfo, ConfigText, RuntimeInfo, TsdbStatus},
-    targets::{MetadataEntry, TargetsData},
+    targets::TargetsData,
 };
 use std::collections::BTreeMap;
 use web_sys::AbortSignal;
@@ -70,12 +70,6 @@ pub async fn series(matches: &[String], range_ms: Option<(i64, i64)>) -> Answer<
     get_v1(&url, None).await.map(|(series, _)| series)
 }
 
-/// `GET /api/v1/metadata`: type, help and unit by metric name; of one metric if `metric` is not empty.
-pub async fn metadata(metric: &str) -> Answer<BTreeMap<String, Vec<MetadataEntry>>> {
-    let query = if metric.is_empty() { String::new() } else { format!("?metric={}", encode(metric)) };
-    get_v1(&format!("/api/v1/metadata{query}"), None).await.map(|(metadata, _)| metadata)
-}
-
 /// `GET /api/v1/targets`, active and dropped.
 pub async fn targets() -> Answer<TargetsData> {
     get_v1("/api/v1/targets", None).await.map(|(targets, _)| targets)
@@ -84,11 +78,6 @@ pub async fn targets() -> Answer<TargetsData> {
 /// `GET /api/v1/rules`.
 pub async fn rules() -> Answer<RulesData> {
     get_v1("/api/v1/rules", None).await.map(|(rules, _)| rules)
-}
-
-/// `GET /api/v1/alerts`: what our own rules hold pending or firing.
-pub async fn alerts() -> Answer<AlertsData> {
-    get_v1("/api/v1/alerts", None).await.map(|(alerts, _)| alerts)
 }
 
 /// `GET /api/v1/status/buildinfo`.
@@ -114,19 +103,4 @@ pub async fn flags() -> Answer<BTreeMap<String, String>> {
 /// `GET /api/v1/status/tsdb`.
 pub async fn tsdb_status() -> Answer<TsdbStatus> {
     get_v1("/api/v1/status/tsdb", None).await.map(|(status, _)| status)
-}
-
-/// Any other endpoint of `/api/v1` that answers in the envelope, as JSON.
-pub async fn other_v1(path_and_query: &str) -> Answer<serde_json::Value> {
-    get_v1(path_and_query, None).await.map(|(value, _)| value)
-}
-
-/// Any endpoint that answers JSON without an envelope.
-pub async fn other_json(path_and_query: &str) -> Answer<serde_json::Value> {
-    get(path_and_query, None).await
-}
-
-/// Any endpoint that answers text (`/probe`, `/metrics`).
-pub async fn other_text(path_and_query: &str) -> Answer<String> {
-    get_text(path_and_query).await
 }

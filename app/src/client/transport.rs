@@ -126,14 +126,6 @@ pub(super) async fn get<T: DeserializeOwned>(url: &str, signal: Option<AbortSign
     read(send(with(Request::get(url), signal.as_ref()).build(), signal).await?).await
 }
 
-/// GET of text as it is.
-pub(super) async fn get_text(url: &str) -> Answer<String> {
-    let response = send(Request::get(url).build(), None).await?;
-    let (path, status) = (response.url(), response.status());
-    let body = response.text().await.map_err(|error| ClientError::Unreadable { path, message: error.to_string() })?;
-    if (200..300).contains(&status) { Ok(body) } else { Err(refusal(status, body)) }
-}
-
 /// GET of what stands in `{"status":"success","data":…}`, with the warnings beside it.
 pub(super) async fn get_v1<T: DeserializeOwned>(url: &str, signal: Option<AbortSignal>) -> Answer<(T, Vec<String>)> {
     unwrap(get(url, signal).await?)

@@ -14,10 +14,8 @@ pub enum Icon {
     Probes,
     Targets,
     Federation,
-    Sources,
     Settings,
     Rules,
-    Silence,
     Server,
     Search,
     ZoomOut,
@@ -27,7 +25,6 @@ pub enum Icon {
     Down,
     Up,
     Refresh,
-    Share,
     Edit,
     More,
     Menu,
@@ -52,18 +49,13 @@ pub enum Icon {
     Table,
     Heatmap,
     Text,
-    Bolt,
     History,
     Save,
     Row,
-    Drag,
     Info,
     Expand,
     Sun,
     Moon,
-    Pause,
-    Filter,
-    List,
 }
 
 impl Icon {
@@ -75,7 +67,7 @@ impl Icon {
             }
             Icon::Explore => r#"<circle cx="12" cy="12" r="8"/><path d="m15.4 8.6-2 4.8-4.8 2 2-4.8z"/>"#,
             Icon::Bell => r#"<path d="M6.5 16.5V11a5.5 5.5 0 0 1 11 0v5.5l1.5 1.8H5zM10 20.5h4"/>"#,
-            Icon::BellOff | Icon::Silence => {
+            Icon::BellOff => {
                 r#"<path d="M8.2 7A5.5 5.5 0 0 1 17.5 11v4M6.6 10.4V16.5L5 18.3h12.2M10 20.8h4M4 4l16 16"/>"#
             }
             Icon::Probes => {
@@ -86,9 +78,6 @@ impl Icon {
             }
             Icon::Federation => {
                 r#"<circle cx="12" cy="5.6" r="2.3"/><circle cx="5.6" cy="18" r="2.3"/><circle cx="18.4" cy="18" r="2.3"/><path d="M11 7.7 6.7 15.9M13 7.7l4.3 8.2"/>"#
-            }
-            Icon::Sources => {
-                r#"<ellipse cx="12" cy="6.2" rx="7" ry="2.7"/><path d="M5 6.2v11.6c0 1.5 3.1 2.7 7 2.7s7-1.2 7-2.7V6.2M5 12c0 1.5 3.1 2.7 7 2.7s7-1.2 7-2.7"/>"#
             }
             Icon::Settings => {
                 r#"<circle cx="12" cy="12" r="2.9"/><path d="M12 3.4v2.7M12 17.9v2.7M3.4 12h2.7M17.9 12h2.7M5.9 5.9l1.9 1.9M16.2 16.2l1.9 1.9M18.1 5.9l-1.9 1.9M7.8 16.2l-1.9 1.9"/>"#
@@ -109,7 +98,6 @@ impl Icon {
             Icon::Refresh => {
                 r#"<path d="M19 12a7 7 0 0 1-12.2 4.7M5 12a7 7 0 0 1 12.2-4.7M17.6 3.6v4h-4M6.4 20.4v-4h4"/>"#
             }
-            Icon::Share => r#"<path d="M12 14.5V4M8 7.6 12 4l4 3.6M6 11.5v8h12v-8"/>"#,
             Icon::Edit => r#"<path d="m5 19 .9-3.9L15.7 5.3a1.6 1.6 0 0 1 2.2 0l.8.8a1.6 1.6 0 0 1 0 2.2L8.9 18.1z"/>"#,
             Icon::More => r#"<path d="M12 6h.01M12 12h.01M12 18h.01" stroke-width="2.6"/>"#,
             Icon::Menu => r#"<path d="M4.5 7h15M4.5 12h15M4.5 17h15"/>"#,
@@ -143,20 +131,15 @@ impl Icon {
                 r#"<path d="M4.5 4.5h4.2v4.2H4.5zM10 4.5h4.2v4.2H10zM15.4 10h4.2v4.2h-4.2zM10 10h4.2v4.2H10zM4.5 15.4h4.2v4.2H4.5zM10 15.4h4.2v4.2H10z"/>"#
             }
             Icon::Text => r#"<path d="M5 6.5h14M5 11h14M5 15.5h9"/>"#,
-            Icon::Bolt => r#"<path d="M13 3.5 5.5 13.5H11l-1 7 7.5-10H12z"/>"#,
             Icon::History => r#"<path d="M4.5 12a7.5 7.5 0 1 0 2.4-5.5M4.6 4.6v3.6h3.6M12 8v4.2l2.8 1.6"/>"#,
             Icon::Save => r#"<path d="M5 5h11l3 3v11H5zM8.5 5v4.5h6V5M8.5 19v-5h7v5"/>"#,
             Icon::Row => r#"<path d="M4 7.5h16M4 16.5h16M8 12h12"/><path d="m4 10.4 1.8 1.6L4 13.6"/>"#,
-            Icon::Drag => r#"<path d="M9 6h.01M9 12h.01M9 18h.01M15 6h.01M15 12h.01M15 18h.01" stroke-width="2.4"/>"#,
             Icon::Info => r#"<circle cx="12" cy="12" r="8"/><path d="M12 11.2v4.6M12 8.2h.01"/>"#,
             Icon::Expand => r#"<path d="M9 4.5H4.5V9M15 4.5h4.5V9M9 19.5H4.5V15M15 19.5h4.5V15"/>"#,
             Icon::Sun => {
                 r#"<circle cx="12" cy="12" r="3.6"/><path d="M12 4v1.8M12 18.2V20M4 12h1.8M18.2 12H20M6.3 6.3l1.3 1.3M16.4 16.4l1.3 1.3M17.7 6.3l-1.3 1.3M7.6 16.4l-1.3 1.3"/>"#
             }
             Icon::Moon => r#"<path d="M19 14.2A7.6 7.6 0 0 1 9.8 5a7.6 7.6 0 1 0 9.2 9.2z"/>"#,
-            Icon::Pause => r#"<path d="M9 6.5v11M15 6.5v11" stroke-width="2.4"/>"#,
-            Icon::Filter => r#"<path d="M4.5 5.5h15l-5.8 7v5.8l-3.4 1.4v-7.2z"/>"#,
-            Icon::List => r#"<path d="M4.5 6.5h.01M8.5 6.5h11M4.5 12h.01M8.5 12h11M4.5 17.5h.01M8.5 17.5h11"/>"#,
         }
     }
 

@@ -1,8 +1,13 @@
 //! Settings of the dashboard as a whole.
 
-use crate::{board::Board, controls::dialog::Dialog, url_state::Entry};
+use crate::{
+    board::Board,
+    client,
+    controls::{dialog::Dialog, notice::use_notices},
+    url_state::Entry,
+};
 use dashboard::model::set_at;
-use leptos::prelude::*;
+use leptos::{prelude::*, task::spawn_local};
 use serde_json::{Value, json};
 
 /// A signal for a window that is open while `editview=<word>` is in the address.
@@ -63,6 +68,24 @@ fn Form(board: Board) -> impl IntoView {
         Ok(_) => fault.set(Some("The variables are a list: [ … ].".to_owned())),
         Err(error) => fault.set(Some(error.to_string())),
     };
+    let stored = !model.uid.is_empty();
+    let notices = use_notices();
+    let delete = move |_| {
+        let (uid, title) = board.dashboard.with_untracked(|dashboard| (dashboard.uid.clone(), dashboard.title.clone()));
+        let sure = leptos::tachys::dom::window().confirm_with_message(&format!("Delete \"{title}\" and its versions?"));
+        if !sure.unwrap_or(false) {
+            return;
+        }
+        spawn_local(async move {
+            match client::dashboards::delete_dashboard(&uid).await {
+                Ok(()) => {
+                    notices.done("Deleted.");
+                    board.url.go("/dashboards");
+                }
+                Err(error) => notices.failed(format!("Not deleted: {error}")),
+            }
+        });
+    };
     let sync = [("0", "Off"), ("1", "Crosshair"), ("2", "Crosshair and tooltip")];
     view! {
         <div class="dlg-body">
@@ -99,6 +122,8 @@ fn Form(board: Board) -> impl IntoView {
             {move || fault.get().map(|fault| view! { <p class="hint bad" role="alert">{fault}</p> })}
         </div>
         <footer>
+            {stored.then(|| view! { <button class="btn danger" data-t="delete-dashboard" on:click=delete>"Delete dashboard"</button> })}
+            <span class="grow"></span>
             <button class="btn pri" on:click=move |_| board.url.change(Entry::Push, |location| location.editview.clear())>"Done"</button>
         </footer>
     }

@@ -1,7 +1,7 @@
 //! Text to the clipboard.
 
 use crate::controls::notice::Notices;
-use leptos::{prelude::*, tachys::dom::window, task::spawn_local};
+use leptos::{tachys::dom::window, task::spawn_local};
 use wasm_bindgen_futures::JsFuture;
 
 /// Copies, and says whether it worked: a page that is not served over TLS has no clipboard.

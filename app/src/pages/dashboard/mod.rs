@@ -142,7 +142,7 @@ fn Alone(board: Board, panel_key: String) -> impl IntoView {
     let width = Signal::derive(move || board.width.get());
     let back = move |_| board.url.change(Entry::Push, |location| location.view_panel.clear());
     let place = NodeRef::new();
-    grid::follow_width(board, place);
+    follow_width(board, place);
     if missing {
         return view! {
             <div class="state" data-t="not-found">

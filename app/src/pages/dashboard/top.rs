@@ -61,7 +61,7 @@ fn Firing() -> impl IntoView {
     let alerts = use_live_alerts();
     let count = Memo::new(move |_| alerts.data.with(|alerts| firing_critical(alerts.as_deref().unwrap_or_default())));
     view! {
-        <Show when=move || (count.get() > 0)>
+        <Show when=move || count.get() != 0>
             <a class="tag crit" href="/alerts">{Glyph::Critical.view()} {count} " firing"</a>
         </Show>
     }

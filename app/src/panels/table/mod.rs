@@ -43,7 +43,6 @@ struct View {
     columns: Vec<Column>,
     rows: Vec<Vec<Shown>>,
     footer: Vec<String>,
-    total: usize,
 }
 
 /// The panel.
@@ -90,7 +89,7 @@ pub fn Table(input: PanelInput) -> impl IntoView {
     view! {
         <div class="table-box" tabindex="0" role="region" aria-label="Table">{body}</div>
         <Pager page total page_rows=Signal::derive(move || page_rows(&options.get())) />
-        <Show when=move || (names().len() > 1)>
+        <Show when=move || { names().len() > 1 }>
             <label class="pager">
                 <span class="sr">"Which table"</span>
                 <select class="inp" on:change=move |event| chosen_frame.set(event_target_value(&event).parse().ok())>
@@ -113,13 +112,13 @@ fn Pager(page: RwSignal<usize>, #[prop(into)] total: Signal<usize>, page_rows: S
         format!("{}–{} of {total} rows", first + 1, (first + page_rows.get()).min(total))
     };
     view! {
-        <Show when=move || (total.get() > page_rows.get())>
+        <Show when=move || { total.get() > page_rows.get() }>
             <div class="pager num" role="group" aria-label="Pages">
                 <span>{words}</span>
                 <button class="btn sq" aria-label="Previous page" disabled=move || page.get() == 0 on:click=move |_| page.update(|page| *page = page.saturating_sub(1))>
                     {Icon::Left.view()}
                 </button>
-                <button class="btn sq" aria-label="Next page" disabled=move || (page.get() >= last()) on:click=move |_| page.update(|page| *page += 1)>
+                <button class="btn sq" aria-label="Next page" disabled=move || { page.get() >= last() } on:click=move |_| page.update(|page| *page += 1)>
                     {Icon::Right.view()}
                 </button>
             </div>
@@ -220,8 +219,7 @@ fn view(frame: &Frame, options: &TableOptions, order: &[(String, bool)], page: u
     let size = page_rows(options);
     let first = (page * size).min(total.saturating_sub(1) / size.max(1) * size);
     let on_page: Vec<usize> = rows.into_iter().skip(first).take(size).collect();
-    let mut out =
-        View { total, rows: on_page.iter().map(|_| Vec::with_capacity(fields.len())).collect(), ..View::default() };
+    let mut out = View { rows: on_page.iter().map(|_| Vec::with_capacity(fields.len())).collect(), ..View::default() };
     let any_footer = !options.footer_reducers.is_empty();
     for field in fields {
         let bounds = value_bounds(&field.config, auto_bounds(std::iter::once(field)));
