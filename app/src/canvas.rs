@@ -232,13 +232,13 @@ impl Surface {
         }
     }
 
-    /// Text at a point; `align` and `baseline` as the canvas names them.
-    pub fn text(&self, text: &str, x: f64, y: f64, font: &str, color: &str, align: &str, baseline: &str) {
+    /// Text at the origin, in a font and a colour, aligned as the canvas names it: horizontally, vertically.
+    fn text(&self, text: &str, (font, color): (&str, &str), (align, baseline): (&str, &str)) {
         self.context.set_font(font);
         self.context.set_fill_style_str(color);
         self.context.set_text_align(align);
         self.context.set_text_baseline(baseline);
-        let _ = self.context.fill_text(text, x, y);
+        let _ = self.context.fill_text(text, 0.0, 0.0);
     }
 
     /// A plotters backend that draws here.
@@ -409,7 +409,7 @@ impl DrawingBackend for CanvasBackend<'_> {
             FontTransform::Rotate270 => 3.0,
         };
         let _ = context.rotate(quarter_turns * std::f64::consts::FRAC_PI_2);
-        self.surface.text(text, 0.0, 0.0, &font_of(style), &css(style.color()), align, baseline);
+        self.surface.text(text, (&font_of(style), &css(style.color())), (align, baseline));
         context.restore();
         Ok(())
     }

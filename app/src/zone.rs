@@ -16,6 +16,9 @@ pub enum Zone {
 /// Changes of the clocks fall on full quarters of an hour: one answer holds for so long.
 const CACHED_MS: i64 = 900_000;
 
+/// Milliseconds to add to UTC, at an instant.
+type Offset = &'static dyn Fn(i64) -> i64;
+
 thread_local! {
     /// Asking the browser for the offset of a named zone is slow, axes ask often.
     static OFFSETS: RefCell<HashMap<(String, i64), i64>> = RefCell::new(HashMap::new());
@@ -55,14 +58,14 @@ impl Zone {
     /// The calendar of this zone for as long as the page lives. There are as many as zones were looked at: few.
     pub fn calendar(&self) -> Calendar<'static> {
         thread_local! {
-            static KNOWN: RefCell<Vec<(Zone, &'static dyn Fn(i64) -> i64)>> = const { RefCell::new(Vec::new()) };
+            static KNOWN: RefCell<Vec<(Zone, Offset)>> = const { RefCell::new(Vec::new()) };
         }
-        let offset_ms = KNOWN.with_borrow_mut(|known| {
+        let offset_ms: Offset = KNOWN.with_borrow_mut(|known| {
             if let Some((_, offset)) = known.iter().find(|(zone, _)| zone == self) {
                 return *offset;
             }
             let zone = self.clone();
-            let offset: &'static dyn Fn(i64) -> i64 = Box::leak(Box::new(move |utc_ms| zone.offset_ms(utc_ms)));
+            let offset: Offset = Box::leak(Box::new(move |utc_ms| zone.offset_ms(utc_ms)));
             known.push((self.clone(), offset));
             offset
         });

@@ -34,7 +34,7 @@ fn Bar(single: Single, options: BarGaugeOptions, vertical: bool) -> impl IntoVie
         _ => format!("{side}:{share:.2}%;background:{color}"),
     };
     let value_style = if options.value_mode == "color" { format!("color:{color}") } else { String::new() };
-    let value = (options.value_mode != "hidden").then(|| single.text()).unwrap_or_default();
+    let value = if options.value_mode == "hidden" { String::new() } else { single.text() };
     let name = if options.name_placement == "hidden" { String::new() } else { single.name.clone() };
     let lcd = options.display_mode == "lcd";
     let spoken = format!("{}: {}", single.name, single.text());
