@@ -1,8 +1,10 @@
 //! A browser for one journey: Chromium behind its driver, ended with the test.
 
 mod axe;
+mod hands;
 
 pub use axe::violations;
+pub use hands::Point;
 
 use anyhow::{Context, Result, bail, ensure};
 use fantoccini::elements::Element;
@@ -178,7 +180,7 @@ impl Browser {
         self.until(&format!("the address has {part}"), &script).await
     }
 
-    /// Waits until the panel with this id has drawn a line: coloured pixels on its series canvas.
+    /// Waits until the panel has drawn series: coloured pixels, which axes and grid have none of.
     ///
     /// # Errors
     /// It does not.
@@ -186,8 +188,9 @@ impl Browser {
         let script = format!(
             "const c = document.querySelector({}); if (!c || !c.width) return false;
              const d = c.getContext('2d').getImageData(0, 0, c.width, c.height).data; let n = 0;
-             for (let i = 3; i < d.length; i += 4) if (d[i] > 60) n++;
-             return n > 100",
+             for (let i = 0; i < d.length; i += 4)
+               if (d[i + 3] > 60 && Math.max(d[i], d[i + 1], d[i + 2]) - Math.min(d[i], d[i + 1], d[i + 2]) > 60) n++;
+             return n > 60",
             json!(format!("{panel} canvas[data-t=\"plot\"]"))
         );
         self.until(&format!("{panel} has drawn"), &script).await

@@ -71,6 +71,10 @@ impl Vigie {
             std::fs::write(folder.join("prometheus.yml"), config)?;
             args.push("--config.file=prometheus.yml".to_owned());
         }
+        // A debug build has no pages inside: this names a folder with them.
+        if let Ok(folder) = std::env::var("VIGIE_FRONT_END") {
+            args.push(format!("--web.front-end={folder}"));
+        }
         args.extend(flags.iter().map(|flag| (*flag).to_owned()));
         let program = Vigie::spawn(folder, &args)?;
         let mut vigie = Vigie { program, port, folder: folder.to_owned(), args, _own: None };

@@ -1,0 +1,6 @@
+//! Journeys through the pages: a real server, a real browser, and what a person would do with both.
+
+#![allow(unreachable_pub, reason = "a program, no library: `pub` means used outside of its file")]
+
+mod main_line;
+mod sites;
