@@ -1,6 +1,6 @@
 //! Probing from outside: HTTP, TCP, TLS, DNS, ICMP, gRPC, with Blackbox exporter's modules and metrics.
 //!
-//! [`Config::load`] reads `blackbox.yml`; [`probe`] runs one module against one target. [`Handler`] has all of
+//! [`Config::load`] reads `blackbox.yml`; [`probe()`] runs one module against one target. [`Handler`] has all of
 //! `/probe`, `/logs` and `/config` that is not HTTP serving itself.
 
 mod config;

@@ -2,7 +2,7 @@
 //! under the pointer.
 //!
 //! A [`Scene`] says what to draw. [`draw_frame`] draws grid, axes and thresholds and answers the [`Plot`]: where the
-//! data lie and how values become pixels. [`geometry`] turns the series into plain buffers that a canvas strokes in one
+//! data lie and how values become pixels. [`geometry()`] turns the series into plain buffers that a canvas strokes in one
 //! call; [`draw`] does all of it on one backend, for the server.
 
 mod axis;

@@ -2,7 +2,7 @@
 //!
 //! [`Parser`] walks over a body without allocating: a sample is the raw text of its series (its key), a value
 //! and what follows. Who sees a key for the first time asks for its [`Sample::labels`]. Grammar only, as
-//! Prometheus' scraper; what the specifications demand beyond that is told by [`check`].
+//! Prometheus' scraper; what the specifications demand beyond that is told by [`check::check`].
 
 pub mod check;
 pub mod conformance;

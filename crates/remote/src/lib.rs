@@ -1,6 +1,6 @@
 //! remote_write and remote_read, both ends.
 //!
-//! - [`write`] sends what the log of the engine holds to another server and survives its outages;
+//! - [`mod@write`] sends what the log of the engine holds to another server and survives its outages;
 //! - [`receive`] takes what other servers send;
 //! - [`read`] asks other servers, and answers them.
 

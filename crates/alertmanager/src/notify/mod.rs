@@ -31,7 +31,7 @@ pub trait HttpSender: Send + Sync {
     fn send(&self, request: Request) -> BoxFuture<'_, Result<Response, String>>;
 }
 
-/// Sends what the integrations have composed. Tests put their own in place of [`network`].
+/// Sends what the integrations have composed. Tests put their own in place of [`network()`].
 pub trait Delivery: Send + Sync {
     /// A client for one `http_config`.
     ///

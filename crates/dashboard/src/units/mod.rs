@@ -57,7 +57,7 @@ pub fn format(value: Option<f64>, unit: &str, decimals: Option<u8>, context: &Fo
     format_rule(value, rule, decimals, context)
 }
 
-/// [`format`] in UTC, joined; for what has no dates in it.
+/// [`format()`] in UTC, joined; for what has no dates in it.
 pub fn format_text(value: f64, unit: &str, decimals: Option<u8>) -> String {
     format(Some(value), unit, decimals, &FormatContext::utc(0)).to_string()
 }
