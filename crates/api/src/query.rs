@@ -1,6 +1,10 @@
 //! `/api/v1/query` and `/api/v1/query_range`.
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _, ser::SerializeTuple};
+use serde::{
+    Deserialize, Deserializer, Serialize, Serializer,
+    de::{Error as _, MapAccess, Visitor, value::MapAccessDeserializer},
+    ser::SerializeTuple,
+};
 use std::collections::BTreeMap;
 
 /// `{"resultType":"matrix","result":[…]}`.
@@ -15,12 +19,125 @@ pub enum QueryResult {
 
 /// `data` of both endpoints.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "FlatData")]
 pub struct QueryData {
     // `flatten` is fine here: this is JSON of our own making, not a configuration file.
     #[serde(flatten)]
     pub result: QueryResult,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stats: Option<serde_json::Value>,
+}
+
+/// What `QueryData` is read as: one pass without a buffer, whichever of `result` and `resultType` comes first.
+#[derive(Deserialize)]
+struct FlatData {
+    #[serde(rename = "resultType")]
+    result_type: String,
+    result: Vec<Item>,
+    #[serde(default)]
+    stats: Option<serde_json::Value>,
+}
+
+/// An element of any kind of `result`.
+enum Item {
+    Series(Box<AnySeries>),
+    Number(f64),
+    Text(String),
+}
+
+/// A series of a matrix or of a vector.
+#[derive(Deserialize)]
+struct AnySeries {
+    metric: BTreeMap<String, String>,
+    #[serde(default)]
+    values: Vec<Point>,
+    #[serde(default)]
+    histograms: Vec<HistogramPoint>,
+    #[serde(default)]
+    value: Option<Point>,
+    #[serde(default)]
+    histogram: Option<HistogramPoint>,
+}
+
+impl<'de> Deserialize<'de> for Item {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Any;
+        impl<'de> Visitor<'de> for Any {
+            type Value = Item;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("a series, a timestamp or a text")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Item, A::Error> {
+                AnySeries::deserialize(MapAccessDeserializer::new(map)).map(|series| Item::Series(Box::new(series)))
+            }
+
+            fn visit_f64<E>(self, number: f64) -> Result<Item, E> {
+                Ok(Item::Number(number))
+            }
+
+            fn visit_i64<E>(self, number: i64) -> Result<Item, E> {
+                Ok(Item::Number(number as f64))
+            }
+
+            fn visit_u64<E>(self, number: u64) -> Result<Item, E> {
+                Ok(Item::Number(number as f64))
+            }
+
+            fn visit_str<E>(self, text: &str) -> Result<Item, E> {
+                Ok(Item::Text(text.to_owned()))
+            }
+        }
+        deserializer.deserialize_any(Any)
+    }
+}
+
+impl TryFrom<FlatData> for QueryData {
+    type Error = String;
+
+    fn try_from(flat: FlatData) -> Result<Self, String> {
+        let misfit = || format!("no {} in `result`", flat.result_type);
+        let all_series = |items: Vec<Item>| {
+            items.into_iter().map(|item| match item {
+                Item::Series(series) => Ok(*series),
+                Item::Number(_) | Item::Text(_) => Err(misfit()),
+            })
+        };
+        let point = |items: Vec<Item>| match <[Item; 2]>::try_from(items) {
+            Ok([Item::Number(seconds), Item::Text(text)]) => Ok((millis::<serde::de::value::Error>(seconds), text)),
+            _ => Err(misfit()),
+        };
+        let result = match flat.result_type.as_str() {
+            "matrix" => QueryResult::Matrix(
+                all_series(flat.result)
+                    .map(|series| {
+                        let AnySeries { metric, values, histograms, .. } = series?;
+                        Ok(RangeSeries { metric, values, histograms })
+                    })
+                    .collect::<Result<_, String>>()?,
+            ),
+            "vector" => QueryResult::Vector(
+                all_series(flat.result)
+                    .map(|series| {
+                        let AnySeries { metric, value, histogram, .. } = series?;
+                        Ok(InstantSample { metric, value, histogram })
+                    })
+                    .collect::<Result<_, String>>()?,
+            ),
+            "scalar" => {
+                let (timestamp_ms, text) = point(flat.result)?;
+                let value = model::float::parse_float(&text).ok_or_else(misfit)?;
+                QueryResult::Scalar(Point { timestamp_ms: timestamp_ms.map_err(|error| error.to_string())?, value })
+            }
+            "string" => {
+                let (timestamp_ms, value) = point(flat.result)?;
+                QueryResult::String(StringPoint { timestamp_ms: timestamp_ms.map_err(|error| error.to_string())?, value })
+            }
+            other => return Err(format!("unknown resultType `{other}`")),
+        };
+        Ok(QueryData { result, stats: flat.stats })
+    }
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -166,5 +283,42 @@ mod tests {
             r#"{"resultType":"vector","result":[{"metric":{"__name__":"up"},"value":[1435781451.781,"1"]}]}"#
         );
         assert_eq!(serde_json::from_str::<QueryData>(&text).unwrap(), data);
+    }
+
+    #[test]
+    fn every_kind_of_result_reads_back_in_any_order() {
+        for (text, other) in [
+            (
+                r#"{"resultType":"matrix","result":[{"metric":{"a":"b"},"values":[[1,"1"],[2.5,"NaN"]]}]}"#,
+                r#"{"result":[{"values":[[1,"1"],[2.5,"NaN"]],"metric":{"a":"b"}}],"resultType":"matrix"}"#,
+            ),
+            (
+                r#"{"resultType":"matrix","result":[{"metric":{},"histograms":[[1,{"count":"1","sum":"2","buckets":[[0,"0","1","1"]]}]]}]}"#,
+                r#"{"result":[{"metric":{},"histograms":[[1,{"sum":"2","count":"1","buckets":[[0,"0","1","1"]]}]]}],"resultType":"matrix"}"#,
+            ),
+            (
+                r#"{"resultType":"vector","result":[{"metric":{},"value":[1,"+Inf"]}],"stats":{"a":1}}"#,
+                r#"{"stats":{"a":1},"result":[{"metric":{},"value":[1,"+Inf"]}],"resultType":"vector"}"#,
+            ),
+            (r#"{"resultType":"scalar","result":[1.5,"-3"]}"#, r#"{"result":[1.5,"-3"],"resultType":"scalar"}"#),
+            (r#"{"resultType":"string","result":[-1,"x"]}"#, r#"{"result":[-1,"x"],"resultType":"string"}"#),
+            (r#"{"resultType":"vector","result":[]}"#, r#"{"result":[],"resultType":"vector"}"#),
+        ] {
+            for text_in in [text, other] {
+                let data: QueryData = serde_json::from_str(text_in).unwrap();
+                assert_eq!(serde_json::to_string(&data).unwrap(), text);
+            }
+        }
+        for text in [
+            r#"{"resultType":"vector","result":[1,"1"]}"#,
+            r#"{"resultType":"scalar","result":[{"metric":{}}]}"#,
+            r#"{"resultType":"scalar","result":[1]}"#,
+            r#"{"resultType":"scalar","result":[1e300,"1"]}"#,
+            r#"{"resultType":"matrix","result":[{"metric":{},"values":[[1,"one"]]}]}"#,
+            r#"{"resultType":"tensor","result":[]}"#,
+            r#"{"result":[]}"#,
+        ] {
+            assert!(serde_json::from_str::<QueryData>(text).is_err(), "{text}");
+        }
     }
 }
