@@ -144,7 +144,7 @@ fn Control(edited: Edited, opt: Opt, value: Memo<Option<Value>>) -> impl IntoVie
         }
         .into_any(),
         Kind::Text(placeholder) => view! {
-            <input class="inp" placeholder=placeholder aria-labelledby=label data-t=format!("opt-{}", opt.path) prop:value=text on:input=move |event| set_text(event_target_value(&event)) />
+            <input class="inp" placeholder=placeholder aria-labelledby=label data-t=if opt.path == "title" { "panel-title".to_owned() } else { format!("opt-{}", opt.path) } prop:value=text on:input=move |event| set_text(event_target_value(&event)) />
         }
         .into_any(),
         Kind::LongText => view! {
@@ -188,7 +188,7 @@ fn UnitField(text: Signal<String>, label: String, on_set: Callback<String>) -> i
         .map(|unit| view! { <option value=unit.id>{format!("{} ({})", unit.name, unit.group)}</option> });
     let list = units.collect_view();
     view! {
-        <input class="inp" list="unit-list" placeholder="none" aria-labelledby=label data-t="opt-unit" prop:value=text on:change=move |event| on_set.run(event_target_value(&event)) />
+        <input class="inp" list="unit-list" placeholder="none" aria-labelledby=label data-t="panel-unit" prop:value=text on:change=move |event| on_set.run(event_target_value(&event)) />
         <datalist id="unit-list">{list}</datalist>
     }
 }

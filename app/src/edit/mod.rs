@@ -1,8 +1,12 @@
 //! Changing a dashboard: the panel editor, saving with conflicts, versions, settings.
 
+mod comparison;
 mod conflict;
 mod difference;
+mod draft;
 mod field;
+mod kept;
+mod lists;
 mod options;
 mod panel_editor;
 mod queries;
@@ -49,6 +53,7 @@ pub fn Actions(board: Board, again: Callback<()>) -> impl IntoView {
         <Show when=editing>
             <Steps board dirty />
             <AddMenu board />
+            <Windows board />
             <Leave board dirty again />
             <button class="btn pri" data-t="save" on:click=move |_| open_save(board)>
                 {Icon::Save.view()}
@@ -58,6 +63,7 @@ pub fn Actions(board: Board, again: Callback<()>) -> impl IntoView {
         <save::SaveDialog board again />
         <versions::VersionsDialog board again />
         <settings::SettingsDialog board />
+        <draft::DraftGuard board />
     }
 }
 
@@ -84,10 +90,15 @@ fn Steps(board: Board, dirty: Memo<bool>) -> impl IntoView {
 #[component]
 fn AddMenu(board: Board) -> impl IntoView {
     let in_editor = move || board.url.with(|location| !location.edit_panel.is_empty());
-    let trigger = ViewFn::from(|| view! { {Icon::Plus.view()} <span class="only-l">"Add"</span> });
+    let trigger = ViewFn::from(|| Icon::Down.view());
     view! {
         <Show when=move || !in_editor()>
-            <Menu name="Add a panel" class="btn" right=true trigger=trigger.clone() test="add">
+            <button class="btn out" data-t="add-panel" on:click=move |_| add_panel(board, "timeseries")>
+                {Icon::Plus.view()}
+                <span class="only-l">"Panel"</span>
+                <span class="sr">"Add a panel"</span>
+            </button>
+            <Menu name="Add a panel of another type, or a row" class="btn sq" right=true trigger=trigger.clone() test="add">
                 {KINDS
                     .map(|(kind, word, icon)| {
                         view! { <MenuItem label=word icon test=format!("add-{kind}") on_choose=move || add_panel(board, kind) /> }
@@ -97,6 +108,25 @@ fn AddMenu(board: Board) -> impl IntoView {
                 <MenuItem label="Row" icon=Icon::Row test="add-row" on_choose=move || add_panel(board, "row") />
             </Menu>
         </Show>
+    }
+}
+
+/// The ways to settings and versions.
+#[component]
+fn Windows(board: Board) -> impl IntoView {
+    let stored = move || board.dashboard.with(|dashboard| !dashboard.uid.is_empty());
+    let open = move |word: &'static str| board.url.change(Entry::Push, |location| location.editview = word.to_owned());
+    view! {
+        <span class="only-l">
+            <button class="btn sq" data-t="settings" aria-label="Dashboard settings" title="Settings" on:click=move |_| open("settings")>
+                {Icon::Settings.view()}
+            </button>
+            <Show when=stored>
+                <button class="btn sq" data-t="versions" aria-label="Versions" title="Versions" on:click=move |_| open("versions")>
+                    {Icon::History.view()}
+                </button>
+            </Show>
+        </span>
     }
 }
 
@@ -113,6 +143,7 @@ fn Leave(board: Board, dirty: Memo<bool>, again: Callback<()>) -> impl IntoView 
                 board.undo();
             }
             if board.history.with_untracked(dashboard::history::History::is_dirty) {
+                board.dashboard.with_untracked(|dashboard| kept::forget(&dashboard.uid));
                 again.run(());
             }
         }

@@ -2,6 +2,7 @@
 
 use super::{
     field::{Edited, Field},
+    lists::{LinksGroup, MappingsGroup},
     options::GROUPS,
     queries::Queries,
     thresholds::ThresholdsGroup,
@@ -74,11 +75,13 @@ fn Options(edited: Edited) -> impl IntoView {
             })
             .collect_view()
     };
-    let thresholds = move || {
+    let finds = move |words: &str| search.with(|text| text.is_empty() || words.contains(&text.to_lowercase()));
+    let thresholds_or = move |words: &str| {
         let values =
             matches!(kind.get().as_str(), "timeseries" | "trend" | "graph" | "stat" | "gauge" | "bargauge" | "table");
-        values && search.with(|text| text.is_empty() || "thresholds".contains(&text.to_lowercase()))
+        values && finds(words)
     };
+    let thresholds = move || thresholds_or("thresholds");
     view! {
         <aside class="p opt" aria-label="Options">
             <label class="find opt-find">
@@ -89,6 +92,15 @@ fn Options(edited: Edited) -> impl IntoView {
             {groups}
             <Show when=thresholds>
                 <ThresholdsGroup edited />
+            </Show>
+            <Show when=move || thresholds_or("value mappings")>
+                <MappingsGroup edited />
+            </Show>
+            <Show when=move || thresholds_or("data links")>
+                <LinksGroup edited title="Data links" path="fieldConfig.defaults.links" test="data-links" />
+            </Show>
+            <Show when=move || finds("panel links")>
+                <LinksGroup edited title="Panel links" path="links" test="panel-links" />
             </Show>
         </aside>
     }
@@ -140,5 +152,5 @@ fn Kinds(edited: Edited, kind: Memo<String>) -> impl IntoView {
             </button>
         }
     });
-    view! { <div class="viz-grid" role="group" aria-label="Type">{buttons.collect_view()}</div> }
+    view! { <div class="viz-grid" role="group" aria-label="Type" data-t="panel-type">{buttons.collect_view()}</div> }
 }

@@ -1,8 +1,9 @@
 //! Saving: what changed, a message, and what to do when somebody else saved meanwhile.
 
 use super::{
+    comparison::Comparison,
     conflict::{Conflict, ConflictView},
-    difference::{LINES_MAX, Line, difference},
+    difference::in_words,
 };
 use crate::{
     board::Board,
@@ -32,10 +33,18 @@ fn Form(board: Board, again: Callback<()>) -> impl IntoView {
     let conflict = RwSignal::new(None::<Conflict>);
     let fresh = board.dashboard.with_untracked(|dashboard| dashboard.uid.is_empty());
     let notices = use_notices();
-    let lines = board
-        .dashboard
-        .with_untracked(|dashboard| board.stored.with_untracked(|stored| difference(stored, dashboard.json())));
-    let nothing = lines.is_empty() && !fresh;
+    let nothing = Memo::new(move |_| {
+        !fresh
+            && board
+                .dashboard
+                .with(|dashboard| board.stored.with(|stored| in_words(stored, dashboard.json()).is_empty()))
+    });
+    let provisioned = board.meta.with_untracked(|meta| meta.provisioned);
+    let changes = move || {
+        let before = board.stored.with(|stored| serde_json::Value::clone(stored));
+        let after = board.dashboard.with(|dashboard| dashboard.json().clone());
+        view! { <Comparison before after /> }
+    };
     let save = move |overwrite: bool| {
         let wanted = title.get_untracked();
         if wanted != board.dashboard.with_untracked(|dashboard| dashboard.title.clone()) {
@@ -65,13 +74,17 @@ fn Form(board: Board, again: Callback<()>) -> impl IntoView {
                     board.meta.update(|meta| meta.version = saved.version);
                     notices.done(format!("Saved as version {}.", saved.version));
                     board.saving.set(false);
+                    // A panel that is edited stays open: more may follow.
+                    if board.url.peek(|location| location.edit_panel.is_empty()) {
+                        board.editing.set(false);
+                    }
                     if fresh {
                         board.url.go(&format!("/d/{}/{}", saved.uid, saved.slug));
                     }
                 }
                 Err(error) => match read_conflict(&error) {
                     Some(problem) => conflict.set(Some(Conflict { problem, mine: request })),
-                    None => fault.set(Some(error.to_string())),
+                    None => fault.set(Some(format!("Not saved: {error}. Your changes are still here."))),
                 },
             }
         });
@@ -83,7 +96,7 @@ fn Form(board: Board, again: Callback<()>) -> impl IntoView {
     view! {
         <form method="dialog" on:submit=submit class="save-form">
             <div class="dlg-body">
-                {move || conflict.get().map(|conflict| view! { <ConflictView board conflict again on_overwrite=Callback::new(move |()| save(true)) /> })}
+                {move || conflict.get().map(|found| view! { <ConflictView board conflict=found again on_overwrite=Callback::new(move |()| save(true)) resolved=Callback::new(move |()| conflict.set(None)) /> })}
                 {move || fault.get().map(|fault| view! { <p class="hint bad" role="alert" data-t="save-fault">{fault}</p> })}
                 {fresh.then(|| view! {
                     <label class="f">
@@ -95,12 +108,15 @@ fn Form(board: Board, again: Callback<()>) -> impl IntoView {
                     <span>"What changed"</span>
                     <input class="inp" placeholder="For the version history" data-t="save-message" prop:value=message on:input=move |event| message.set(event_target_value(&event)) />
                 </label>
-                <Differences lines />
-                {nothing.then(|| view! { <p class="hint">"Nothing has changed since the last save."</p> })}
+                {provisioned.then(|| view! { <p class="hint">"This dashboard comes from a file. Saving makes a copy of it that takes precedence."</p> })}
+                <Show when=move || conflict.with(Option::is_none)>
+                    <h3 class="sec">"Changes"</h3>
+                    {changes}
+                </Show>
             </div>
             <footer>
                 <button type="button" class="btn" on:click=move |_| board.saving.set(false)>"Cancel"</button>
-                <button class="btn pri" data-t="save-confirm" disabled=move || busy.get() || nothing>
+                <button class="btn pri" data-t="save-confirm" disabled=move || busy.get() || nothing.get() || conflict.with(Option::is_some)>
                     {move || if busy.get() { "Saving…" } else { "Save" }}
                 </button>
             </footer>
@@ -108,28 +124,11 @@ fn Form(board: Board, again: Callback<()>) -> impl IntoView {
     }
 }
 
-/// A list of differences.
-#[component]
-pub fn Differences(lines: Vec<Line>) -> impl IntoView {
-    let more = lines.len().saturating_sub(LINES_MAX);
-    let rows = lines.into_iter().take(LINES_MAX).map(|line| {
-        view! {
-            <li>
-                <span class="diff-place">{line.place}</span>
-                {(!line.before.is_empty()).then(|| view! { <del class="mono">{line.before}</del> })}
-                <ins class="mono">{line.after}</ins>
-            </li>
-        }
-    });
-    view! {
-        <ul class="diff" data-t="diff">{rows.collect_view()}</ul>
-        {(more > 0).then(|| view! { <p class="hint">{format!("and {more} more")}</p> })}
-    }
-}
-
 fn read_conflict(error: &ClientError) -> Option<DashboardProblem> {
     match error {
-        ClientError::Refused { status: 412, body, .. } => serde_json::from_str(body).ok(),
+        ClientError::Refused { status: 412, body, .. } => {
+            serde_json::from_str(body).ok().filter(|problem: &DashboardProblem| problem.status == "version-mismatch")
+        }
         _ => None,
     }
 }

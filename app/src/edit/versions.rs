@@ -1,6 +1,6 @@
 //! Version history: who saved when and why, what changed, and back to it.
 
-use super::{difference::difference, save::Differences};
+use super::comparison::Comparison;
 use crate::{
     board::Board,
     client,
@@ -10,11 +10,12 @@ use crate::{
 };
 use api::dashboards::DashboardVersion;
 use leptos::{prelude::*, task::spawn_local};
+use serde_json::Value;
 
 /// The window; open while `editview=versions` is in the address.
 #[component]
 pub fn VersionsDialog(board: Board, again: Callback<()>) -> impl IntoView {
-    let open = super::settings::open_while(board, "versions");
+    let open = super::settings::open_while(board, &["versions"]);
     view! {
         <Dialog open title="Version history" wide=true test="versions-dialog">
             <Versions board again />
@@ -38,7 +39,7 @@ fn Versions(board: Board, again: Callback<()>) -> impl IntoView {
             let newest = versions.first().map_or(0, |version| version.version);
             let rows =
                 versions.into_iter().map(|version| view! { <Version board version newest again /> }).collect_view();
-            view! { <div class="dlg-body"><ul class="card" data-t="versions">{rows}</ul></div> }.into_any()
+            view! { <div class="dlg-body"><ul class="card" data-t="version-list">{rows}</ul></div> }.into_any()
         }
     }
 }
@@ -67,7 +68,7 @@ fn Version(board: Board, version: DashboardVersion, newest: u64, again: Callback
         <li data-t="version">
             <div class="li">
                 <b class="num">{number}</b>
-                <button class="btn sq" aria-label=format!("What version {number} changes") aria-expanded=move || open.get().to_string() on:click=move |_| open.update(|open| *open = !*open)>
+                <button class="btn sq" data-t="compare" aria-label=format!("Compare version {number} with what is stored") aria-expanded=move || open.get().to_string() on:click=move |_| open.update(|open| *open = !*open)>
                     {Icon::Down.view()}
                 </button>
                 <span class="nm">{message}</span>
@@ -95,15 +96,15 @@ fn Change(board: Board, number: u64) -> impl IntoView {
         let uid = uid.clone();
         async move { client::dashboards::version(&uid, number).await }
     });
-    let lines = move || {
-        let version = full.get()?.ok()?;
-        Some(difference(&board.stored.get_untracked(), &version.data?))
-    };
-    move || match lines() {
-        Some(lines) if lines.is_empty() => {
-            view! { <p class="hint pad">"The same as what is stored now."</p> }.into_any()
-        }
-        Some(lines) => view! { <div class="pad"><Differences lines /></div> }.into_any(),
+    move || match full.get() {
         None => view! { <p class="hint pad">"Reading…"</p> }.into_any(),
+        Some(Err(error)) => view! { <p class="hint bad pad" role="alert">{error.to_string()}</p> }.into_any(),
+        Some(Ok(version)) => match version.data {
+            Some(after) => {
+                let before = Value::clone(&board.stored.get_untracked());
+                view! { <div class="pad" data-t="version-diff"><Comparison before after /></div> }.into_any()
+            }
+            None => view! { <p class="hint pad">"The server keeps no data of this version."</p> }.into_any(),
+        },
     }
 }
