@@ -29,6 +29,7 @@ pub fn in_words(before: &Value, after: &Value) -> Vec<String> {
         };
         out.push(match (a.get(key).and_then(short), b.get(key).and_then(short)) {
             (Some(was), Some(is)) => format!("Dashboard {name}: {was} → {is}"),
+            (None, Some(is)) if !a.contains_key(key) => format!("Dashboard {name}: {is}"),
             _ => format!("Dashboard {name} changed"),
         });
     }
@@ -38,8 +39,10 @@ pub fn in_words(before: &Value, after: &Value) -> Vec<String> {
 /// A value short enough to stand in a sentence.
 fn short(value: &Value) -> Option<String> {
     let text = match value {
-        Value::String(text) => format!("“{text}”"),
+        Value::String(text) if !text.is_empty() => format!("“{text}”"),
         Value::Number(_) | Value::Bool(_) => value.to_string(),
+        Value::String(text) if text.is_empty() => "none".to_owned(),
+        Value::Array(items) if items.is_empty() => "none".to_owned(),
         Value::Array(items) if items.iter().all(Value::is_string) => {
             items.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(", ")
         }

@@ -152,7 +152,7 @@ fn Leave(board: Board, dirty: Memo<bool>, again: Callback<()>) -> impl IntoView 
     let word = move || if dirty.get() { "Discard" } else { "Done" };
     move || {
         if in_editor.get() {
-            view! { <button class="btn out" data-t="back" on:click=back>"Back to dashboard"</button> }.into_any()
+            view! { <button class="btn out" data-t="back" on:click=back><span class="only-l">"Back to dashboard"</span><span class="back-short">{Icon::Left.view()}<span class="sr">"Back to dashboard"</span></span></button> }.into_any()
         } else {
             view! { <button class="btn" data-t="discard" on:click=stop>{word}</button> }.into_any()
         }

@@ -103,6 +103,7 @@ pub fn Variables(board: Board) -> impl IntoView {
         let of =
             move |key: &'static str| list.with(|list| list.get(at).map(|one| text_of(one, key)).unwrap_or_default());
         let is_open = move || open.get() == Some(at);
+        let last = move || at + 1 >= count.get();
         view! {
             <li class="var-row" data-t="variable">
                 <div class="li">
@@ -114,7 +115,7 @@ pub fn Variables(board: Board) -> impl IntoView {
                         <span class="mono dim ell">{move || of("query")}</span>
                     </button>
                     <button type="button" class="btn sq" aria-label="Move up" disabled=at == 0 on:click=move |_| step(at, -1)>{Icon::Up.view()}</button>
-                    <button type="button" class="btn sq" aria-label="Move down" disabled=move || at + 1 >= count.get() on:click=move |_| step(at, 1)>{Icon::Down.view()}</button>
+                    <button type="button" class="btn sq" aria-label="Move down" disabled=last on:click=move |_| step(at, 1)>{Icon::Down.view()}</button>
                     <button type="button" class="btn sq" aria-label="Remove variable" data-t="remove-variable" on:click=move |_| remove(at)>{Icon::Trash.view()}</button>
                 </div>
                 <Show when=is_open><Form board list at /></Show>
