@@ -1,5 +1,5 @@
 //! Opens the chart benchmark's page and prints its medians. `cargo xtask bench-charts` makes the page and runs this:
-//! `chart_bench FOLDER [ROUNDS]`.
+//! `chart_bench FOLDER [ROUNDS [CASE]]`, cases counted from 0.
 
 use anyhow::{Context, Result, bail, ensure};
 use browser::{Browser, DESKTOP};
@@ -17,8 +17,9 @@ const PAUSE: Duration = Duration::from_millis(500);
 #[expect(clippy::print_stdout, reason = "a program that prints figures")]
 async fn main() -> Result<()> {
     let mut args = std::env::args().skip(1);
-    let folder = PathBuf::from(args.next().context("chart_bench FOLDER [ROUNDS]")?);
+    let folder = PathBuf::from(args.next().context("chart_bench FOLDER [ROUNDS [CASE]]")?);
     let rounds: u32 = args.next().map_or(Ok(60), |text| text.parse()).context("ROUNDS is a number")?;
+    let case: Option<u32> = args.next().map(|text| text.parse()).transpose().context("CASE is a number")?;
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let address = listener.local_addr()?;
     std::thread::spawn(move || {
@@ -29,7 +30,8 @@ async fn main() -> Result<()> {
         }
     });
     let browser = Browser::start(DESKTOP).await?;
-    browser.goto(&format!("http://{address}/?rounds={rounds}")).await?;
+    let case = case.map_or_else(String::new, |case| format!("&case={case}"));
+    browser.goto(&format!("http://{address}/?rounds={rounds}{case}")).await?;
     let result = wait(&browser).await?;
     browser.screenshot("chart_bench").await?;
     browser.close().await?;

@@ -2,5 +2,9 @@
 
 #![allow(unreachable_pub, reason = "a program, no library: `pub` means used outside of its file")]
 
+mod edit;
+mod gallery;
 mod main_line;
+mod panels;
 mod sites;
+mod time;
