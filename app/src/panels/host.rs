@@ -101,14 +101,17 @@ fn ask_when_seen(
     });
     let running = StoredValue::new_local(None::<(u64, Abort)>);
     let number = StoredValue::new(0_u64);
+    // What was asked last: a panel that leaves the view and comes back asks nothing new.
+    let asked = StoredValue::new(None);
     Effect::new(move |_| {
         let questions = wanted.get();
-        reading.track();
+        let how_read = reading.get();
         if !seen.get() {
             return;
         }
         let panel = panel.get_untracked();
         if data::is_static(&panel.kind) {
+            asked.set_value(None);
             state.update(|state| state.static_kind = true);
             return;
         }
@@ -116,10 +119,16 @@ fn ask_when_seen(
             Ok(Some(questions)) => questions,
             Ok(None) => return,
             Err(error) => {
+                asked.set_value(None);
                 state.update(|state| (state.static_kind, state.busy, state.error) = (false, false, Some(error)));
                 return;
             }
         };
+        let this = Some((questions.clone(), how_read));
+        if asked.with_value(|asked| *asked == this) {
+            return;
+        }
+        asked.set_value(this);
         let mine = number
             .try_update_value(|number| {
                 *number += 1;
