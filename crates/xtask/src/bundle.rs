@@ -26,22 +26,11 @@ pub(crate) fn build() -> Result<()> {
 
 /// Builds the front end with a cargo profile (`wasm-release`, `wasm-dev`) into `out`.
 pub(crate) fn front_end(profile: &str, out: &Path) -> Result<()> {
-    tools::wasm_target()?;
-    // A target folder of its own: the outer cargo may hold the lock of the main one.
-    let web = target_dir().join("web");
-    run(cargo()
-        .args(["build", "--package", "app", "--target", "wasm32-unknown-unknown", "--profile", profile, "--target-dir"])
-        .arg(&web))?;
-    let wasm = web.join("wasm32-unknown-unknown").join(profile).join("app.wasm");
     let release = profile == "wasm-release";
-
     let fresh = target_dir().join(format!("dist-{profile}.new"));
     let _ = fs::remove_dir_all(&fresh);
     let bindgen_out = fresh.join("bindgen");
-    fs::create_dir_all(&bindgen_out)?;
-    let mut bindgen = wasm_bindgen_cli_support::Bindgen::new();
-    bindgen.input_path(&wasm).web(true)?.typescript(false).remove_name_section(release).remove_producers_section(true);
-    bindgen.out_name("app").generate(&bindgen_out)?;
+    wasm_package("app", profile, &bindgen_out)?;
 
     let (html, css) = page(&fs::read_to_string(root().join("app/index.html")).context("app/index.html")?)?;
     fs::write(bindgen_out.join("app.css"), css)?;
@@ -67,6 +56,22 @@ pub(crate) fn front_end(profile: &str, out: &Path) -> Result<()> {
         fs::remove_dir_all(&fresh)?;
     }
     Ok(())
+}
+
+/// Builds a package for the browser: `NAME.js` and `NAME_bg.wasm` in `out`.
+pub(crate) fn wasm_package(name: &str, profile: &str, out: &Path) -> Result<()> {
+    tools::wasm_target()?;
+    // A target folder of its own: the outer cargo may hold the lock of the main one.
+    let web = target_dir().join("web");
+    run(cargo()
+        .args(["build", "--package", name, "--target", "wasm32-unknown-unknown", "--profile", profile, "--target-dir"])
+        .arg(&web))?;
+    let wasm = web.join("wasm32-unknown-unknown").join(profile).join(format!("{name}.wasm"));
+    let release = profile == "wasm-release";
+    fs::create_dir_all(out)?;
+    let mut bindgen = wasm_bindgen_cli_support::Bindgen::new();
+    bindgen.input_path(&wasm).web(true)?.typescript(false).remove_name_section(release).remove_producers_section(true);
+    bindgen.out_name(name).generate(out)
 }
 
 /// The page as the server sends it, and all its stylesheets in their order. Lines for Trunk
@@ -148,7 +153,7 @@ fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     PathBuf::from(name)
 }
 
-fn copy(from: &Path, to: &Path) -> Result<()> {
+pub(crate) fn copy(from: &Path, to: &Path) -> Result<()> {
     fs::create_dir_all(to)?;
     for path in files(from)? {
         let target = to.join(path.strip_prefix(from)?);

@@ -2,18 +2,19 @@
 
 use crate::layers::PURE;
 use crate::shell::{cargo, has, root, run, say, step};
-use crate::{bundle, conformance, layers, peers, tools};
+use crate::{bundle, conformance, deps, layers, peers, tools};
 use anyhow::Result;
 
 const WASM: &str = "wasm32-unknown-unknown";
 /// Packages that are not part of a plain `cargo test`.
-const APART: [&str; 3] = ["app", "end_to_end", "browser"];
+const APART: [&str; 4] = ["app", "end_to_end", "browser", "bench_page"];
 
 /// Formatting, layers, lints for both targets, documentation.
 pub(crate) fn check() -> Result<()> {
     tools::wasm_target()?;
     step("formatting", || run(cargo().args(["fmt", "--all", "--", "--check"])))?;
     step("layers", layers::check)?;
+    step("dependencies", deps::check)?;
     step("lints", || {
         run(cargo().args(["clippy", "--workspace", "--exclude", "app", "--all-targets", "--", "-D", "warnings"]))
     })?;

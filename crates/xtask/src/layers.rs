@@ -12,7 +12,7 @@ const LAYERS: [&[&str]; 6] = [
     &["system", "storage", "http-client", "telemetry"],
     &["tsdb", "promql", "remote", "discovery"],
     &["scrape", "rules", "alertmanager", "blackbox", "dashboard-store", "host", "promqltest"],
-    &["app", "server", "harness", "end_to_end", "browser", "xtask"],
+    &["app", "server", "harness", "end_to_end", "browser", "bench_page", "xtask"],
 ];
 
 /// Edges inside one layer that are meant.

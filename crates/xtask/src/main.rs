@@ -1,8 +1,10 @@
 //! `cargo xtask …`: everything that is automated, in Rust and without tools to install beforehand.
 
+mod bench_charts;
 mod bundle;
 mod ci;
 mod conformance;
+mod deps;
 mod layers;
 mod peers;
 mod shell;
@@ -25,7 +27,10 @@ const HELP: &str = "cargo xtask COMMAND
   conformance [FOLDER] [--list-failures]
                              the suites of a folder like ../shared/conformance
   layers                     which crate may import which
+  deps                       licences of the dependencies, and crates that must not be among them
   bench                      timings of the whole: start to first chart, sizes, memory, incremental build
+  bench-charts [ROUNDS [CASE]]
+                             our charts and uPlot in turns in Chromium (npm fetches uPlot once)
   tools                      install what the above need: wasm target, Chromium, peers
 ";
 
@@ -57,12 +62,14 @@ fn main() -> Result<()> {
         Some("e2e") => ci::e2e(&rest),
         Some("browser") => ci::browser(&rest),
         Some("bench") => ci::bench(),
+        Some("bench-charts") => bench_charts::run(&rest),
         Some("conformance") => {
             let list = rest.contains(&"--list-failures");
             let folder = rest.iter().find(|arg| !arg.starts_with("--")).map(PathBuf::from);
             conformance::run(folder, list)
         }
         Some("layers") => layers::check(),
+        Some("deps") => deps::check(),
         Some("tools") => {
             tools::wasm_target()?;
             tools::browser()?;
