@@ -1,5 +1,6 @@
 //! The starred dashboards, or all while nothing is starred, each with the course of its first number.
 
+use dashboard::sorting::Order;
 use crate::{
     client::{self, Answer, use_polled},
     controls::sparkline::Sparkline,
@@ -17,10 +18,12 @@ use dashboard::{
 use leptos::prelude::*;
 
 const INTERVAL_MS: u32 = 60_000;
+const COURSE_INTERVAL_MS: u32 = 10_000;
 const SHOWN_MAX: usize = 6;
 /// What the lines show.
-const SPAN_MS: i64 = 3_600_000;
-const STEP_MS: i64 = 60_000;
+const SPAN_MS: i64 = 900_000;
+/// Short, so that a server that has just been started shows a line as soon as it has two samples.
+const STEP_MS: i64 = 5_000;
 
 /// The section.
 #[component]
@@ -98,7 +101,7 @@ async fn first_course(uid: String) -> Answer<Option<Course>> {
 
 fn first_query(board: &Dashboard) -> Option<(Panel, String)> {
     let mut panels: Vec<&Panel> = board.all_panels().collect();
-    panels.sort_by_key(|panel| (panel.grid.y, panel.grid.x));
+    panels.order_by_key(|panel| (panel.grid.y, panel.grid.x));
     panels.into_iter().filter(|panel| matches!(panel.kind.as_str(), "timeseries" | "stat" | "gauge")).find_map(
         |panel| {
             let target = panel.targets.iter().find(|target| !target.hide && !target.expr.trim().is_empty())?;
@@ -111,7 +114,7 @@ fn first_query(board: &Dashboard) -> Option<(Panel, String)> {
 fn Board(hit: SearchHit) -> impl IntoView {
     let color = hit.uid.bytes().fold(0_u32, |sum, byte| sum + u32::from(byte)) % 4 + 1;
     let uid = hit.uid.clone();
-    let course = use_polled(INTERVAL_MS, move || first_course(uid.clone()));
+    let course = use_polled(COURSE_INTERVAL_MS, move || first_course(uid.clone()));
     let value = move || {
         course.data.with(|course| {
             let course = course.as_ref()?.as_ref()?;
