@@ -49,28 +49,30 @@ pub(crate) fn unit() -> Result<()> {
     })
 }
 
+/// The tests of one package against the release binary: with nextest, which ends what hangs and tries once more what a
+/// busy machine made too slow, where it is installed, else with cargo itself.
+fn against_binary(package: &str, filter: &[&str]) -> std::process::Command {
+    let mut command = cargo();
+    if has("cargo-nextest") {
+        command.args(["nextest", "run", "--no-fail-fast", "--package", package]).args(filter);
+    } else {
+        command.args(["test", "--no-fail-fast", "--package", package, "--", "--test-threads=2"]).args(filter);
+    }
+    command.env("VIGIE_BIN", bundle::binary()).env("RUST_LIB_BACKTRACE", "0");
+    command
+}
+
 /// The tests against real peers; needs the release binary.
 pub(crate) fn e2e(filter: &[&str]) -> Result<()> {
     let peers = peers::ensure()?;
-    step("end to end", || {
-        run(cargo()
-            .args(["test", "--package", "end_to_end", "--"])
-            .args(filter)
-            .env("VIGIE_PEERS", &peers)
-            .env("VIGIE_BIN", bundle::binary()))
-    })
+    step("end to end", || run(against_binary("end_to_end", filter).env("VIGIE_PEERS", &peers)))
 }
 
 /// The browser journeys; needs the release binary.
 pub(crate) fn browser(filter: &[&str]) -> Result<()> {
     tools::browser()?;
-    step("browser journeys", || {
-        run(cargo()
-            .args(["test", "--package", "browser", "--"])
-            .args(filter)
-            .env("VIGIE_BIN", bundle::binary())
-            .env("VIGIE_SCREENSHOTS", crate::shell::target_dir().join("screenshots")))
-    })
+    let screenshots = crate::shell::target_dir().join("screenshots");
+    step("browser journeys", || run(against_binary("browser", filter).env("VIGIE_SCREENSHOTS", &screenshots)))
 }
 
 /// Everything.
