@@ -2,6 +2,7 @@
 
 use super::field::Edited;
 use crate::controls::icon::Icon;
+use dashboard::sorting::Order;
 use leptos::prelude::*;
 use serde_json::{Value, json};
 
@@ -36,7 +37,7 @@ fn steps(edited: Edited) -> Vec<Step> {
 }
 
 fn write(edited: Edited, mut steps: Vec<Step>, merge: bool) {
-    steps.sort_by(|a, b| a.0.unwrap_or(f64::NEG_INFINITY).total_cmp(&b.0.unwrap_or(f64::NEG_INFINITY)));
+    steps.order_by(|a, b| a.0.unwrap_or(f64::NEG_INFINITY).total_cmp(&b.0.unwrap_or(f64::NEG_INFINITY)));
     if let Some(first) = steps.first_mut() {
         first.0 = None;
     }

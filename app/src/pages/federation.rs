@@ -12,6 +12,7 @@ use crate::{
     },
 };
 use api::targets::ActiveTarget;
+use dashboard::sorting::Order;
 use leptos::prelude::*;
 use std::collections::BTreeMap;
 
@@ -90,7 +91,7 @@ async fn load() -> client::Answer<Vec<Leaf>> {
         target,
     };
     let mut leaves: Vec<Leaf> = leaves.into_iter().map(leaf).collect();
-    leaves.sort_by_key(|leaf| (leaf.target.health == "up", leaf.target.scrape_url.clone()));
+    leaves.order_by_key(|leaf| (leaf.target.health == "up", leaf.target.scrape_url.clone()));
     Ok(leaves)
 }
 

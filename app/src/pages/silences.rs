@@ -16,6 +16,7 @@ use crate::{
     },
 };
 use api::alerts::{GettableAlert, GettableSilence};
+use dashboard::sorting::Order;
 use leptos::{prelude::*, task::spawn_local};
 use leptos_router::hooks::use_params_map;
 use std::cmp::Reverse;
@@ -44,9 +45,9 @@ pub fn Silences() -> impl IntoView {
         let mut shown: Vec<GettableSilence> =
             silences.data.get().unwrap_or_default().into_iter().filter(|s| s.status.state == state.get()).collect();
         // What ends next comes first; of those that ended, what ended last.
-        shown.sort_by_key(|silence| parse_rfc3339_ms(&silence.ends_at));
+        shown.order_by_key(|silence| parse_rfc3339_ms(&silence.ends_at));
         if state.get() == "expired" {
-            shown.sort_by_key(|silence| Reverse(parse_rfc3339_ms(&silence.ends_at)));
+            shown.order_by_key(|silence| Reverse(parse_rfc3339_ms(&silence.ends_at)));
             shown.truncate(EXPIRED_MAX);
         }
         shown

@@ -16,6 +16,7 @@ use crate::{
     },
 };
 use api::targets::ActiveTarget;
+use dashboard::sorting::Order;
 use leptos::prelude::*;
 use model::duration::parse_duration_ms;
 use std::collections::BTreeMap;
@@ -93,7 +94,7 @@ fn pools(targets: &[ActiveTarget], filter: &Filter) -> Vec<Pool> {
     let mut pools: Vec<Pool> = pools.into_values().filter(|pool| !pool.targets.is_empty()).collect();
     for pool in &mut pools {
         // What is down comes first: that is what people come for.
-        pool.targets.sort_by_key(|target| (target.health == "up", target.scrape_url.clone()));
+        pool.targets.order_by_key(|target| (target.health == "up", target.scrape_url.clone()));
     }
     pools
 }

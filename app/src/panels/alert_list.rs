@@ -7,6 +7,7 @@ use crate::{
     panels::PanelInput,
 };
 use api::alerts::GettableAlert;
+use dashboard::sorting::Order;
 use leptos::prelude::*;
 use serde_json::Value;
 
@@ -63,11 +64,11 @@ fn select(alerts: &[GettableAlert], options: &Value, name: &str) -> Vec<Gettable
         .collect();
     let alert_name = |alert: &GettableAlert| alert.labels.get("alertname").cloned().unwrap_or_default();
     match options.get("sortOrder").and_then(Value::as_u64).unwrap_or(1) {
-        2 => shown.sort_by_key(|alert| std::cmp::Reverse(alert_name(alert))),
-        3 => shown.sort_by_key(|alert| alert.labels.get("severity").cloned()),
-        4 => shown.sort_by(|a, b| a.starts_at.cmp(&b.starts_at)),
-        5 => shown.sort_by(|a, b| b.starts_at.cmp(&a.starts_at)),
-        _ => shown.sort_by_key(alert_name),
+        2 => shown.order_by_key(|alert| std::cmp::Reverse(alert_name(alert))),
+        3 => shown.order_by_key(|alert| alert.labels.get("severity").cloned()),
+        4 => shown.order_by(|a, b| a.starts_at.cmp(&b.starts_at)),
+        5 => shown.order_by(|a, b| b.starts_at.cmp(&a.starts_at)),
+        _ => shown.order_by_key(alert_name),
     }
     shown.truncate(most.max(1));
     shown

@@ -6,6 +6,7 @@ use crate::{
     panels::PanelInput,
 };
 use api::dashboards::SearchHit;
+use dashboard::sorting::Order;
 use leptos::prelude::*;
 use serde_json::Value;
 
@@ -56,7 +57,7 @@ fn select(hits: &[SearchHit], options: &Value, query: &str, starred: impl Fn(&st
         })
         .cloned()
         .collect();
-    shown.sort_by_key(|hit| hit.title.to_lowercase());
+    shown.order_by_key(|hit| hit.title.to_lowercase());
     shown.truncate(most);
     shown
 }

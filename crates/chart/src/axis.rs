@@ -3,6 +3,7 @@
 use crate::scene::{Scene, YAxis};
 use crate::ticks::{TickUnit, tick_unit, value_ticks};
 use dashboard::model::{DrawStyle, ScaleDistribution};
+use dashboard::sorting::Order;
 
 /// One vertical scale.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -167,7 +168,7 @@ pub(crate) fn ticks_of(scale: &Scale, count: usize, unit: TickUnit) -> Vec<f64> 
                 at *= base;
             }
             out.retain(|tick| (scale.min..=scale.max).contains(tick));
-            out.sort_by(f64::total_cmp);
+            out.order_by(f64::total_cmp);
             let every = (out.len() / count.max(1)).max(1);
             out.into_iter().step_by(every).collect()
         }

@@ -2,6 +2,7 @@
 //! frames into frames.
 
 use crate::model::FieldOptions;
+use crate::sorting::Order;
 use std::collections::BTreeMap;
 
 /// Absent number. A NaN of its own bit pattern, so that a column stays a plain list of `f64`; tell it by [`is_null`].
@@ -431,7 +432,7 @@ pub fn heatmap_from_buckets(series: &[Series]) -> HeatmapData {
             }
         }
     }
-    rows.sort_by(|a, b| a.0.total_cmp(&b.0));
+    rows.order_by(|a, b| a.0.total_cmp(&b.0));
     let mut times: Vec<i64> = rows.iter().flat_map(|(_, points)| points.keys().copied()).collect();
     times.sort_unstable();
     times.dedup();
@@ -469,7 +470,7 @@ pub fn heatmap_from_histograms(points: &[HistogramPoint]) -> HeatmapData {
     const ROWS_MAX: usize = 2000;
     let mut edges: Vec<f64> =
         points.iter().flat_map(|(_, buckets)| buckets.iter().flat_map(|(low, high, _)| [*low, *high])).collect();
-    edges.sort_by(f64::total_cmp);
+    edges.order_by(f64::total_cmp);
     edges.dedup();
     edges.truncate(ROWS_MAX);
     let bounds: Vec<(f64, f64)> = edges.windows(2).map(|pair| (pair[0], pair[1])).collect();

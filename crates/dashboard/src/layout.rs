@@ -1,6 +1,7 @@
 //! The grid: 24 columns, rows of 30 px with 8 px between; moving, resizing, adding, removing, folding.
 
 use crate::model::{Dashboard, GRID_COLUMNS, GridPos, Panel, panel_json_mut};
+use crate::sorting::Order;
 use serde_json::{Value, json};
 
 /// Height of a grid row, and the gap around panels, in px.
@@ -49,7 +50,7 @@ fn overlap(a: GridPos, b: GridPos) -> bool {
 /// Moves every item up as far as nothing is in the way, in order of place; `fixed` keeps its place and pushes.
 pub fn compact(positions: &mut [GridPos], fixed: Option<usize>) {
     let mut order: Vec<usize> = (0..positions.len()).collect();
-    order.sort_by_key(|at| (positions[*at].y, positions[*at].x, *at));
+    order.order_by_key(|at| (positions[*at].y, positions[*at].x, *at));
     let mut placed: Vec<GridPos> = Vec::with_capacity(positions.len());
     if let Some(at) = fixed {
         placed.push(positions[at]);
@@ -128,7 +129,7 @@ pub fn move_panel(json: &mut Value, id: i64, to: GridPos) -> bool {
 /// The stored order is the reading order; rows rely on it.
 fn sort_by_place(json: &mut Value) {
     if let Some(list) = json.get_mut("panels").and_then(Value::as_array_mut) {
-        list.sort_by_key(|panel| {
+        list.order_by_key(|panel| {
             let grid = Panel::read(panel).grid;
             (grid.y, grid.x)
         });
@@ -263,7 +264,7 @@ pub struct Placed {
 pub fn arrange(panels: &[Panel], toggled: &[i64]) -> Vec<Placed> {
     let mut sections: Vec<(Option<&Panel>, Vec<&Panel>)> = vec![(None, Vec::new())];
     let mut sorted: Vec<&Panel> = panels.iter().collect();
-    sorted.sort_by_key(|panel| (panel.grid.y, panel.grid.x));
+    sorted.order_by_key(|panel| (panel.grid.y, panel.grid.x));
     for panel in sorted {
         if panel.is_row() {
             sections.push((Some(panel), panel.panels.iter().collect()));

@@ -16,6 +16,7 @@ pub mod model;
 pub mod pattern;
 pub mod reducers;
 pub mod repeat;
+pub mod sorting;
 pub mod time_range;
 pub mod transform;
 pub mod units;

@@ -1,6 +1,7 @@
 //! Reducers: a column to one value. Names are Grafana's.
 
 use crate::frame::{Cell, Field, NULL, Values, is_null};
+use crate::sorting::Order;
 
 /// A reducer that is known here: id, name to show.
 pub const REDUCERS: [(&str, &str); 26] = [
@@ -259,7 +260,7 @@ fn percentile(values: &[f64], percent: f64) -> f64 {
     if sorted.is_empty() {
         return NULL;
     }
-    sorted.sort_by(f64::total_cmp);
+    sorted.order_by(f64::total_cmp);
     let at = (sorted.len() - 1) as f64 * percent / 100.0;
     let low = sorted[at.floor() as usize];
     let high = sorted[(at.ceil() as usize).min(sorted.len() - 1)];

@@ -1,5 +1,6 @@
 //! Panels and rows repeated for the values of a variable. Copies have stable keys and are never stored.
 
+use crate::sorting::Order;
 use crate::{
     interpolate::VariableValue,
     model::{GRID_COLUMNS, GridPos, Panel, RepeatDirection, RepeatedFrom},
@@ -13,7 +14,7 @@ pub const COPIES_MAX: usize = 200;
 pub fn expand(panels: &[Panel], variables: &[VariableValue]) -> Vec<Panel> {
     let mut sections: Vec<(Option<Panel>, Vec<Panel>)> = vec![(None, Vec::new())];
     let mut sorted: Vec<&Panel> = panels.iter().collect();
-    sorted.sort_by_key(|panel| (panel.grid.y, panel.grid.x));
+    sorted.order_by_key(|panel| (panel.grid.y, panel.grid.x));
     for panel in sorted {
         if panel.is_row() {
             let inside = panel.panels.clone();

@@ -2,6 +2,7 @@
 //! connection: the app asks [`VariableSet::requests`] what to load, loads it, and gives the answer to
 //! [`VariableSet::loaded`], until nothing is left.
 
+use crate::sorting::Order;
 use crate::{
     frame::Labels,
     interpolate::{self, Purpose, Scope, VariableValue},
@@ -536,7 +537,7 @@ fn dependencies(variable: &Variable, all: &[Variable]) -> Vec<String> {
     }
     let mut names: Vec<String> = texts.iter().flat_map(|text| interpolate::references(text)).collect();
     names.retain(|name| all.iter().any(|other| other.name == *name));
-    names.sort();
+    names.order();
     names.dedup();
     names
 }
@@ -646,19 +647,19 @@ pub fn sort_options(options: &mut [VariableOption], sort: VariableSort) {
     let descending = match sort {
         VariableSort::None => return,
         VariableSort::Alphabetical { descending } => {
-            options.sort_by(|a, b| a.text.cmp(&b.text));
+            options.order_by(|a, b| a.text.cmp(&b.text));
             descending
         }
         VariableSort::Numerical { descending } => {
-            options.sort_by(|a, b| number(a).unwrap_or(-1.0).total_cmp(&number(b).unwrap_or(-1.0)));
+            options.order_by(|a, b| number(a).unwrap_or(-1.0).total_cmp(&number(b).unwrap_or(-1.0)));
             descending
         }
         VariableSort::CaseInsensitive { descending } => {
-            options.sort_by_key(|option| option.text.to_lowercase());
+            options.order_by_key(|option| option.text.to_lowercase());
             descending
         }
         VariableSort::Natural { descending } => {
-            options.sort_by(|a, b| natural(&a.text, &b.text));
+            options.order_by(|a, b| natural(&a.text, &b.text));
             descending
         }
     };

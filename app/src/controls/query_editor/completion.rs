@@ -1,6 +1,7 @@
 //! What could stand at the caret: functions, metrics, labels, values, variables.
 
 use crate::client;
+use dashboard::sorting::Order;
 use promql_syntax::{AGGREGATIONS, FUNCTIONS, TokenKind, tokens};
 use std::{cell::RefCell, collections::HashMap};
 
@@ -154,7 +155,7 @@ fn ranked(word: &str, all: Vec<Offer>) -> Vec<Offer> {
             (label != word || offer.insert.len() > offer.label.len()).then_some((if place == 0 { 0 } else { 1 }, offer))
         })
         .collect();
-    scored.sort_by_key(|(rank, offer)| (*rank, offer.label.len()));
+    scored.order_by_key(|(rank, offer)| (*rank, offer.label.len()));
     scored.truncate(OFFERED_MAX);
     scored.into_iter().map(|(_, offer)| offer).collect()
 }

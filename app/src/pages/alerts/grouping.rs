@@ -2,6 +2,7 @@
 
 use crate::pages::parts::time_text::parse_rfc3339_ms;
 use api::alerts::GettableAlert;
+use dashboard::sorting::Order;
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
@@ -62,7 +63,7 @@ fn rank(alert: &GettableAlert) -> impl Ord + use<> {
 /// Sorts `alerts` and puts them into groups; the group with the first alert comes first. Without labels to group
 /// by there is one group, without alerts none.
 pub fn group_alerts(mut alerts: Vec<GettableAlert>, group_by: &[String]) -> Vec<Group> {
-    alerts.sort_by_cached_key(rank);
+    alerts.order_by_cached_key(rank);
     let mut places: BTreeMap<Vec<(String, String)>, usize> = BTreeMap::new();
     let mut groups: Vec<Group> = Vec::new();
     for alert in alerts {
@@ -86,7 +87,7 @@ pub fn label_names(alerts: &[GettableAlert]) -> Vec<String> {
         *counts.entry(name).or_default() += 1;
     }
     let mut names: Vec<_> = counts.into_iter().collect();
-    names.sort_by_key(|(name, count)| (Reverse(*count), *name));
+    names.order_by_key(|(name, count)| (Reverse(*count), *name));
     names.into_iter().map(|(name, _)| name.to_owned()).collect()
 }
 

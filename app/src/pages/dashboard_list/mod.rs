@@ -15,6 +15,7 @@ use crate::{
     pages::parts::{Address, Await, EmptyState, History},
 };
 use api::dashboards::SearchHit;
+use dashboard::sorting::Order;
 use leptos::prelude::*;
 use leptos_router::hooks::use_location;
 
@@ -132,7 +133,7 @@ fn Order(address: Address) -> impl IntoView {
 
 fn all_tags(hits: &[SearchHit]) -> Vec<String> {
     let mut tags: Vec<String> = hits.iter().flat_map(|hit| hit.tags.iter().cloned()).collect();
-    tags.sort();
+    tags.order();
     tags.dedup();
     tags
 }
@@ -151,9 +152,9 @@ fn select(hits: &[SearchHit], query: &str, tags: &[String], order: &str) -> Vec<
         .cloned()
         .collect();
     match order {
-        "updated" => shown.sort_by(|a, b| b.updated.cmp(&a.updated)),
-        "panels" => shown.sort_by(|a, b| b.panels.cmp(&a.panels).then_with(|| a.title.cmp(&b.title))),
-        _ => shown.sort_by_key(|hit| hit.title.to_lowercase()),
+        "updated" => shown.order_by(|a, b| b.updated.cmp(&a.updated)),
+        "panels" => shown.order_by(|a, b| b.panels.cmp(&a.panels).then_with(|| a.title.cmp(&b.title))),
+        _ => shown.order_by_key(|hit| hit.title.to_lowercase()),
     }
     shown
 }

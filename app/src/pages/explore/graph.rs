@@ -8,6 +8,7 @@ use crate::pages::{
     alerts::{detail::ticks, list::format_value},
     parts::{sparkline::Line, time_text::format_rfc3339},
 };
+use dashboard::sorting::Order;
 use dashboard::{
     calendar,
     legend::{differing_labels, selector},
@@ -265,7 +266,7 @@ pub fn GraphView(answers: Answers, pane: PaneState) -> impl IntoView {
                     Some((line.name.clone(), line.points.get(found)?.1, line.color.clone()))
                 };
                 let mut values: Vec<_> = shown.get().into_iter().filter_map(value).collect();
-                values.sort_by(|a, b| b.1.total_cmp(&a.1));
+                values.order_by(|a, b| b.1.total_cmp(&a.1));
                 Some((at_ms, values))
             },
             |_, _| true,

@@ -6,6 +6,7 @@ use crate::{
     pages::parts::{Age, address::query_text, time_text::parse_rfc3339_ms},
 };
 use api::alerts::GettableAlert;
+use dashboard::sorting::Order;
 use leptos::prelude::*;
 
 /// The list keeps this height, with alerts or without.
@@ -78,6 +79,6 @@ fn worst_first(alerts: &[GettableAlert]) -> Vec<GettableAlert> {
     };
     let mut firing: Vec<GettableAlert> =
         alerts.iter().filter(|alert| alert.status.state == "active").cloned().collect();
-    firing.sort_by(|a, b| rank(a).cmp(&rank(b)).then_with(|| b.starts_at.cmp(&a.starts_at)));
+    firing.order_by(|a, b| rank(a).cmp(&rank(b)).then_with(|| b.starts_at.cmp(&a.starts_at)));
     firing
 }

@@ -1,6 +1,5 @@
 //! The starred dashboards, or all while nothing is starred, each with the course of its first number.
 
-use dashboard::sorting::Order;
 use crate::{
     client::{self, Answer, use_polled},
     controls::sparkline::Sparkline,
@@ -9,6 +8,7 @@ use crate::{
     zone::now_ms,
 };
 use api::{dashboards::SearchHit, query::QueryResult};
+use dashboard::sorting::Order;
 use dashboard::{
     interpolate::{Purpose, interpolate},
     model::{Dashboard, Panel},

@@ -5,6 +5,7 @@ use crate::{
     pages::parts::time_text::{format_full, format_seconds},
 };
 use api::query::{InstantSample, RangeSeries};
+use dashboard::sorting::Order;
 use leptos::prelude::*;
 use std::collections::BTreeMap;
 
@@ -167,7 +168,7 @@ pub fn join(
             })
         })
         .collect();
-    rows.sort_by(|a, b| (a.state, &a.target, &a.job).cmp(&(b.state, &b.target, &b.job)));
+    rows.order_by(|a, b| (a.state, &a.target, &a.job).cmp(&(b.state, &b.target, &b.job)));
     rows
 }
 

@@ -5,6 +5,7 @@ mod cell;
 use super::values::{Look, hidden};
 use crate::{controls::icon::Icon, panels::PanelInput, url_state::Entry};
 use cell::CellStyle;
+use dashboard::sorting::Order;
 use dashboard::{
     colors::Rgba,
     field::{DisplayValue, Displayer, auto_bounds, value_bounds},
@@ -210,7 +211,7 @@ fn view(frame: &Frame, options: &TableOptions, order: &[(String, bool)], page: u
         let Some(field) = fields.iter().find(|field| field.display_name == *name || field.name == *name) else {
             continue;
         };
-        rows.sort_by(|a, b| {
+        rows.order_by(|a, b| {
             let ordering = compare(field.cell(*a), field.cell(*b));
             if *descending { ordering.reverse() } else { ordering }
         });

@@ -8,6 +8,7 @@ use crate::{
     },
     url_state::Entry,
 };
+use dashboard::sorting::Order;
 use dashboard::{
     field::{Displayer, line_colors},
     frame::{Field, FieldType, Frame},
@@ -54,7 +55,7 @@ pub fn Legend(input: PanelInput, options: Memo<LegendOptions>) -> impl IntoView 
             input.data.with(|data| data.as_ref().map(|data| items(&data.frames, &options, &look))).unwrap_or_default();
         if let Some((column, descending)) = order.get() {
             let at = options.calcs.iter().position(|calc| reducers::name(calc) == column || *calc == column);
-            items.sort_by(|a, b| {
+            items.order_by(|a, b| {
                 let ordering = match at {
                     Some(at) => figure(a, at).total_cmp(&figure(b, at)),
                     None => a.name.cmp(&b.name),

@@ -11,6 +11,7 @@ use crate::{
     url_state::Entry,
 };
 use chart::Hit;
+use dashboard::sorting::Order;
 use dashboard::{
     field::Displayer,
     model::{TooltipMode, TooltipOptions, TooltipSort},
@@ -89,8 +90,8 @@ fn rows(
         .collect();
     match options.sort {
         TooltipSort::None => {}
-        TooltipSort::Ascending => chosen.sort_by(|a, b| a.value.total_cmp(&b.value)),
-        TooltipSort::Descending => chosen.sort_by(|a, b| b.value.total_cmp(&a.value)),
+        TooltipSort::Ascending => chosen.order_by(|a, b| a.value.total_cmp(&b.value)),
+        TooltipSort::Descending => chosen.order_by(|a, b| b.value.total_cmp(&a.value)),
     }
     // The nearest is always among those shown.
     if let Some(at) = chosen.iter().position(|hit| nearest == Some(hit.series))

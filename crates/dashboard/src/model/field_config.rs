@@ -1,6 +1,7 @@
 //! `fieldConfig`: defaults, overrides, thresholds, mappings.
 
 use super::{links::DataLink, read::Read as _, read::as_number};
+use crate::sorting::Order;
 use serde_json::{Map, Value};
 
 /// `fieldConfig`.
@@ -228,7 +229,7 @@ impl Thresholds {
                 color: step.text("color"),
             })
             .collect();
-        steps.sort_by(|a, b| a.value.total_cmp(&b.value));
+        steps.order_by(|a, b| a.value.total_cmp(&b.value));
         let mode =
             if json.text("mode") == "percentage" { ThresholdsMode::Percentage } else { ThresholdsMode::Absolute };
         Some(Thresholds { mode, steps })

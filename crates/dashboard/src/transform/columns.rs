@@ -1,5 +1,6 @@
 //! Transformations that work on columns.
 
+use crate::sorting::Order;
 use crate::{
     frame::{Cell, Field, FieldType, Frame, NULL, Values},
     model::read::Read as _,
@@ -28,7 +29,7 @@ pub(super) fn organize(options: &Value, frames: Vec<Frame>) -> Vec<Frame> {
                 });
             }
             let place = |field: &Field| get(order, field).and_then(|at| at.as_f64()).unwrap_or(f64::MAX);
-            frame.fields.sort_by(|a, b| place(a).total_cmp(&place(b)));
+            frame.fields.order_by(|a, b| place(a).total_cmp(&place(b)));
             for field in &mut frame.fields {
                 if let Some(Value::String(name)) = get(rename, field).filter(|name| name.as_str() != Some("")) {
                     rename_field(field, &name);

@@ -1,6 +1,7 @@
 //! Transformations that work on rows.
 
 use super::join::{Key, column_of, key};
+use crate::sorting::Order;
 use crate::{
     frame::{Cell, Field, FieldType, Frame, Values},
     model::read::Read as _,
@@ -53,7 +54,7 @@ pub(super) fn reduce(options: &Value, frames: Vec<Frame>) -> Vec<Frame> {
         vec![Field::new("Field", Values::Text(series.iter().map(|field| Some(field.display_name.clone())).collect()))];
     if options.flag("labelsToFields") {
         let mut labels: Vec<&String> = series.iter().flat_map(|field| field.labels.keys()).collect();
-        labels.sort();
+        labels.order();
         labels.dedup();
         for label in labels {
             fields.push(Field::new(
@@ -84,7 +85,7 @@ pub(super) fn series_to_rows(frames: Vec<Frame>) -> Vec<Frame> {
             );
         }
     }
-    rows.sort_by_key(|(time, ..)| std::cmp::Reverse(*time));
+    rows.order_by_key(|(time, ..)| std::cmp::Reverse(*time));
     let fields = vec![
         Field::new("Time", Values::Time(rows.iter().map(|row| row.0).collect())),
         Field::new("Metric", Values::Text(rows.iter().map(|row| Some(row.1.clone())).collect())),
@@ -155,7 +156,7 @@ pub(super) fn sort_by(options: &Value, frames: Vec<Frame>) -> Vec<Frame> {
                 return frame;
             };
             let mut rows: Vec<usize> = (0..frame.rows()).collect();
-            rows.sort_by_cached_key(|row| key(field.cell(*row)));
+            rows.order_by_cached_key(|row| key(field.cell(*row)));
             if descending {
                 rows.reverse();
             }
@@ -258,7 +259,7 @@ pub(super) fn time_series_table(options: &Value, frames: Vec<Frame>) -> Vec<Fram
         .into_iter()
         .map(|(ref_id, rows)| {
             let mut names: Vec<&String> = rows.iter().flat_map(|(labels, _)| labels.keys()).collect();
-            names.sort();
+            names.order();
             names.dedup();
             let mut fields: Vec<Field> = names
                 .iter()
