@@ -1,8 +1,8 @@
 //! Answers that renew themselves while somebody looks.
 
-use super::{Answer, ClientError};
+use super::{Answer, ClientError, transport::Asked};
 use leptos::{prelude::*, task::spawn_local};
-use std::time::Duration;
+use std::{pin::Pin, time::Duration};
 
 /// The latest answer, the latest fault, and a way to ask again. Old data stays while new data is fetched and when
 /// fetching fails.
@@ -35,38 +35,53 @@ where
     F: Fn() -> Fut + 'static,
     Fut: Future<Output = Answer<T>> + 'static,
 {
+    poll(interval_ms, Box::new(move || Box::pin(fetch())))
+}
+
+/// [`use_polled`] without the type of the question: one for each type of answer.
+fn poll<T: Send + Sync + 'static>(interval_ms: u32, fetch: Box<dyn Fn() -> Asked<T>>) -> Polled<T> {
     let (data, set_data) = signal(None::<T>);
     let (error, set_error) = signal(None::<ClientError>);
-    let tick = RwSignal::new(0_u64);
     let latest = StoredValue::new(0_u64);
+    let tick = ask_again_and_again(
+        interval_ms,
+        Box::new(move || {
+            let mine = latest
+                .try_update_value(|number| {
+                    *number += 1;
+                    *number
+                })
+                .unwrap_or(0);
+            let question = fetch();
+            Box::pin(async move {
+                let answer = question.await;
+                if latest.try_get_value() != Some(mine) {
+                    return;
+                }
+                let fault = match answer {
+                    Ok(answer) => {
+                        set_data.try_set(Some(answer));
+                        None
+                    }
+                    Err(ClientError::Aborted) => return,
+                    Err(fault) => Some(fault),
+                };
+                set_error.try_set(fault);
+            })
+        }),
+    );
+    Polled { data, error, tick }
+}
+
+/// The clock of [`poll`]. `ask` reads its signals and gives the work to do with the answer.
+fn ask_again_and_again(interval_ms: u32, ask: Box<dyn Fn() -> Pin<Box<dyn Future<Output = ()>>>>) -> RwSignal<u64> {
+    let tick = RwSignal::new(0_u64);
     Effect::new(move |_| {
         tick.track();
-        let mine = latest
-            .try_update_value(|number| {
-                *number += 1;
-                *number
-            })
-            .unwrap_or(0);
-        let question = fetch();
-        spawn_local(async move {
-            let answer = question.await;
-            if latest.try_get_value() != Some(mine) {
-                return;
-            }
-            match answer {
-                Ok(answer) => {
-                    set_data.try_set(Some(answer));
-                    set_error.try_set(None);
-                }
-                Err(ClientError::Aborted) => {}
-                Err(fault) => {
-                    set_error.try_set(Some(fault));
-                }
-            }
-        });
+        spawn_local(ask());
     });
     every_while_visible(interval_ms, move || tick.update(|tick| *tick += 1));
-    Polled { data, error, tick }
+    tick
 }
 
 /// Calls `work` every `interval_ms`, not while the tab is hidden, and once when it comes back. Stops with its owner.

@@ -1,10 +1,10 @@
 //! Requests as bytes: send, notice a lost connection, turn refusals into errors.
 
 use super::{Answer, ClientError, connection};
-use api::ApiResponse;
 use gloo_net::http::{Request, RequestBuilder, Response};
 use serde::{Serialize, de::DeserializeOwned};
-use std::fmt::Write as _;
+use serde_json::value::RawValue;
+use std::{fmt::Write as _, pin::Pin};
 use web_sys::{AbortController, AbortSignal};
 
 /// Takes its requests back when dropped.
@@ -103,15 +103,66 @@ fn refusal(status: u16, body: String) -> ClientError {
     ClientError::Refused { status, kind, message, body }
 }
 
-async fn read<T: DeserializeOwned>(response: Response) -> Answer<T> {
-    let path = response.url();
-    let status = response.status();
-    let unreadable = |message: String| ClientError::Unreadable { path: path.clone(), message };
-    let body = response.text().await.map_err(|error| unreadable(error.to_string()))?;
-    if !(200..300).contains(&status) {
-        return Err(refusal(status, body));
+/// A good answer before it is read.
+struct Said {
+    path: String,
+    body: String,
+}
+
+/// A question under way. Boxed, and the same for every endpoint: what the endpoints differ in is only the reading, and
+/// a state machine for each of them is much code to download.
+pub(super) type Asked<T> = Pin<Box<dyn Future<Output = Answer<T>>>>;
+
+fn ask(request: Result<Request, gloo_net::Error>, signal: Option<AbortSignal>) -> Asked<Said> {
+    Box::pin(async move {
+        let response = send(request, signal).await?;
+        let path = response.url();
+        let status = response.status();
+        let body = match response.text().await {
+            Ok(body) => body,
+            Err(error) => return Err(ClientError::Unreadable { path, message: error.to_string() }),
+        };
+        if (200..300).contains(&status) { Ok(Said { path, body }) } else { Err(refusal(status, body)) }
+    })
+}
+
+fn unreadable(path: &str, error: serde_json::Error) -> ClientError {
+    ClientError::Unreadable { path: path.to_owned(), message: error.to_string() }
+}
+
+#[inline(never)]
+fn read<T: DeserializeOwned>(path: &str, body: &str) -> Answer<T> {
+    serde_json::from_str(body).map_err(|error| unreadable(path, error))
+}
+
+/// Reads what stands in `{"status":"success","data":…}`, with the warnings beside it.
+fn read_v1<T: DeserializeOwned>(said: &Said) -> Answer<(T, Vec<String>)> {
+    let (data, warnings) = unwrap(said)?;
+    Ok((read(&said.path, data)?, warnings))
+}
+
+fn unwrap(said: &Said) -> Answer<(&str, Vec<String>)> {
+    /// `api::ApiResponse` with the data as they came.
+    #[derive(serde::Deserialize)]
+    struct Envelope<'a> {
+        status: String,
+        #[serde(borrow)]
+        data: Option<&'a RawValue>,
+        #[serde(default)]
+        error: String,
+        #[serde(default)]
+        warnings: Vec<String>,
+        #[serde(default)]
+        infos: Vec<String>,
     }
-    serde_json::from_str(&body).map_err(|error| unreadable(error.to_string()))
+    let envelope: Envelope<'_> = serde_json::from_str(&said.body).map_err(|error| unreadable(&said.path, error))?;
+    if envelope.status != "success" {
+        let message = envelope.error;
+        return Err(ClientError::Refused { status: 200, kind: String::new(), message, body: String::new() });
+    }
+    let mut warnings = envelope.warnings;
+    warnings.extend(envelope.infos);
+    Ok((envelope.data.map_or("null", RawValue::get), warnings))
 }
 
 fn with(builder: RequestBuilder, signal: Option<&AbortSignal>) -> RequestBuilder {
@@ -122,50 +173,45 @@ fn with(builder: RequestBuilder, signal: Option<&AbortSignal>) -> RequestBuilder
 }
 
 /// GET of JSON.
-pub(super) async fn get<T: DeserializeOwned>(url: &str, signal: Option<AbortSignal>) -> Answer<T> {
-    read(send(with(Request::get(url), signal.as_ref()).build(), signal).await?).await
+pub(super) fn get<T: DeserializeOwned + 'static>(url: &str, signal: Option<AbortSignal>) -> Asked<T> {
+    let question = ask(with(Request::get(url), signal.as_ref()).build(), signal);
+    Box::pin(async move {
+        let said = question.await?;
+        read(&said.path, &said.body)
+    })
+}
+
+fn v1<T: DeserializeOwned + 'static>(question: Asked<Said>) -> Asked<(T, Vec<String>)> {
+    Box::pin(async move { read_v1(&question.await?) })
 }
 
 /// GET of what stands in `{"status":"success","data":…}`, with the warnings beside it.
-pub(super) async fn get_v1<T: DeserializeOwned>(url: &str, signal: Option<AbortSignal>) -> Answer<(T, Vec<String>)> {
-    unwrap(get(url, signal).await?)
+pub(super) fn get_v1<T: DeserializeOwned + 'static>(url: &str, signal: Option<AbortSignal>) -> Asked<(T, Vec<String>)> {
+    v1(ask(with(Request::get(url), signal.as_ref()).build(), signal))
 }
 
 /// POST of a form to `/api/v1`.
-pub(super) async fn post_form_v1<T: DeserializeOwned>(
+pub(super) fn post_form_v1<T: DeserializeOwned + 'static>(
     url: &str,
     pairs: &[(&str, &str)],
     signal: Option<AbortSignal>,
-) -> Answer<(T, Vec<String>)> {
+) -> Asked<(T, Vec<String>)> {
     let request = with(Request::post(url), signal.as_ref())
         .header("Content-Type", "application/x-www-form-urlencoded")
         .body(encode_pairs(pairs.iter().copied()));
-    unwrap(read(send(request, signal).await?).await?)
-}
-
-fn unwrap<T>(answer: ApiResponse<T>) -> Answer<(T, Vec<String>)> {
-    match answer {
-        ApiResponse::Success { data, mut warnings, infos } => {
-            warnings.extend(infos);
-            Ok((data, warnings))
-        }
-        ApiResponse::Error { error, .. } => {
-            Err(ClientError::Refused { status: 200, kind: String::new(), message: error, body: String::new() })
-        }
-    }
+    v1(ask(request, signal))
 }
 
 /// POST of JSON.
-pub(super) async fn post<B: Serialize, T: DeserializeOwned>(url: &str, body: &B) -> Answer<T> {
-    read(send(Request::post(url).json(body), None).await?).await
+pub(super) fn post<B: Serialize, T: DeserializeOwned + 'static>(url: &str, body: &B) -> Asked<T> {
+    let question = ask(Request::post(url).json(body), None);
+    Box::pin(async move {
+        let said = question.await?;
+        read(&said.path, &said.body)
+    })
 }
 
 /// DELETE; what the answer says does not matter.
 pub(super) async fn delete(url: &str) -> Answer<()> {
-    let response = send(Request::delete(url).build(), None).await?;
-    let status = response.status();
-    if (200..300).contains(&status) {
-        return Ok(());
-    }
-    Err(refusal(status, response.text().await.unwrap_or_default()))
+    ask(Request::delete(url).build(), None).await.map(|_| ())
 }

@@ -132,7 +132,10 @@ impl TryFrom<FlatData> for QueryData {
             }
             "string" => {
                 let (timestamp_ms, value) = point(flat.result)?;
-                QueryResult::String(StringPoint { timestamp_ms: timestamp_ms.map_err(|error| error.to_string())?, value })
+                QueryResult::String(StringPoint {
+                    timestamp_ms: timestamp_ms.map_err(|error| error.to_string())?,
+                    value,
+                })
             }
             other => return Err(format!("unknown resultType `{other}`")),
         };
