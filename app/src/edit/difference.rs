@@ -395,7 +395,7 @@ mod tests {
     fn lines() {
         let (a, b) = (json!({"a": [1, 2, 3, 4, 5, 6, 7, 8], "b": 1}), json!({"a": [1, 2, 3, 4, 5, 6, 7, 8], "b": 2}));
         let lines = in_lines(&a, &b);
-        assert_eq!(lines.first(), Some(&Line::Skipped(7)));
+        assert_eq!(lines.first(), Some(&Line::Skipped(8)));
         assert!(lines.contains(&Line::Gone("  \"b\": 1".into())) && lines.contains(&Line::New("  \"b\": 2".into())));
         assert!(in_lines(&a, &a).is_empty());
     }
