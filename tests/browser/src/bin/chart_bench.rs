@@ -62,22 +62,21 @@ async fn wait(browser: &Browser) -> Result<Value> {
     }
 }
 
-/// The medians as a Markdown table; ratios are ours over theirs, so that less than 1 is faster than uPlot.
+/// The medians as a Markdown table; a ratio below 1 is faster than uPlot.
 fn table(result: &Value) -> Result<String> {
     let mut out = String::from(
-        "| series × points | time | ours | uPlot, same width | ratio | uPlot, 1 px | ratio |\n\
-         |---|---|---|---|---|---|---|\n",
+        "| series × points | time | ours | uPlot | ours/uPlot |\n\
+         |---|---|---|---|---|\n",
     );
     for case in result["results"].as_array().context("no results")? {
         for (name, key) in [("script", "script_ms"), ("total", "total_ms")] {
             let ms = |who: &str| case[who][key].as_f64().with_context(|| format!("no {key} of {who}"));
-            let (ours, uplot, thin) = (ms("ours")?, ms("uplot")?, ms("uplot_thin")?);
+            let (ours, uplot) = (ms("ours")?, ms("uplot")?);
             out += &format!(
-                "| {} × {} | {name} | {ours:.2} | {uplot:.2} | **{:.2}** | {thin:.2} | **{:.2}** |\n",
+                "| {} × {} | {name} | {ours:.2} | {uplot:.2} | {:.2} |\n",
                 case["series"],
                 case["points"],
-                ours / uplot,
-                ours / thin
+                ours / uplot
             );
         }
     }

@@ -3,8 +3,12 @@
 #![allow(unreachable_pub, reason = "a program, no library: `pub` means used outside of its file")]
 
 mod edit;
+mod everywhere;
+mod failures;
 mod gallery;
+mod import;
 mod main_line;
+mod operations;
 mod panels;
 mod sites;
 mod time;
