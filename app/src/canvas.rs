@@ -1,6 +1,8 @@
 //! Drawing on a `<canvas>`: a plotters backend for frames (axes, grid, labels), and whole groups of lines, areas, bars
 //! and points in one call each, because every call from WASM into the browser costs more than the line it draws.
 
+use chart::{Fill, Geometry, Plot, Scene};
+use dashboard::colors::Rgba;
 use plotters_backend::{
     BackendColor, BackendCoord, BackendStyle, BackendTextStyle, DrawingBackend, DrawingErrorKind, FontStyle,
     FontTransform,
@@ -241,10 +243,60 @@ impl Surface {
         let _ = self.context.fill_text(text, 0.0, 0.0);
     }
 
+    /// Draws a time series chart: the frame by plotters, the series in a few calls.
+    pub fn draw(&self, scene: &Scene<'_>) -> Option<Plot> {
+        let plot = chart::draw_frame(&mut self.backend(), scene).ok()?;
+        let rect = plot.rect;
+        self.clip(f64::from(rect.x), f64::from(rect.y) - 2.0, f64::from(rect.w), f64::from(rect.h) + 4.0);
+        paint(self, &chart::geometry(scene, &plot), &plot);
+        self.unclip();
+        Some(plot)
+    }
+
     /// A plotters backend that draws here.
     pub fn backend(&self) -> CanvasBackend<'_> {
         CanvasBackend { surface: self }
     }
+}
+
+fn css_or_none(color: Option<Rgba>) -> String {
+    color.map_or_else(|| "transparent".to_owned(), Rgba::css)
+}
+
+/// Areas, lines, points: three calls, however many series there are.
+fn paint(surface: &Surface, geometry: &Geometry, plot: &Plot) {
+    let mut areas = Batch::default();
+    for fill in &geometry.fills {
+        areas.push_area(separated(fill), &css_or_none(fill.color), &fill.fade_to.map_or_else(String::new, Rgba::css));
+    }
+    surface.areas(&areas, plot.rect.y, plot.rect.bottom());
+    let mut lines = Batch::default();
+    for stroke in &geometry.strokes {
+        lines.push(stroke.xy.iter().copied(), &css_or_none(stroke.color), stroke.width, &stroke.dash);
+    }
+    surface.lines(&lines);
+    let mut points = Batch::default();
+    let mut radius = 2.5;
+    for dots in &geometry.dots {
+        points.push(dots.xy.iter().copied(), &css_or_none(dots.color), 0.0, &[]);
+        radius = dots.radius;
+    }
+    if !points.is_empty() {
+        surface.points(&points, radius);
+    }
+}
+
+/// The polygons of one colour with a NaN between them.
+fn separated(fill: &Fill) -> Vec<f32> {
+    let mut out = Vec::with_capacity(fill.xy.len() + fill.ends.len() * 2);
+    let mut start = 0;
+    for end in &fill.ends {
+        let end = *end as usize;
+        out.extend_from_slice(fill.xy.get(start..end).unwrap_or_default());
+        out.extend([0.0, f32::NAN]);
+        start = end;
+    }
+    out
 }
 
 /// The font of charts, as the canvas wants it named.

@@ -47,11 +47,18 @@ pub struct Geometry {
 /// More dots than this of one series are a smear that costs a second to draw.
 const DOTS_MAX: usize = 2000;
 
+/// More points than this in all lines together: lines are drawn as thin as their style says. Browsers and rasterisers
+/// outline every line wider than one pixel, which costs ten times as much, and in a thicket nobody sees the difference.
+const POINTS_BUSY: usize = 4000;
+/// Dashes tell series apart beyond the eighth, but not where a line turns more often than it pauses.
+const DASH_POINT_DISTANCE_PX_MIN: f32 = 3.0;
+
 /// Projects the series of a scene.
 pub fn geometry(scene: &Scene<'_>, plot: &Plot) -> Geometry {
     let mut out = Geometry::default();
     let bars =
         scene.series.iter().filter(|series| !series.hidden && is_bars(series) && series.base.is_empty()).count().max(1);
+    let (mut points, mut generous) = (0, Vec::new());
     let mut bar_at = 0;
     for series in scene.series.iter().filter(|series| !series.hidden) {
         let drawn = series.drawn();
@@ -62,20 +69,23 @@ pub fn geometry(scene: &Scene<'_>, plot: &Plot) -> Geometry {
             continue;
         }
         let line = project(scene, plot, series, drawn);
+        dots(scene, plot, series, &line, &mut out);
         if series.style.draw_style == DrawStyle::Line {
             area(scene, plot, series, &line, &mut out);
             if series.style.line_width > 0.0 {
-                let width =
-                    series.style.line_width.max(1.0) * if series.base.is_empty() { 1.5 } else { 1.2 } * scene.scale;
-                out.strokes.push(Stroke {
-                    xy: interpolate(&line, series.style.interpolation),
-                    color: Some(series.color),
-                    width,
-                    dash: dash_of(series, scene.scale),
-                });
+                let dash = dash_of(series, scene.scale, line.len() / 2, plot.rect.w);
+                let width = series.style.line_width.max(1.0) * scene.scale;
+                let xy = interpolate(line, series.style.interpolation);
+                points += xy.len() / 2;
+                generous.push(width * if series.base.is_empty() { 1.5 } else { 1.2 });
+                out.strokes.push(Stroke { xy, color: Some(series.color), width, dash });
             }
         }
-        dots(scene, plot, series, &line, &mut out);
+    }
+    if points <= POINTS_BUSY {
+        for (stroke, width) in out.strokes.iter_mut().zip(generous) {
+            stroke.width = width;
+        }
     }
     out
 }
@@ -84,11 +94,12 @@ fn is_bars(series: &Series) -> bool {
     series.style.draw_style == DrawStyle::Bars
 }
 
-fn dash_of(series: &Series, scale: f32) -> Vec<f32> {
+fn dash_of(series: &Series, scale: f32, points: usize, plot_width: f32) -> Vec<f32> {
+    let crowded = points as f32 * DASH_POINT_DISTANCE_PX_MIN * scale > plot_width;
     let lengths: Vec<f32> = match (&series.style.line_style, series.dash) {
         (LineStyle::Dash(lengths), _) => lengths.clone(),
         (LineStyle::Dot, _) => vec![1.0, 4.0],
-        (LineStyle::Solid, 0) => Vec::new(),
+        (LineStyle::Solid, dash) if dash == 0 || crowded => Vec::new(),
         (LineStyle::Solid, 1) => vec![7.0, 4.0],
         (LineStyle::Solid, _) => vec![2.0, 3.0],
     };
@@ -199,12 +210,12 @@ fn runs(xy: &[f32]) -> Vec<std::ops::Range<usize>> {
 }
 
 /// Steps and smooth lines as points of a straight one.
-fn interpolate(xy: &[f32], mode: LineInterpolation) -> Vec<f32> {
+fn interpolate(xy: Vec<f32>, mode: LineInterpolation) -> Vec<f32> {
     if mode == LineInterpolation::Linear {
-        return xy.to_vec();
+        return xy;
     }
     let mut out = Vec::with_capacity(xy.len() * 2);
-    for run in runs(xy) {
+    for run in runs(&xy) {
         if !out.is_empty() {
             out.extend([xy[run.start], f32::NAN]);
         }
@@ -276,13 +287,13 @@ fn area(scene: &Scene<'_>, plot: &Plot, series: &Series, line: &[f32], out: &mut
         return;
     }
     let lower: Option<Vec<f32>> = if let Some(target) = target {
-        Some(interpolate(&project(scene, plot, target, target.drawn()), series.style.interpolation))
+        Some(interpolate(project(scene, plot, target, target.drawn()), series.style.interpolation))
     } else if series.base.len() == series.values.len() {
-        Some(interpolate(&project(scene, plot, series, &series.base), series.style.interpolation))
+        Some(interpolate(project(scene, plot, series, &series.base), series.style.interpolation))
     } else {
         None
     };
-    let upper = interpolate(line, series.style.interpolation);
+    let upper = interpolate(line.to_vec(), series.style.interpolation);
     let ground = plot.y(series.axis, 0.0);
     let ground = if ground.is_nan() { plot.rect.bottom() } else { ground.clamp(plot.rect.y, plot.rect.bottom()) };
     let mut fill = Fill { color: Some(series.color.with_alpha(opacity)), ..Fill::default() };
@@ -448,7 +459,7 @@ mod tests {
         assert_eq!(strip(project(&scene(), &plot(), &one, &one.values)), "0 10 10 5 10 - 30 0 60 10");
         one.style.span_nulls = SpanNulls::Shorter(25.0);
         assert_eq!(strip(project(&scene(), &plot(), &one, &one.values)), "0 10 10 5 30 0 60 10");
-        let steps = interpolate(&[0.0, 1.0, 2.0, 3.0], LineInterpolation::StepAfter);
+        let steps = interpolate(vec![0.0, 1.0, 2.0, 3.0], LineInterpolation::StepAfter);
         assert_eq!(strip(steps), "0 1 2 1 2 3");
     }
 
@@ -467,6 +478,25 @@ mod tests {
         let ys: Vec<f32> = line.chunks_exact(2).map(|pair| pair[1]).collect();
         assert!(ys.contains(&0.0) && ys.contains(&10.0));
         assert!(line.chunks_exact(2).is_sorted_by(|a, b| a[0] <= b[0]));
+    }
+
+    #[test]
+    fn thickets_are_drawn_thin() {
+        let drawn = |count: usize, points: i64, width: f32| {
+            let mut scene = scene();
+            scene.series = vec![series((0..points).collect(), vec![5.0; points as usize]); count];
+            for (at, one) in scene.series.iter_mut().enumerate() {
+                (one.style.line_width, one.dash) = (width, u8::from(at == 1));
+            }
+            let strokes = geometry(&scene, &plot()).strokes;
+            (strokes[0].width, strokes[1].dash.is_empty())
+        };
+        // Few sparse lines are generous and dashed, crowded ones lose the dashes, very many their width beyond the style's.
+        assert_eq!(drawn(2, 30, 1.0), (1.5, false));
+        assert_eq!(drawn(2, 100, 1.0), (1.5, true));
+        assert_eq!(drawn(40, 100, 1.0), (1.5, true));
+        assert_eq!(drawn(41, 100, 1.0), (1.0, true));
+        assert_eq!(drawn(41, 100, 3.0), (3.0, true));
     }
 
     #[test]
@@ -493,7 +523,7 @@ mod tests {
 
     #[test]
     fn smooth_lines_do_not_overshoot() {
-        let curve = interpolate(&[0.0, 0.0, 30.0, 10.0, 60.0, 10.0, 90.0, 0.0], LineInterpolation::Smooth);
+        let curve = interpolate(vec![0.0, 0.0, 30.0, 10.0, 60.0, 10.0, 90.0, 0.0], LineInterpolation::Smooth);
         assert!(curve.len() > 40 && curve.chunks_exact(2).all(|p| (0.0..=10.0001).contains(&p[1])));
     }
 }
