@@ -7,7 +7,6 @@ pub mod api_v2;
 pub mod config;
 pub mod conformance;
 mod files;
-mod glob;
 mod group;
 mod manager;
 pub mod matchers;

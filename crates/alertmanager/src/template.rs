@@ -27,7 +27,7 @@ impl Templates {
             Template::parse("default.tmpl", DEFAULT_TEMPLATES, &functions, &[]).map_err(|error| error.to_string())?;
         set.add("email.tmpl", EMAIL_TEMPLATE, &[]).map_err(|error| error.to_string())?;
         for glob in globs {
-            for path in crate::glob::matching(Path::new(glob)).map_err(|error| format!("{glob}: {error}"))? {
+            for path in system::glob::glob(Path::new(glob)).map_err(|error| format!("{glob}: {error}"))? {
                 let text = std::fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))?;
                 let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
                 set.add(&name, &text, &[]).map_err(|error| format!("{}: {error}", path.display()))?;

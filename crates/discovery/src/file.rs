@@ -3,11 +3,11 @@
 use crate::config::{FILE_REFRESH_DEFAULT, FileSdConfig};
 use crate::group::{parse_json, parse_yaml};
 use crate::{Running, Sink, TargetGroup};
-use regexp::Regexp;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
+use system::glob::has_wildcards;
 use telemetry::Counter;
 use tokio::time::Instant;
 
@@ -111,7 +111,7 @@ fn read(path: &Path, length: u64) -> Result<Vec<TargetGroup>, String> {
 /// A pattern with wildcards in its folders.
 pub fn glob(folder: &Path, pattern: &str) -> Result<Vec<PathBuf>, std::io::Error> {
     let path = pattern.rsplit_once('/').map_or("", |(path, _)| path);
-    if path.contains(['*', '?', '[']) {
+    if has_wildcards(path) {
         let message = format!("invalid file path {pattern:?}: wildcards may stand in its last part only");
         return Err(std::io::Error::new(std::io::ErrorKind::InvalidInput, message));
     }
@@ -120,36 +120,8 @@ pub fn glob(folder: &Path, pattern: &str) -> Result<Vec<PathBuf>, std::io::Error
 
 /// The files that a pattern means, sorted.
 fn expand(pattern: &str) -> Vec<PathBuf> {
-    let path = PathBuf::from(pattern);
-    if !pattern.contains(['*', '?', '[']) {
-        return vec![path];
+    if !has_wildcards(pattern) {
+        return vec![PathBuf::from(pattern)];
     }
-    let (folder, name) = pattern.rsplit_once('/').unwrap_or((".", pattern));
-    let Some(regexp) = glob_regexp(name) else { return Vec::new() };
-    let Ok(entries) = std::fs::read_dir(if folder.is_empty() { "/" } else { folder }) else { return Vec::new() };
-    let mut found: Vec<PathBuf> = entries
-        .flatten()
-        .filter(|entry| entry.file_name().to_str().is_some_and(|name| regexp.is_match(name)))
-        .map(|entry| entry.path())
-        .collect();
-    found.sort();
-    found
-}
-
-/// `*`, `?` and `[…]` as the shell knows them.
-fn glob_regexp(glob: &str) -> Option<Regexp> {
-    let mut pattern = String::new();
-    for c in glob.chars() {
-        match c {
-            '*' => pattern.push_str("[^/]*"),
-            '?' => pattern.push_str("[^/]"),
-            '[' | ']' | '-' | '^' => pattern.push(c),
-            c if c.is_alphanumeric() || c == '_' => pattern.push(c),
-            c => {
-                pattern.push('\\');
-                pattern.push(c);
-            }
-        }
-    }
-    Regexp::anchored(&pattern).ok()
+    system::glob::glob(Path::new(pattern)).unwrap_or_default()
 }

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use std::{
     collections::{BTreeMap, BTreeSet},
     io,
-    path::{Path, PathBuf},
+    path::Path,
     sync::Arc,
 };
 use yaml::{Fault, Faults, Places};
@@ -269,7 +269,7 @@ pub fn load_rule_files(globs: &[String], base_dir: &Path) -> Result<Vec<RuleFile
     };
     for glob in globs {
         let pattern = base_dir.join(glob);
-        let paths = match matching(&pattern) {
+        let paths = match system::glob::glob(&pattern) {
             Ok(paths) => paths,
             Err(error) => {
                 faults.push(unreadable(&pattern, &error));
@@ -290,55 +290,6 @@ pub fn load_rule_files(globs: &[String], base_dir: &Path) -> Result<Vec<RuleFile
         }
     }
     if faults.is_empty() { Ok(files) } else { Err(faults) }
-}
-
-/// The files that a pattern names, sorted; a name without wildcards must not exist.
-fn matching(pattern: &Path) -> io::Result<Vec<PathBuf>> {
-    let mut found = vec![PathBuf::new()];
-    for part in pattern.components() {
-        let text = part.as_os_str().to_string_lossy().into_owned();
-        if !text.contains(['*', '?', '[']) {
-            found.iter_mut().for_each(|path| path.push(part));
-            continue;
-        }
-        let mut next = Vec::new();
-        for folder in found {
-            let listed = std::fs::read_dir(if folder.as_os_str().is_empty() { Path::new(".") } else { &folder });
-            for entry in listed.into_iter().flatten() {
-                let name = entry?.file_name();
-                if wildcard_matches(&text, &name.to_string_lossy()) {
-                    next.push(folder.join(name));
-                }
-            }
-        }
-        next.sort();
-        found = next;
-    }
-    found.retain(|path| path.is_file());
-    Ok(found)
-}
-
-fn wildcard_matches(pattern: &str, name: &str) -> bool {
-    let mut regex = String::from("^");
-    let mut inside = false;
-    for c in pattern.chars() {
-        match c {
-            '*' if !inside => regex.push_str(".*"),
-            '?' if !inside => regex.push('.'),
-            '[' | ']' => {
-                inside = c == '[';
-                regex.push(c);
-            }
-            '^' | '-' if inside => regex.push(c),
-            c if c.is_alphanumeric() || c == '_' => regex.push(c),
-            c => {
-                regex.push('\\');
-                regex.push(c);
-            }
-        }
-    }
-    regex.push('$');
-    regexp::Regexp::new(&regex).is_ok_and(|regex| regex.is_match(name))
 }
 
 impl Rule {
