@@ -7,7 +7,7 @@ use anyhow::Result;
 
 const WASM: &str = "wasm32-unknown-unknown";
 /// Packages that are not part of a plain `cargo test`.
-const APART: [&str; 4] = ["app", "end_to_end", "browser", "bench_page"];
+const APART: [&str; 3] = ["end_to_end", "browser", "bench_page"];
 
 /// Formatting, layers, lints for both targets, documentation.
 pub(crate) fn check() -> Result<()> {
@@ -16,19 +16,40 @@ pub(crate) fn check() -> Result<()> {
     step("layers", layers::check)?;
     step("dependencies", deps::check)?;
     step("lints", || {
-        run(cargo().args(["clippy", "--workspace", "--exclude", "app", "--all-targets", "--", "-D", "warnings"]))
+        run(cargo().args([
+            "clippy",
+            "--workspace",
+            "--exclude",
+            "app",
+            "--exclude",
+            "bench_page",
+            "--all-targets",
+            "--",
+            "-D",
+            "warnings",
+        ]))
     })?;
     step("lints of the front end", || {
         let mut command = cargo();
         command.args(["clippy", "--target", WASM, "--target-dir"]).arg(crate::shell::target_dir().join("web"));
-        for name in PURE.iter().chain(&["app"]) {
+        for name in PURE.iter().chain(&["app", "bench_page"]) {
             command.args(["--package", name]);
         }
         run(command.args(["--", "-D", "warnings"]))
     })?;
     step("documentation", || {
         run(cargo()
-            .args(["doc", "--workspace", "--exclude", "app", "--no-deps", "--document-private-items", "--quiet"])
+            .args([
+                "doc",
+                "--workspace",
+                "--exclude",
+                "app",
+                "--exclude",
+                "bench_page",
+                "--no-deps",
+                "--document-private-items",
+                "--quiet",
+            ])
             .env("RUSTDOCFLAGS", "-D warnings -A rustdoc::private_intra_doc_links"))
     })
 }
