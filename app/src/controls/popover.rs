@@ -1,6 +1,6 @@
 //! What opens beside a button and closes again: by Escape, by a press elsewhere, by leaving it with the keyboard.
 
-use leptos::{ev, html, prelude::*};
+use leptos::{context::Provider, ev, html, prelude::*};
 use wasm_bindgen::JsCast as _;
 use web_sys::{HtmlElement, Node};
 
@@ -15,7 +15,7 @@ impl ClosePopover {
 }
 
 /// A button, and beside it what it opens. `name` is read to those who listen; `class` is the button's, `pop_class` the
-/// opened part's. `role` says what that is (`menu`, `dialog`).
+/// opened part's. `role` says what that is (`menu`, `dialog`). A button that is `wordy` is named by what it shows.
 #[component]
 pub fn Popover(
     #[prop(into)] name: Signal<String>,
@@ -24,6 +24,7 @@ pub fn Popover(
     #[prop(default = "pop")] pop_class: &'static str,
     #[prop(default = "dialog")] role: &'static str,
     #[prop(optional, into)] test: MaybeProp<String>,
+    #[prop(optional)] wordy: bool,
     #[prop(optional)] open: Option<RwSignal<bool>>,
     children: ChildrenFn,
 ) -> impl IntoView {
@@ -78,7 +79,6 @@ pub fn Popover(
             open.set(false);
         }
     };
-    provide_context(ClosePopover(open));
     let children = StoredValue::new(children);
     view! {
         <span class="menu-anchor" node_ref=anchor on:keydown=keys on:focusout=left>
@@ -86,7 +86,7 @@ pub fn Popover(
                 type="button"
                 node_ref=button
                 class=class
-                aria-label=name
+                aria-label=move || (!wordy).then(|| name.get())
                 aria-haspopup=role
                 aria-expanded=move || open.get().to_string()
                 data-t=move || test.get()
@@ -95,9 +95,12 @@ pub fn Popover(
                 {trigger.run()}
             </button>
             <Show when=move || open.get()>
-                <div class=pop_class role=role aria-label=name>
-                    {children.with_value(|children| children())}
-                </div>
+                // A component has no context of its own: without this, a popover further on would be the one that closes.
+                <Provider value=ClosePopover(open)>
+                    <div class=pop_class role=role aria-label=name>
+                        {children.with_value(|children| children())}
+                    </div>
+                </Provider>
             </Show>
         </span>
     }
@@ -111,6 +114,7 @@ pub fn Menu(
     #[prop(default = "btn")] class: &'static str,
     #[prop(optional)] right: bool,
     #[prop(optional, into)] test: MaybeProp<String>,
+    #[prop(optional)] wordy: bool,
     #[prop(optional)] open: Option<RwSignal<bool>>,
     children: ChildrenFn,
 ) -> impl IntoView {
@@ -118,7 +122,7 @@ pub fn Menu(
     let open = open.unwrap_or_else(|| RwSignal::new(false));
     let children = StoredValue::new(children);
     view! {
-        <Popover name trigger class pop_class role="menu" test open>
+        <Popover name trigger class pop_class role="menu" test wordy open>
             <div class="menu-items" role="none" on:keydown=walk>
                 {children.with_value(|children| children())}
             </div>

@@ -19,7 +19,7 @@ pub fn Refresh(
         interval if interval == "auto" => "Auto".to_owned(),
         interval => interval,
     };
-    let trigger = move || view! { <span class="num">{word}</span> {Icon::Down.view()} };
+    let trigger = move || view! { <span class="sr">"Refresh interval "</span><span class="num">{word}</span> {Icon::Down.view()} };
     let items = move || {
         let words = ["".to_owned(), "auto".to_owned()].into_iter().chain(offered.get());
         words
@@ -40,7 +40,7 @@ pub fn Refresh(
             <button class="btn sq" aria-label="Refresh" data-t="refresh" on:click=move |_| on_refresh.run(())>
                 {Icon::Refresh.view()}
             </button>
-            <Menu name="Refresh interval" right=true trigger=ViewFn::from(trigger) test="refresh-interval">
+            <Menu name="Refresh interval" right=true wordy=true trigger=ViewFn::from(trigger) test="refresh-interval">
                 {items}
             </Menu>
         </span>

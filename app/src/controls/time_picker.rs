@@ -49,6 +49,7 @@ pub fn TimePicker(
     let trigger = move || {
         view! {
             {Icon::Clock.view()}
+            <span class="sr">"Time range: "</span>
             <span>{words}</span>
             <span class="dim only-l">{move || zone.with(|zone| zone.word().to_owned())}</span>
             {Icon::Down.view()}
@@ -64,6 +65,7 @@ pub fn TimePicker(
                 trigger=ViewFn::from(trigger)
                 pop_class="pop timepick"
                 test="time-picker"
+                wordy=true
                 open
             >
                 <Fields range span zone on_change />

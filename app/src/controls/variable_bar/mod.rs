@@ -92,13 +92,11 @@ fn ListChip(board: Board, name: StoredValue<String>, state: State) -> impl IntoV
     let open = RwSignal::new(false);
     let label = move || state.with(|state| state.as_ref().map(shown_name)).unwrap_or_default();
     let words = move || state.with(|state| state.as_ref().map(summary)).unwrap_or_default();
-    let spoken = Signal::derive(move || {
-        let (words, more) = words();
-        format!("{}: {words} {more}", name.get_value())
-    });
+    let unlabelled = move || label().is_empty().then(|| view! { <span class="sr">{name.get_value()} " "</span> });
     let waiting = move || state.with(|state| state.as_ref().is_some_and(|state| state.status == Status::Waiting));
     let trigger = move || {
         view! {
+            {unlabelled}
             <i>{label}</i>
             <b class:dim=waiting>
                 <span class="ell">{move || words().0}</span>
@@ -109,7 +107,7 @@ fn ListChip(board: Board, name: StoredValue<String>, state: State) -> impl IntoV
     };
     view! {
         <span class:varbad=move || fault(state).is_some() title=move || fault(state)>
-            <Popover name=spoken trigger=ViewFn::from(trigger) class="var" pop_class="pop options" test=format!("var-{}", name.get_value()) open>
+            <Popover name=name.get_value() wordy=true trigger=ViewFn::from(trigger) class="var" pop_class="pop options" test=format!("var-{}", name.get_value()) open>
                 <options::Options board name state open />
             </Popover>
         </span>

@@ -118,7 +118,7 @@ fn Order(address: Address) -> impl IntoView {
         ORDERS.iter().find(|(id, _)| *id == order).map_or("Title", |(_, word)| *word)
     };
     view! {
-        <Menu name="Order" right=true trigger=ViewFn::from(move || view! { {Icon::Bars.view()} {word} {Icon::Down.view()} })>
+        <Menu name="Order" right=true wordy=true trigger=ViewFn::from(move || view! { {Icon::Bars.view()} <span class="sr">"Order: "</span> {word} {Icon::Down.view()} })>
             {ORDERS
                 .into_iter()
                 .map(|(id, word)| {

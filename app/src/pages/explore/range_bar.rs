@@ -30,6 +30,7 @@ pub fn RangeBar(pane: PaneState, now: Memo<ExplorePane>, again: Trigger) -> impl
     let trigger = move || {
         view! {
             {Icon::Clock.view()}
+            <span class="sr">"Time range: "</span>
             <span data-t="range-words">{words}</span>
             {Icon::Down.view()}
         }
@@ -39,7 +40,7 @@ pub fn RangeBar(pane: PaneState, now: Memo<ExplorePane>, again: Trigger) -> impl
             <button class="btn sq" aria-label="Earlier" data-t="shift-back" on:click=move |_| step(|span| span.shift(-1))>
                 {Icon::Left.view()}
             </button>
-            <Popover name="Time range" trigger=trigger.into() class="btn ex-range" pop_class="pop menu right ex-range-pop" test="range">
+            <Popover name="Time range" wordy=true trigger=trigger.into() class="btn ex-range" pop_class="pop menu right ex-range-pop" test="range">
                 <Choices pane=pane range=range />
             </Popover>
             <button class="btn sq" aria-label="Later" data-t="shift-forward" on:click=move |_| step(|span| span.shift(1))>
