@@ -66,10 +66,10 @@ async fn a_panel_is_changed_saved_and_restored() -> Result<()> {
     browser.drawn(&id(1)).await?;
 
     browser.fill("[data-t=option-search]", "title").await?;
-    browser.fill("[data-t=opt-title]", "Load").await?;
+    browser.fill("[data-t=panel-title]", "Load").await?;
     browser.says(&format!("{} header", id(1)), "Load").await?;
     browser.fill("[data-t=option-search]", "unit").await?;
-    browser.fill("[data-t=opt-unit]", "percent\t").await?;
+    browser.fill("[data-t=panel-unit]", "percent\t").await?;
     browser.fill("[data-t=option-search]", "threshold").await?;
     browser.click("[data-t=add-threshold]").await?;
     browser.find("[data-t=threshold-value]").await?;
@@ -107,7 +107,7 @@ async fn a_panel_is_changed_saved_and_restored() -> Result<()> {
     browser.says(&format!("{} header", id(1)), "Load").await?;
     browser.click("[data-t=board-menu]").await?;
     browser.click("[data-t=menu-versions]").await?;
-    browser.says("[data-t=versions]", "The load").await?;
+    browser.says("[data-t=version-list]", "The load").await?;
     browser.count_is("[data-t=version]", 2).await?;
     browser.screenshot("versions").await?;
     browser.click("[data-t=restore]").await?;
@@ -208,7 +208,7 @@ async fn two_people_save_over_each_other() -> Result<()> {
     let (ada, bob) = (Browser::start(DESKTOP).await?, Browser::start(DESKTOP).await?);
     for (person, title) in [(&ada, "Adas"), (&bob, "Bobs")] {
         person.goto(&vigie.url("/d/team/team?from=now-2m&to=now&editPanel=1")).await?;
-        person.fill("[data-t=opt-title]", title).await?;
+        person.fill("[data-t=panel-title]", title).await?;
         person.says(&format!("{} header", id(1)), title).await?;
     }
     ada.click("[data-t=save]").await?;
@@ -221,14 +221,14 @@ async fn two_people_save_over_each_other() -> Result<()> {
     bob.says("[data-t=conflict]", "Bobs").await?;
     bob.screenshot("conflict").await?;
     ensure!(stored(&vigie)?["dashboard"]["panels"][0]["title"] == "Adas");
-    bob.click("[data-t=overwrite]").await?;
+    bob.click("[data-t=conflict-overwrite]").await?;
     bob.says("[data-t=notice]", "Saved").await?;
     ensure!(stored(&vigie)?["dashboard"]["panels"][0]["title"] == "Bobs");
     // Ada's next save meets Bob's; she takes his.
-    ada.fill("[data-t=opt-title]", "Adas again").await?;
+    ada.fill("[data-t=panel-title]", "Adas again").await?;
     ada.click("[data-t=save]").await?;
     ada.click("[data-t=save-confirm]").await?;
-    ada.click("[data-t=reload-theirs]").await?;
+    ada.click("[data-t=conflict-load]").await?;
     ada.says(&format!("{} header", id(1)), "Bobs").await?;
     ensure!(stored(&vigie)?["dashboard"]["panels"][0]["title"] == "Bobs");
     for person in [ada, bob] {

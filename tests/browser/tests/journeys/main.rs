@@ -6,6 +6,7 @@ mod edit;
 mod everywhere;
 mod failures;
 mod gallery;
+mod goals;
 mod import;
 mod main_line;
 mod operations;

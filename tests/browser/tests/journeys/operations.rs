@@ -30,6 +30,8 @@ async fn an_alert_fires_is_silenced_and_comes_back() -> Result<()> {
     browser.says("[data-t=alert-row]", "critical").await?;
     browser.says("[data-t=alert-row]", "127.0.0.1:1 of gone is down").await?;
     browser.says("[data-t=alert-detail]", "127.0.0.1:1").await?;
+    let shape = "return document.querySelector('[data-t=alert-row] svg').innerHTML";
+    let firing = browser.eval(shape).await?;
     browser.screenshot("alerts-dark").await?;
     // Matchers stand in the address and choose.
     browser.fill("[data-t=matcher-input]", "severity=\"warning\"\u{e007}").await?;
@@ -58,6 +60,7 @@ async fn an_alert_fires_is_silenced_and_comes_back() -> Result<()> {
     browser.gone("[data-t=alert-badge]").await?;
     browser.click("[data-t=toggle-silenced]").await?;
     browser.says("[data-t=alert-row]", "silenced").await?;
+    ensure!(browser.eval(shape).await? != firing, "a silenced alert has the shape of a firing one");
     browser.address_has("silenced=true").await?;
 
     browser.click("[data-t=tab-silences]").await?;

@@ -47,9 +47,9 @@ async fn ranges_by_picker_and_address() -> Result<()> {
     browser.keys(&['\u{e00c}']).await?;
     ensure!(ends(&browser).await? == (from, to));
     // Absolute addresses in every form come to the same.
-    for query in ["from=1795000000000&to=1795003600000", "from=2026-11-18T09:06:40.000Z&to=2026-11-18T10:06:40.000Z"] {
+    for query in ["from=1795000000000&to=1795003600000", "from=2026-11-18T11:06:40.000Z&to=2026-11-18T12:06:40.000Z"] {
         browser.goto(&vigie.url(&format!("/d/overview?timezone=utc&{query}"))).await?;
-        browser.says("[data-t=time-picker]", "09:06:40").await?;
+        browser.says("[data-t=time-picker]", "11:06:40").await?;
     }
     // The steps beside it move by half, and Back returns.
     browser.goto(&vigie.url("/d/overview?from=1795000000000&to=1795003600000")).await?;
