@@ -75,10 +75,14 @@ impl From<StorageError> for ApiError {
     }
 }
 
+/// Marks answers of this server itself.
+const OWN_ANSWER: http::HeaderName = http::HeaderName::from_static("x-vigie");
+
 /// A JSON answer.
 pub(crate) fn json<T: serde::Serialize>(status: StatusCode, body: &T) -> Response {
     match serde_json::to_vec(body) {
-        Ok(bytes) => (status, [(header::CONTENT_TYPE, "application/json")], bytes).into_response(),
+        // The page takes a 502 to 504 without this header for an answer of somebody in between.
+        Ok(bytes) => (status, [(header::CONTENT_TYPE, "application/json"), (OWN_ANSWER, "1")], bytes).into_response(),
         // Our own types always serialize; an answer is owed all the same.
         Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
     }
