@@ -47,7 +47,7 @@ async fn a_published_dashboard_is_pasted_and_shown() -> Result<()> {
         browser.address_has("/d/").await?;
         if own {
             ensure!(browser.address().await?.contains("/d/pasted/pasted"), "{}", browser.address().await?);
-            browser.goto(&vigie.url("/d/pasted/pasted?from=now-2m&to=now")).await?;
+            browser.goto(&vigie.url("/d/pasted/pasted?from=now-1m&to=now&refresh=5s")).await?;
             browser.drawn("[data-panel-id=\"1\"]").await?;
             browser.find("[data-panel-id=\"2\"] [data-t=unknown-type]").await?;
             ensure!(vigie.get("/api/dashboards/uid/pasted")?.status == 200);

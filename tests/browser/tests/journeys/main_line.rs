@@ -11,12 +11,12 @@ const CPU: &str = "[data-panel-id=\"8\"]";
 async fn a_bare_server_shows_lines() -> Result<()> {
     let vigie = Vigie::start(None, &[])?;
     let browser = Browser::start(DESKTOP).await?;
-    browser.goto(&vigie.url("/d/overview?from=now-5m&to=now&refresh=1s")).await?;
+    browser.goto(&vigie.url("/d/overview?from=now-1m&to=now&refresh=5s")).await?;
     browser.drawn("[data-panel-id=\"11\"]").await?;
     browser.says("[data-panel-id=\"1\"] [data-t=stat-value]", "2").await?;
     browser.drawn(CPU).await?;
     browser.screenshot("first-start-dark").await?;
-    browser.goto(&vigie.url("/d/overview?from=now-5m&to=now&theme=light")).await?;
+    browser.goto(&vigie.url("/d/overview?from=now-1m&to=now&refresh=5s&theme=light")).await?;
     browser.drawn(CPU).await?;
     browser.screenshot("first-start-light").await?;
     browser.no_errors().await?;

@@ -121,6 +121,8 @@ async fn explore_and_status() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let vigie = troubled(folder.path(), &[])?;
     let browser = Browser::start(DESKTOP).await?;
+    // Longer than a step of the graph: every job stands at its last point.
+    vigie.wait_value(SOON, "count(count_over_time(up[1m]) >= 16)", 6.0)?;
     browser.goto(&vigie.url("/explore")).await?;
     browser.fill("[data-t=expr-A]", "sum by (job) (up)").await?;
     browser.chord(CONTROL, ENTER).await?;
