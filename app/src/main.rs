@@ -31,8 +31,8 @@
 
 #![allow(unreachable_pub, reason = "a program, no library: `pub` means used outside of its file")]
 
-mod canvas;
 mod board;
+mod canvas;
 mod client;
 mod controls;
 mod edit;

@@ -62,7 +62,10 @@ pub fn view(shown: &Shown, column: &Column, input: PanelInput) -> AnyView {
     };
     match column.style {
         // Colours made for areas are too faint for text on white: a share of the text's own colour makes them readable.
-        CellStyle::ColorText => view! { <td class=num style=format!("color:color-mix(in srgb, {css} 75%, var(--t1c))")>{content()}</td> }.into_any(),
+        CellStyle::ColorText => {
+            view! { <td class=num style=format!("color:color-mix(in srgb, {css} 75%, var(--t1c))")>{content()}</td> }
+                .into_any()
+        }
         CellStyle::ColorBackground { gradient } if color.is_some() => {
             let on = color.map_or_else(String::new, |color| color.text_on().css());
             let ground = if gradient {
