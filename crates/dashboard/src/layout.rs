@@ -268,6 +268,10 @@ pub fn arrange(panels: &[Panel], toggled: &[i64]) -> Vec<Placed> {
     for panel in sorted {
         if panel.is_row() {
             sections.push((Some(panel), panel.panels.iter().collect()));
+            // A row that was saved folded holds its panels itself: what follows it is not its own.
+            if panel.collapsed {
+                sections.push((None, Vec::new()));
+            }
         } else if let Some((_, inside)) = sections.last_mut() {
             inside.push(panel);
         }
@@ -305,6 +309,19 @@ pub fn arrange(panels: &[Panel], toggled: &[i64]) -> Vec<Placed> {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn what_follows_a_folded_row_stays() {
+        let json = serde_json::json!({"panels": [
+            {"id": 1, "type": "row", "collapsed": true, "gridPos": {"x": 0, "y": 0, "w": 24, "h": 1},
+             "panels": [{"id": 2, "type": "stat", "gridPos": {"x": 0, "y": 1, "w": 6, "h": 4}}]},
+            {"id": 3, "type": "stat", "gridPos": {"x": 0, "y": 5, "w": 6, "h": 4}},
+        ]});
+        let board = crate::import::import(json).unwrap().dashboard;
+        let ids = |toggled: &[i64]| arrange(&board.panels, toggled).iter().map(|p| p.panel.id).collect::<Vec<_>>();
+        assert_eq!(ids(&[]), [1, 3]);
+        assert_eq!(ids(&[1]), [1, 2, 3]);
+    }
 
     #[test]
     fn pixels() {
