@@ -1,10 +1,10 @@
 //! Hands and eyes: keys, the pointer, what the page says.
 
-use crate::Browser;
+use crate::{Browser, PAUSE, SOON};
 use anyhow::{Context, Result, ensure};
 use fantoccini::actions::{InputSource, KeyAction, KeyActions, MouseActions, PointerAction};
 use serde_json::{Value, json};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// A place in the window, in CSS pixels.
 #[derive(Clone, Copy, Debug)]
@@ -144,7 +144,7 @@ impl Browser {
         let script = format!(
             "const c = document.querySelector({}), r = c.getBoundingClientRect(), k = c.width / r.width;
              const d = c.getContext('2d').getImageData(0, 0, c.width, c.height).data;
-             for (let x = Math.floor(c.width * 0.98); x > c.width * 0.2; x--)
+             for (let x = Math.floor(c.width * 0.99); x > c.width * 0.2; x--)
                for (let y = Math.floor(c.height * 0.05); y < c.height * 0.85; y++) {{
                  const i = 4 * (y * c.width + x);
                  if (d[i + 3] > 160 && Math.max(d[i], d[i + 1], d[i + 2]) - Math.min(d[i], d[i + 1], d[i + 2]) > 60)
@@ -153,7 +153,15 @@ impl Browser {
              return null",
             json!(format!("{panel} canvas[data-t=\"plot\"]"))
         );
-        point(&self.eval(&script).await?).with_context(|| format!("no line in {panel}"))
+        // On a server that was just started the line has yet to come in from the right.
+        let started = Instant::now();
+        loop {
+            match point(&self.eval(&script).await?) {
+                Ok(found) => return Ok(found),
+                Err(_) if started.elapsed() < SOON => tokio::time::sleep(PAUSE).await,
+                Err(error) => return Err(error).with_context(|| format!("no line in {panel}")),
+            }
+        }
     }
 
     async fn pointer(&self, steps: Vec<PointerAction>) -> Result<()> {
