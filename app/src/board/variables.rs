@@ -33,6 +33,21 @@ pub(super) fn follow(board: Board) {
         board.variables.update(|set| if before.is_some() { drop(set.range_changed(span)) } else { set.set_span(span) });
         load(board, asked);
     });
+    Effect::new(move |before: Option<()>| {
+        board.round.track();
+        if before.is_none() {
+            return;
+        }
+        let span = board.span.get_untracked();
+        let mut retried = false;
+        board.variables.maybe_update(|set| {
+            retried = set.retry_empty(span);
+            retried
+        });
+        if retried {
+            load(board, asked);
+        }
+    });
 }
 
 fn load(board: Board, asked: StoredValue<Vec<(String, VariableQuery)>>) {

@@ -308,6 +308,28 @@ impl VariableSet {
         names
     }
 
+    /// Marks for loading what was loaded and found nothing: on a server that was just started, the answer of a moment
+    /// later is another one. Answers whether there is any.
+    pub fn retry_empty(&mut self, span: Span) -> bool {
+        let is_empty = |state: &VariableState| {
+            // "All" means something without options, too.
+            let needs_options = state.variable.kind == VariableKind::Query && !state.variable.include_all;
+            needs_options && state.status != Status::Waiting && state.options.is_empty()
+        };
+        let names: Vec<String> =
+            self.states.iter().filter(|state| is_empty(state)).map(|state| state.variable.name.clone()).collect();
+        if names.is_empty() {
+            return false;
+        }
+        self.span = Some(span);
+        for state in &mut self.states {
+            if names.contains(&state.variable.name) {
+                state.status = Status::Waiting;
+            }
+        }
+        true
+    }
+
     fn invalidate_dependents(&mut self, name: &str) -> Vec<String> {
         let mut stale: Vec<String> = Vec::new();
         for at in self.order.clone() {
