@@ -110,7 +110,7 @@ fn from_version_1(request: proto::WriteRequest) -> Result<WriteBatch, ReceiveErr
                 timestamp_ms: Some(exemplar.timestamp),
             })
             .collect();
-        batch.series.push(SeriesSamples { labels, samples, exemplars });
+        batch.series.push(SeriesSamples { labels, samples, exemplars, start_timestamps: Vec::new() });
     }
     for family in request.metadata {
         let metric_type = MetricType::from(family.metric_type());
@@ -160,7 +160,7 @@ fn from_version_2(request: proto::WriteRequest2) -> Result<WriteBatch, ReceiveEr
                 batch.metadata.push((family.to_owned(), Metadata { metric_type, help, unit }));
             }
         }
-        batch.series.push(SeriesSamples { labels, samples, exemplars });
+        batch.series.push(SeriesSamples { labels, samples, exemplars, start_timestamps: Vec::new() });
     }
     batch.metadata.sort();
     batch.metadata.dedup();

@@ -439,6 +439,8 @@ impl Group {
             presence: Presence::All,
             histograms,
             own_timestamps: &[],
+            start_timestamps: &[],
+            changed: None,
             exemplars: &[],
         };
         let mut rows = Vec::with_capacity(2);

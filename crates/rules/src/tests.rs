@@ -102,7 +102,9 @@ impl World {
     fn put(&self, job: &str, value: f64) {
         let labels = Labels::from_pairs([("__name__", "up"), ("job", job)]);
         let samples = vec![(self.clock.now_ms(), SampleValue::Float(value))];
-        self.storage.append_series(&[SeriesSamples { labels, samples, exemplars: Vec::new() }]).unwrap();
+        self.storage
+            .append_series(&[SeriesSamples { labels, samples, exemplars: Vec::new(), start_timestamps: Vec::new() }])
+            .unwrap();
     }
 
     fn query(&self, text: &str) -> String {

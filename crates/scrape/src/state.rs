@@ -363,7 +363,12 @@ impl TargetState {
             // The series again: only with a time of its own is it another sample.
             if let (Some(own), Some(labels)) = (own_timestamp, self.series.get(slot as usize)) {
                 let samples = vec![(own, SampleValue::Float(sample.value))];
-                self.repeated.push(SeriesSamples { labels: labels.clone(), samples, exemplars: Vec::new() });
+                self.repeated.push(SeriesSamples {
+                    labels: labels.clone(),
+                    samples,
+                    exemplars: Vec::new(),
+                    start_timestamps: Vec::new(),
+                });
             }
             return;
         }
@@ -426,6 +431,8 @@ impl TargetState {
             presence: if all { Presence::All } else { Presence::Bitmap(&words) },
             histograms: &[],
             own_timestamps: &self.own_timestamps,
+            start_timestamps: &[],
+            changed: None,
             exemplars: &self.exemplars,
         };
         let mut stored = ingest.append_rows(&[row])?;

@@ -4,7 +4,7 @@ use crate::StorageError;
 use model::{Exemplar, FloatHistogram, Labels, Metadata, SampleValue};
 use std::sync::Arc;
 
-/// An engine's number for a series. Valid until the process ends.
+/// An engine's number for a series. Never used for another series while the process lives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SeriesId(pub u64);
 
@@ -43,10 +43,15 @@ pub struct Row<'a> {
     /// One per series of the layout; what stands at absent series and at histograms is ignored.
     pub values: &'a [f64],
     pub presence: Presence<'a>,
+    /// Bit `i % 64` of word `i / 64` is set when the value of series `i` may differ, in any bit, from the one in this
+    /// layout's previous row. A hint from senders that know; `None` from those that do not.
+    pub changed: Option<&'a [u64]>,
     /// Series, by index in the layout, ascending, whose value is a histogram.
     pub histograms: &'a [(u32, Arc<FloatHistogram>)],
     /// Series, by index in the layout, ascending, that bring a timestamp of their own.
     pub own_timestamps: &'a [(u32, i64)],
+    /// Series, by index in the layout, ascending, whose counter is known to have started at a time (Unix milliseconds).
+    pub start_timestamps: &'a [(u32, i64)],
     /// Exemplars, by index in the layout.
     pub exemplars: &'a [(u32, Exemplar)],
 }
@@ -57,6 +62,8 @@ pub struct SeriesSamples {
     pub labels: Labels,
     /// In any order of time; most senders send them ascending.
     pub samples: Vec<(i64, SampleValue)>,
+    /// When the counter of each sample started (Unix milliseconds, 0: unknown). Empty, or one per sample.
+    pub start_timestamps: Vec<i64>,
     pub exemplars: Vec<Exemplar>,
 }
 
@@ -112,6 +119,22 @@ pub trait Ingest: Send + Sync {
     /// # Errors
     /// As [`Ingest::append_rows`].
     fn append_series(&self, series: &[SeriesSamples]) -> Result<AppendReport, StorageError>;
+
+    /// Appends float samples of series whose numbers the caller knows from [`Ingest::layout`]: column by column,
+    /// one entry a sample, each series ascending in time. The quick way for senders that repeat their series.
+    ///
+    /// # Errors
+    /// As [`Ingest::append_rows`]; `UnknownSeries` when the engine no longer knows one of the numbers (or takes none
+    /// at all): nothing is stored, the caller asks for the numbers again or uses [`Ingest::append_series`].
+    fn append_samples(
+        &self,
+        series: &[SeriesId],
+        timestamps_ms: &[i64],
+        values: &[f64],
+    ) -> Result<AppendReport, StorageError> {
+        let _ = (series, timestamps_ms, values);
+        Err(StorageError::UnknownSeries)
+    }
 
     /// Notes type, help and unit of metric families.
     ///

@@ -10,6 +10,9 @@ pub enum StorageError {
     /// The write was not taken and nothing of it is stored; the client may send it again later.
     #[error("the write was refused: {reason}")]
     Unavailable { reason: String },
+    /// A series number that the engine does not know any more.
+    #[error("a series number is no longer known")]
+    UnknownSeries,
     /// A file that cannot be read or written.
     #[error("{}: {source}", path.display())]
     Io { path: PathBuf, source: std::io::Error },

@@ -267,8 +267,14 @@ mod tests {
         let storage = MemoryStorage::new();
         let labels = Labels::from_pairs([("__name__", "m"), ("a", "1")]);
         let samples = [(20, 2.0), (10, 1.0), (20, 3.0), (10, 1.0)].map(|(at, v)| (at, SampleValue::Float(v))).to_vec();
-        let report =
-            storage.append_series(&[SeriesSamples { labels: labels.clone(), samples, exemplars: Vec::new() }]).unwrap();
+        let report = storage
+            .append_series(&[SeriesSamples {
+                labels: labels.clone(),
+                samples,
+                exemplars: Vec::new(),
+                start_timestamps: Vec::new(),
+            }])
+            .unwrap();
         assert_eq!((report.samples_appended, report.samples_duplicate, report.series_created), (2, 1, 1));
         let querier = storage.querier(0, 15).unwrap();
         let mut read = Samples::default();
@@ -292,6 +298,8 @@ mod tests {
             presence: crate::Presence::Bitmap(&[0b10]),
             histograms: &[],
             own_timestamps: &[(1, 7)],
+            start_timestamps: &[],
+            changed: None,
             exemplars: &[],
         };
         assert_eq!(storage.append_rows(&[row]).unwrap().samples_appended, 1);

@@ -147,6 +147,22 @@ pub trait Querier: Send + Sync {
     /// # Errors
     /// As [`Querier::select`].
     fn label_values(&self, name: &str, matchers: &[Matcher]) -> Result<Vec<String>, StorageError>;
+
+    /// What the reader of an answer should know about it: that it comes from down-sampled data, say. Sentences for
+    /// people, complete once all series were read.
+    fn notes(&self) -> Vec<String> {
+        Vec::new()
+    }
+}
+
+/// What has happened to the past of an engine: for those who keep results.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct History {
+    /// Grows whenever something older than a `settled_before_ms` that was told before changes: a late sample, a deletion,
+    /// retention, an import.
+    pub epoch: u64,
+    /// What was read from times before this one reads the same again for as long as `epoch` stays (Unix milliseconds).
+    pub settled_before_ms: i64,
 }
 
 /// The reading side of an engine.
@@ -156,4 +172,9 @@ pub trait Queryable: Send + Sync {
     /// # Errors
     /// `Io`, `Corrupt`, `Remote`.
     fn querier(&self, start_ms: i64, end_ms: i64) -> Result<Box<dyn Querier>, StorageError>;
+
+    /// Until when the past is settled; `None` from engines that cannot tell, whose results nobody may keep.
+    fn history(&self) -> Option<History> {
+        None
+    }
 }

@@ -33,6 +33,8 @@ fn child_that_writes_until_killed() {
             presence: Presence::All,
             histograms: &[],
             own_timestamps: &[],
+            start_timestamps: &[],
+            changed: None,
             exemplars: &[],
         };
         assert_eq!(engine.append_rows(&[row]).unwrap().samples_appended, 20);
@@ -100,7 +102,12 @@ fn folder(dir: &Path) -> Content {
                 let value = f64::from_bits(random >> 2);
                 let pad = format!("{:064x}", u128::from(random).wrapping_mul(number as u128 + 3));
                 let labels = if number < 40 { labels(number) } else { Labels::from_pairs([("n", pad.as_str())]) };
-                SeriesSamples { labels, samples: vec![(time, SampleValue::Float(value))], exemplars: vec![] }
+                SeriesSamples {
+                    labels,
+                    samples: vec![(time, SampleValue::Float(value))],
+                    exemplars: vec![],
+                    start_timestamps: Vec::new(),
+                }
             })
             .collect();
         engine.append_series(&series).unwrap();
@@ -205,7 +212,12 @@ fn one_process_at_a_time() {
 }
 
 fn one(series: usize, time: i64) -> SeriesSamples {
-    SeriesSamples { labels: labels(series), samples: vec![(time, SampleValue::Float(1.0))], exemplars: vec![] }
+    SeriesSamples {
+        labels: labels(series),
+        samples: vec![(time, SampleValue::Float(1.0))],
+        exemplars: vec![],
+        start_timestamps: Vec::new(),
+    }
 }
 
 #[test]

@@ -158,6 +158,8 @@ fn run(operations: Vec<Operation>, window_ms: i64) {
                     presence: Presence::Bitmap(&[u64::from(mask)]),
                     histograms: &histograms,
                     own_timestamps: &own,
+                    start_timestamps: &[],
+                    changed: None,
                     exemplars: &[],
                 };
                 if window_ms > 0 && later <= 0 {
@@ -174,8 +176,12 @@ fn run(operations: Vec<Operation>, window_ms: i64) {
             }
             Operation::Single(series, later, value) => {
                 let time = newest + later;
-                let one =
-                    SeriesSamples { labels: labels(series), samples: vec![(time, value.clone())], exemplars: vec![] };
+                let one = SeriesSamples {
+                    labels: labels(series),
+                    samples: vec![(time, value.clone())],
+                    exemplars: vec![],
+                    start_timestamps: Vec::new(),
+                };
                 let report = engine.append_series(&[one]).unwrap();
                 if window_ms == 0 {
                     let mut model_report = AppendReport::default();

@@ -26,6 +26,8 @@ fn readers_see_everything_acknowledged_while_blocks_come_and_go() {
                     presence: Presence::All,
                     histograms: &[],
                     own_timestamps: &[],
+                    start_timestamps: &[],
+                    changed: None,
                     exemplars: &[],
                 };
                 assert_eq!(engine.append_rows(&[row]).unwrap().samples_appended, 5);
@@ -79,6 +81,8 @@ fn exemplars_and_metadata_outlive_the_process() {
             presence: Presence::All,
             histograms: &[],
             own_timestamps: &[],
+            start_timestamps: &[],
+            changed: None,
             exemplars: &exemplars,
         };
         let report = engine.append_rows(&[row]).unwrap();

@@ -69,7 +69,10 @@ impl From<StorageError> for ApiError {
             StorageError::Unavailable { .. } => ErrorType::Unavailable,
             StorageError::TooLarge(_) => ErrorType::Execution,
             StorageError::Cancelled => ErrorType::Canceled,
-            StorageError::Io { .. } | StorageError::Corrupt { .. } | StorageError::Remote(_) => ErrorType::Internal,
+            StorageError::Io { .. }
+            | StorageError::Corrupt { .. }
+            | StorageError::Remote(_)
+            | StorageError::UnknownSeries => ErrorType::Internal,
         };
         ApiError::new(kind, error.to_string())
     }
