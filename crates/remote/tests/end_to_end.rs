@@ -112,7 +112,7 @@ fn append(engine: &Tsdb, times: std::ops::Range<i64>) {
                     time,
                     if name == "h" { histogram(time as f64) } else { SampleValue::Float(time as f64 / 2.0) },
                 )],
-                exemplars: vec![],
+                ..SeriesSamples::default()
             })
             .collect();
         assert_eq!(engine.append_series(&batch).unwrap().samples_appended, 4);
@@ -319,7 +319,7 @@ fn requests_that_are_none() {
         series: vec![SeriesSamples {
             labels: Labels::from_pairs([("__name__", "x")]),
             samples: vec![(time, SampleValue::Float(value))],
-            exemplars: vec![],
+            ..SeriesSamples::default()
         }],
         ..receive::WriteBatch::default()
     };
