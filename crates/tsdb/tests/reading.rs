@@ -116,6 +116,7 @@ fn label_names_and_values_come_from_head_and_blocks() {
             labels: Labels::from_pairs(pairs.iter().copied()),
             samples: vec![(time, model::SampleValue::Float(1.0))],
             exemplars: vec![],
+            start_timestamps: Vec::new(),
         };
         engine.append_series(&[one]).unwrap();
     };
