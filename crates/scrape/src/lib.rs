@@ -9,6 +9,7 @@ mod labels;
 mod manager;
 mod metrics;
 mod pool;
+mod schedule;
 mod scrape_loop;
 mod state;
 #[cfg(test)]

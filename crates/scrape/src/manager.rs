@@ -210,9 +210,10 @@ impl ScrapeManager {
 }
 
 fn sync(pools: &Mutex<BTreeMap<String, Pool>>, groups: &discovery::Groups) {
+    let mut new_targets = 0;
     for (name, pool) in lock(pools).iter_mut() {
         if let Some(groups) = groups.get(name) {
-            pool.sync(groups);
+            pool.sync(groups, &mut new_targets);
         }
     }
 }

@@ -57,13 +57,14 @@ impl Pool {
         for (identity, old) in std::mem::take(&mut self.loops) {
             let (target, state, status) = (Target::clone(&old.target), Arc::clone(&old.state), Arc::clone(&old.status));
             old.stop(Stop::Silent);
-            self.loops.insert(identity, TargetLoop::start(Arc::clone(&self.context), target, state, status));
+            self.loops.insert(identity, TargetLoop::start(Arc::clone(&self.context), target, state, status, None));
         }
         Ok(())
     }
 
-    /// Starts loops for new targets and ends those of targets that are gone.
-    pub(crate) fn sync(&mut self, groups: &[TargetGroup]) {
+    /// Starts loops for new targets and ends those of targets that are gone. `new_targets` counts the new ones of all
+    /// pools, so that their first scrapes are spread.
+    pub(crate) fn sync(&mut self, groups: &[TargetGroup], new_targets: &mut usize) {
         let job = &self.context.job;
         let keep_dropped = match usize::try_from(job.keep_dropped_targets) {
             Ok(limit) if limit > 0 => limit,
@@ -122,15 +123,19 @@ impl Pool {
                 }
             }
             let before = self.loops.remove(&identity).or_else(|| gone.remove(&target.labels));
-            let (state, status) = match before {
+            let (state, status, new_index) = match before {
                 Some(old) => {
-                    let kept = (Arc::clone(&old.state), Arc::clone(&old.status));
+                    let kept = (Arc::clone(&old.state), Arc::clone(&old.status), None);
                     old.stop(Stop::Silent);
                     kept
                 }
-                None => (Arc::default(), Arc::default()),
+                None => {
+                    *new_targets += 1;
+                    (Arc::default(), Arc::default(), Some(*new_targets - 1))
+                }
             };
-            self.loops.insert(identity, TargetLoop::start(Arc::clone(&self.context), target, state, status));
+            let context = Arc::clone(&self.context);
+            self.loops.insert(identity, TargetLoop::start(context, target, state, status, new_index));
         }
         for target_loop in ended.into_iter().chain(gone.into_values()) {
             target_loop.stop(Stop::Gone);

@@ -2,6 +2,7 @@
 
 use crate::config::{ScrapeJob, shown};
 use crate::manager::Engine;
+use crate::schedule::Schedule;
 use crate::state::{Body, Report, Rulebook, TargetState};
 use crate::target::Target;
 use exposition::format::accept_header;
@@ -66,12 +67,14 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl TargetLoop {
-    /// Starts the loop of a target; `state` and `status` may come from a loop that it replaces.
+    /// Starts the loop of a target; `state` and `status` may come from a loop that it replaces. `new_index`: for a
+    /// target that no loop scraped before, how many others came with it before it.
     pub(crate) fn start(
         context: Arc<PoolContext>,
         target: Target,
         state: Arc<Mutex<TargetState>>,
         status: Arc<Mutex<Status>>,
+        new_index: Option<usize>,
     ) -> Self {
         let (stop, stopped) = watch::channel(Stop::Running);
         let target = Arc::new(target);
@@ -82,7 +85,7 @@ impl TargetLoop {
             status: Arc::clone(&status),
             state: Arc::clone(&state),
         };
-        let task = tokio::spawn(runner.run(stopped));
+        let task = tokio::spawn(runner.run(stopped, new_index));
         TargetLoop { target, status, state, stop, task }
     }
 
@@ -118,27 +121,28 @@ struct Runner {
 }
 
 impl Runner {
-    async fn run(self, mut stopped: watch::Receiver<Stop>) {
+    async fn run(self, mut stopped: watch::Receiver<Stop>, new_index: Option<usize>) {
         let interval_ms = i64::try_from(self.target.interval.as_millis()).unwrap_or(i64::MAX).max(1);
         // The moment within the interval: the same for a target in every process, spread over targets.
         let hash = xxhash_rust::xxh64::xxh64(self.target.identity.as_packed().as_bytes(), 0);
-        let offset_ms = (hash % interval_ms.unsigned_abs()) as i64;
         let clock = Arc::clone(&self.context.engine.clock);
+        let mut schedule = Schedule::new(interval_ms, hash, clock.now_ms(), new_index);
         let interval = shown(self.target.interval);
-        let mut last_ms: Option<i64> = None;
+        let mut last_even_ms: Option<i64> = None;
         loop {
             let now_ms = clock.now_ms();
-            let moment_ms = next_moment(now_ms, interval_ms, offset_ms, last_ms);
+            let moment = schedule.next(now_ms);
+            let moment_ms = moment.at_ms;
             let wait = Duration::from_millis(u64::try_from(moment_ms - now_ms).unwrap_or(0));
             tokio::select! {
                 _ = stopped.changed() => break,
                 () = tokio::time::sleep(wait) => {}
             }
-            if let Some(last_ms) = last_ms {
+            if let Some(last_ms) = last_even_ms {
                 let seconds = (clock.now_ms() - last_ms) as f64 / 1000.0;
                 self.context.engine.metrics.interval_length.observe(&interval, seconds);
             }
-            last_ms = Some(moment_ms);
+            last_even_ms = moment.even.then_some(moment_ms);
             let started = (clock.now_ms(), Instant::now());
             let forced = lock(&self.context.forced_error).clone();
             let fetched = match forced {
@@ -269,29 +273,4 @@ fn take_in(
 fn body_limit(job: &ScrapeJob) -> usize {
     let limit = if job.limits.body_size == 0 { BODY_BYTES_MAX } else { job.limits.body_size.min(BODY_BYTES_MAX) };
     usize::try_from(limit).unwrap_or(usize::MAX)
-}
-
-/// The first moment after now, and at least an interval after the last one, unless the clock was set back.
-fn next_moment(now_ms: i64, interval_ms: i64, offset_ms: i64, last_ms: Option<i64>) -> i64 {
-    let into = (now_ms - offset_ms).rem_euclid(interval_ms);
-    let next_ms = now_ms - into + interval_ms;
-    match last_ms {
-        // A timer that fired a little early must not give the same moment twice.
-        Some(last_ms) if next_ms == last_ms => last_ms + interval_ms,
-        _ => next_ms,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn moments_are_even() {
-        assert_eq!(next_moment(1_000, 100, 30, None), 1_030);
-        assert_eq!(next_moment(1_030, 100, 30, Some(1_030)), 1_130);
-        assert_eq!(next_moment(1_029, 100, 30, Some(1_030)), 1_130);
-        assert_eq!(next_moment(1_350, 100, 30, Some(1_030)), 1_430);
-        assert_eq!(next_moment(10, 100, 30, Some(1_030)), 30);
-    }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 #[test]
 fn without_configuration_it_watches_itself_and_the_machine() -> Result<()> {
     let vigie = Vigie::start(None, &[])?;
-    // Two jobs, both up within the first scrape interval.
+    // Two jobs, both scraped as soon as they are known.
     until(Duration::from_secs(20), "both default jobs are up", || {
         let up = vigie.query("up == 1")?;
         anyhow::ensure!(up.len() == 2, "{up:?}");
