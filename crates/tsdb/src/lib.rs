@@ -8,6 +8,7 @@ mod compact;
 mod db;
 mod files;
 mod head;
+mod import;
 mod maintain;
 mod metrics;
 mod options;
@@ -16,6 +17,7 @@ mod query;
 mod wal;
 
 pub use db::Tsdb;
+pub use import::BlockImport;
 pub use options::{
     BLOCK_RANGE_MS_DEFAULT, BlockInfo, Damage, EXEMPLARS_MAX_DEFAULT, MetadataMap, OpenError, RETENTION_MS_DEFAULT,
     SeriesExemplars, SyncPolicy, TsdbOptions, TsdbStatus,

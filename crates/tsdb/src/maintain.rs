@@ -63,7 +63,7 @@ impl Maintenance {
     }
 
     /// A name that is greater than all before, as the order of creation is the order of names.
-    fn next_ulid(&mut self, now_ms: i64) -> String {
+    pub(crate) fn next_ulid(&mut self, now_ms: i64) -> String {
         let now_ms = u64::try_from(now_ms).unwrap_or(0).max(self.last_ulid.timestamp_ms() + 1);
         let random =
             (u128::from(RandomState::new().hash_one(now_ms)) << 64) | u128::from(RandomState::new().hash_one(1));
@@ -105,6 +105,14 @@ impl Tsdb {
         blocks.sort_by(|a, b| a.meta.ulid.cmp(&b.meta.ulid));
         let old = self.publish(View { blocks });
         state.retired.push(Arc::downgrade(&old));
+    }
+
+    /// Shows a block that came from elsewhere.
+    pub(crate) fn add_block(&self, block: Arc<Block>) {
+        let mut state = lock(&self.maintenance);
+        let mut blocks = self.view().blocks.clone();
+        blocks.push(block);
+        self.show(&mut state, blocks);
     }
 
     /// Does what waited for readers to end.

@@ -1,0 +1,60 @@
+//! Blocks from elsewhere.
+
+mod common;
+
+use common::{labels, options, read_all};
+use model::SampleValue;
+use storage::{Ingest, Samples, SeriesSamples};
+use tsdb::Tsdb;
+
+fn samples(times: std::ops::Range<i64>, value: f64) -> Samples {
+    let mut samples = Samples::default();
+    times.for_each(|time| samples.push_float(time, value));
+    samples
+}
+
+#[test]
+fn an_imported_block_is_read_beside_the_head_and_after_reopening() {
+    let folder = tempfile::tempdir().unwrap();
+    let tsdb = Tsdb::open(options(folder.path())).unwrap();
+    let head = SeriesSamples {
+        labels: labels(1),
+        samples: (200..230).map(|time| (time, SampleValue::Float(2.0))).collect(),
+        ..SeriesSamples::default()
+    };
+    tsdb.append_series(std::slice::from_ref(&head)).unwrap();
+    let mut import = tsdb.import_block(0, 200).unwrap();
+    import.add_series(&labels(0), &samples(10..60, 1.0)).unwrap();
+    import.add_series(&labels(1), &samples(100..200, 1.0)).unwrap();
+    assert!(import.add_series(&labels(1), &samples(0..1, 1.0)).is_err(), "a series twice");
+    assert!(import.finish().unwrap().is_some());
+    let content = read_all(&tsdb);
+    assert_eq!(content[&labels(0).to_string()].len(), 50);
+    assert_eq!(content[&labels(1).to_string()].len(), 130);
+    assert_eq!(tsdb.blocks().len(), 1);
+    // Again, as after an interrupted import: equal samples are one.
+    let mut import = tsdb.import_block(0, 200).unwrap();
+    import.add_series(&labels(1), &samples(100..200, 1.0)).unwrap();
+    import.finish().unwrap();
+    assert_eq!(read_all(&tsdb), content);
+    tsdb.maintain().unwrap();
+    assert_eq!(read_all(&tsdb), content);
+    tsdb.close().unwrap();
+    drop(tsdb);
+    let tsdb = Tsdb::open(options(folder.path())).unwrap();
+    assert_eq!(read_all(&tsdb), content);
+    assert!(tsdb.import_block(5, 5).is_err(), "no length");
+}
+
+#[test]
+fn an_import_given_up_leaves_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let tsdb = Tsdb::open(options(folder.path())).unwrap();
+    let mut import = tsdb.import_block(0, 200).unwrap();
+    import.add_series(&labels(0), &samples(10..60, 1.0)).unwrap();
+    drop(import);
+    assert!(tsdb.import_block(0, 200).unwrap().finish().unwrap().is_none(), "no samples, no block");
+    assert!(tsdb.blocks().is_empty());
+    let left: Vec<_> = std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert!(left.iter().all(|name| name == "wal" || name == "lock"), "{left:?}");
+}
