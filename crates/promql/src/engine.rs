@@ -10,7 +10,7 @@ use promql_syntax::{Expr, ValueType};
 use std::{
     collections::BTreeMap,
     sync::Arc,
-    sync::atomic::AtomicBool,
+    sync::atomic::{AtomicBool, AtomicU64},
     time::{Duration, Instant},
 };
 use storage::{Queryable, Samples};
@@ -57,6 +57,8 @@ pub struct QueryOptions {
     pub timeout: Option<Duration>,
     /// Set to true to stop the query.
     pub cancel: Option<Arc<AtomicBool>>,
+    /// Grows by the samples read while the query runs, for those who watch it.
+    pub samples_read: Option<Arc<AtomicU64>>,
 }
 
 /// What a query cost.

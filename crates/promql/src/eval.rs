@@ -9,7 +9,7 @@ use promql_syntax::{Expr, Extension, ParseError, Span, UnaryExpr};
 use std::{
     cell::Cell,
     sync::Arc,
-    sync::atomic::{AtomicBool, Ordering},
+    sync::atomic::{AtomicBool, AtomicU64, Ordering},
     time::{Duration, Instant},
 };
 use storage::Queryable;
@@ -36,6 +36,8 @@ pub(crate) struct Evaluator<'a> {
     live: Cell<usize>,
     peak: Cell<usize>,
     read: Cell<u64>,
+    /// Tells the samples read to whoever watches.
+    progress: Option<Arc<AtomicU64>>,
     /// Only counts and sums of histograms are wanted: resets are told by the samples themselves.
     pub(crate) histogram_stats: Cell<bool>,
 }
@@ -61,6 +63,7 @@ impl<'a> Evaluator<'a> {
             live: Cell::new(0),
             peak: Cell::new(0),
             read: Cell::new(0),
+            progress: options.samples_read.clone(),
             histogram_stats: Cell::new(false),
         }
     }
@@ -95,6 +98,9 @@ impl<'a> Evaluator<'a> {
     /// Notes samples read that are dropped again before the next read.
     pub(crate) fn count_read(&self, samples: usize) -> Result<(), QueryError> {
         self.read.set(self.read.get() + samples as u64);
+        if let Some(progress) = &self.progress {
+            progress.fetch_add(samples as u64, Ordering::Relaxed);
+        }
         self.note_peak(self.live.get() + samples)
     }
 
