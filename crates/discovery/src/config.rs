@@ -1,5 +1,6 @@
 //! The keys of service discovery as written. Source: the Prometheus configuration reference.
 
+use crate::TargetGroup;
 use crate::group::WrittenGroup;
 use http_client::HttpClientConfig;
 use http_client::config::{ConfigFault, prefixed};
@@ -115,6 +116,25 @@ impl DiscoveryConfig {
         for (_, _, http) in &mut self.http {
             http.resolve_paths(base);
         }
+    }
+
+    /// The groups of `static_configs`.
+    pub fn static_groups(&self) -> Vec<TargetGroup> {
+        let groups = self.static_configs.iter().cloned().enumerate();
+        groups.map(|(i, group)| group.into_group(i.to_string(), &[])).collect()
+    }
+
+    /// What can be known without asking anybody: `static_configs`, and the files of `file_sd_configs` that can be
+    /// read now. Paths are resolved already.
+    pub fn offline_groups(&self) -> Vec<TargetGroup> {
+        let mut groups = self.static_groups();
+        groups.extend(self.file.iter().flat_map(|config| crate::file::read_now(&config.files)));
+        groups
+    }
+
+    /// True when targets may come and go while the program runs.
+    pub fn is_dynamic(&self) -> bool {
+        !(self.file.is_empty() && self.http.is_empty() && self.dns.is_empty())
     }
 
     /// Static targets that are no `host:port`. Only for sections without `relabel_configs`: with rules, a target may

@@ -92,6 +92,12 @@ fn read_changed(patterns: &[String], files: &mut BTreeMap<PathBuf, File>, all: b
     changed
 }
 
+/// The groups of all files that can be read.
+pub(crate) fn read_now(patterns: &[String]) -> Vec<TargetGroup> {
+    let files: std::collections::BTreeSet<PathBuf> = patterns.iter().flat_map(|pattern| expand(pattern)).collect();
+    files.iter().filter_map(|path| read(path, std::fs::metadata(path).ok()?.len()).ok()).flatten().collect()
+}
+
 fn read(path: &Path, length: u64) -> Result<Vec<TargetGroup>, String> {
     if length > FILE_BYTES_MAX {
         return Err(format!("{length} bytes, more than {FILE_BYTES_MAX}"));

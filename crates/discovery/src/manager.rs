@@ -152,7 +152,7 @@ impl Manager {
                     _ => vec![Vec::new(); mechanisms],
                 };
                 if let Some(first) = slots.first_mut() {
-                    *first = static_groups(&config);
+                    *first = config.static_groups();
                 }
                 found.insert(name.clone(), (generation, slots));
                 generation
@@ -196,11 +196,6 @@ impl Manager {
         let sections = self.sections.lock().unwrap_or_else(PoisonError::into_inner);
         sections.iter().map(|(name, section)| (name.clone(), section.generation)).collect()
     }
-}
-
-fn static_groups(config: &DiscoveryConfig) -> Vec<TargetGroup> {
-    let groups = config.static_configs.iter().cloned().enumerate();
-    groups.map(|(i, group)| group.into_group(i.to_string(), &[])).collect()
 }
 
 impl Drop for Manager {

@@ -3,6 +3,7 @@
 //! [`ScrapeConfig`] is a job as written, [`ScrapeJob`] as used. [`ScrapeManager`] keeps a pool for every job and a loop
 //! for every target; a scrape appends one row for its whole target to the engine.
 
+mod clash;
 mod config;
 mod interval_length;
 mod labels;
@@ -16,6 +17,7 @@ mod state;
 mod state_tests;
 mod target;
 
+pub use clash::label_clashes;
 pub use config::{GlobalScrapeDefaults, ScrapeConfig, ScrapeJob, parse_size};
 pub use discovery::ConfigFault;
 pub use manager::{ScrapeManager, ScrapeOptions, TargetMetadata};

@@ -1,5 +1,6 @@
 //! All targets of one job.
 
+use crate::clash::ByLabels;
 use crate::config::ScrapeJob;
 use crate::manager::Engine;
 use crate::scrape_loop::{PoolContext, Stop, TargetLoop, lock};
@@ -22,6 +23,8 @@ pub(crate) struct Pool {
     pub(crate) loops: BTreeMap<Labels, TargetLoop>,
     pub(crate) dropped: Vec<Labels>,
     pub(crate) dropped_count: usize,
+    /// Label sets with several targets that the log told of.
+    clashes_told: Vec<String>,
 }
 
 /// Rules were checked when the job was resolved.
@@ -46,7 +49,14 @@ fn context(job: ScrapeJob, engine: &Arc<Engine>, generation: u64) -> Result<(Arc
 impl Pool {
     pub(crate) fn new(job: ScrapeJob, engine: &Arc<Engine>) -> Result<Self, String> {
         let (context, relabel) = context(job, engine, 1)?;
-        Ok(Pool { context, relabel, loops: BTreeMap::new(), dropped: Vec::new(), dropped_count: 0 })
+        Ok(Pool {
+            context,
+            relabel,
+            loops: BTreeMap::new(),
+            dropped: Vec::new(),
+            dropped_count: 0,
+            clashes_told: Vec::new(),
+        })
     }
 
     /// Takes another configuration: every loop is replaced by one that goes on with its series.
@@ -89,6 +99,16 @@ impl Pool {
                     tracing::error!(job = %job.job_name, %fault, "a target cannot be scraped");
                 }
             }
+        }
+        // Those of static targets are told when the configuration is read.
+        if job.discovery.is_dynamic() {
+            let mut by_labels = ByLabels::default();
+            found.values().for_each(|target| by_labels.add(&job.job_name, target));
+            let clashes = by_labels.sentences();
+            for clash in clashes.iter().filter(|clash| !self.clashes_told.contains(clash)) {
+                tracing::warn!("{clash}");
+            }
+            self.clashes_told = clashes;
         }
         let metrics = &self.context.engine.metrics;
         let over = job.target_limit > 0 && found.len() as u64 > job.target_limit;

@@ -1,7 +1,7 @@
 //! Jobs as written, resolved; and the real configurations of the conformance folder.
-#![expect(clippy::print_stdout, reason = "tests")]
+#![expect(clippy::print_stdout, clippy::unwrap_used, reason = "tests")]
 
-use scrape::{GlobalScrapeDefaults, ScrapeConfig, parse_size};
+use scrape::{GlobalScrapeDefaults, ScrapeConfig, ScrapeJob, label_clashes, parse_size};
 use serde::Deserialize;
 use std::path::Path;
 use std::time::Duration;
@@ -79,6 +79,50 @@ fn defaults_and_warnings() {
     assert_eq!(job.metrics_path, "/metrics");
     assert_eq!(job.warnings.len(), 1);
     assert!(job.warnings[0].starts_with("job \"a\": ec2_sd_configs is not supported yet"), "{}", job.warnings[0]);
+}
+
+fn jobs(texts: &[&str], base: &Path) -> Vec<ScrapeJob> {
+    let resolve = |text: &&str| {
+        let config: ScrapeConfig = yaml::from_str("job.yml", text).unwrap();
+        config.resolve(&GlobalScrapeDefaults::default(), base).unwrap()
+    };
+    texts.iter().map(resolve).collect()
+}
+
+#[test]
+fn targets_in_one_label_set() {
+    const PROBES: &str = "job_name: p\nmetrics_path: /probe\nrelabel_configs:\n- {source_labels: [__address__], target_label: __param_target}\n- {target_label: instance, replacement: blackbox}\n- {target_label: __address__, replacement: 'bb:9115'}\n";
+    let two = format!("{PROBES}static_configs: [{{targets: ['http://a', 'http://b', 'http://a']}}]");
+    let expected = "job \"p\": 2 targets end in the same labels {instance=\"blackbox\", job=\"p\"} after relabelling \
+         (http://bb:9115/probe?target=http%3A%2F%2Fa, http://bb:9115/probe?target=http%3A%2F%2Fb), so that their samples \
+         mix in the same series; tell them apart, for example by {source_labels: [__param_target], target_label: \
+         instance} as the last of the relabel_configs";
+    assert_eq!(label_clashes(&jobs(&[&two], Path::new("/")), false), [expected]);
+    let mended = two.replace(
+        "- {target_label: __address__",
+        "- {source_labels: [__param_target], target_label: instance}\n- {target_label: __address__",
+    );
+    for good in [mended.as_str(), "{job_name: a, static_configs: [{targets: ['a:1', 'a:1', 'b:1']}]}"] {
+        assert_eq!(label_clashes(&jobs(&[good], Path::new("/")), false), [""; 0], "{good}");
+    }
+
+    // Between jobs, and with targets in a file.
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("t.json"), "[{\"targets\": [\"a:1\"], \"labels\": {\"job\": \"x\"}}]").unwrap();
+    let both = jobs(
+        &[
+            "{job_name: x, metrics_path: /one, static_configs: [{targets: ['a:1']}]}",
+            "{job_name: y, file_sd_configs: [{files: [t.json]}]}",
+        ],
+        folder.path(),
+    );
+    assert!(label_clashes(&both, false).is_empty());
+    let said = label_clashes(&both, true);
+    assert_eq!(said.len(), 1);
+    assert!(
+        said[0].starts_with("jobs \"x\", \"y\": 2 targets end in the same labels {instance=\"a:1\", job=\"x\"}"),
+        "{said:?}"
+    );
 }
 
 #[test]
@@ -184,12 +228,20 @@ fn classic_configurations() {
             }
             let name = path.display().to_string();
             let lax: Lax = yaml::from_str(&name, &text).unwrap_or_else(|faults| panic!("{faults}"));
+            let mut resolved = Vec::new();
             for config in lax.scrape_configs {
-                if let Err(faults) = config.resolve(&GlobalScrapeDefaults::default(), Path::new("/")) {
-                    panic!("{name}: {faults:?}");
+                match config.resolve(&GlobalScrapeDefaults::default(), Path::new("/")) {
+                    Ok(job) => resolved.push(job),
+                    Err(faults) => panic!("{name}: {faults:?}"),
                 }
                 taken += 1;
             }
+            // The one that its readers fall for.
+            assert_eq!(
+                label_clashes(&resolved, false).len(),
+                usize::from(name.ends_with("blackbox-job.yml")),
+                "{name}"
+            );
         }
     }
     assert!(taken > 0);

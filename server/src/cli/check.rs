@@ -81,6 +81,9 @@ fn config(file: &Path, syntax_only: bool) -> Found {
     let loaded = PrometheusConfig::load(file).map_err(|error| error.to_string())?;
     let mut remarks = loaded.warnings.clone();
     if !syntax_only {
+        // With the targets that are in files now.
+        let clashes = scrape::label_clashes(&loaded.jobs, true);
+        remarks.extend(clashes.into_iter().filter(|clash| !loaded.warnings.contains(clash)));
         let files = rules::load_rule_files(&loaded.rule_files, &loaded.folder)
             .map_err(|all| all.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))?;
         if files.is_empty() && !loaded.rule_files.is_empty() {

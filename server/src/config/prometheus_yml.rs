@@ -362,6 +362,7 @@ fn parse(name: &str, text: &str, folder: &Path) -> Result<PrometheusConfig, Faul
         checks.faults.sort_by_key(|fault| (fault.line, fault.column));
         return Err(Faults { file: name.to_owned(), faults: checks.faults });
     }
+    warnings.extend(scrape::label_clashes(&jobs, false));
     let shown = serde_json::to_value(&written).map(|value| super::show::yaml(&value)).unwrap_or_default();
     Ok(PrometheusConfig {
         shown,
