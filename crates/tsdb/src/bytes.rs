@@ -40,6 +40,11 @@ impl<'a> Reader<'a> {
         self.bytes.len()
     }
 
+    /// What is not read yet.
+    pub(crate) fn rest(&self) -> &'a [u8] {
+        self.bytes
+    }
+
     pub(crate) fn take(&mut self, count: usize) -> Option<&'a [u8]> {
         let (front, rest) = self.bytes.split_at_checked(count)?;
         self.bytes = rest;

@@ -4,6 +4,7 @@ mod append;
 mod block;
 mod bytes;
 mod chunk;
+pub mod codec;
 mod compact;
 mod db;
 mod files;
