@@ -3,11 +3,16 @@
 use crate::engine::{merge_into, without_metadata};
 use crate::error::QueryError;
 use crate::eval::Evaluator;
+use crate::grouping::{GroupTable, LabelFilter, is_metadata};
 use crate::histogram;
-use crate::value::{At, Column, Grid, Intermediate, VectorSeries};
+use crate::stream::Stage;
+use crate::value::{At, Column, Grid, Intermediate, Kind, VectorSeries};
 use model::{FloatHistogram, Labels, SampleValue, histogram::CounterResetHint};
-use promql_syntax::{BinaryExpr, BinaryOp, Cardinality, Expr, Matching, Span};
-use std::{collections::HashMap, sync::Arc};
+use promql_syntax::{BinaryExpr, BinaryOp, Cardinality, Expr, Matching, Span, ValueType};
+use std::{
+    collections::{HashMap, hash_map::Entry},
+    sync::Arc,
+};
 
 /// Series of both sides with the same matching labels, as indexes.
 #[derive(Default)]
@@ -67,33 +72,43 @@ impl Evaluator<'_> {
     fn with_scalar(
         &self,
         e: &BinaryExpr,
-        vector: Vec<VectorSeries>,
+        mut vector: Vec<VectorSeries>,
         scalar: &[f64],
         scalar_first: bool,
     ) -> Vec<VectorSeries> {
-        let mut out = Vec::with_capacity(vector.len());
-        for mut series in vector {
-            if !(e.op.is_comparison() || e.op.is_trim()) || e.return_bool {
-                series.drop_name = true;
-            }
-            let mut column = Column::empty(scalar.len());
-            for (step, &number) in scalar.iter().enumerate() {
-                let Some(value) = series.column.get(step) else { continue };
-                let (a, b) = if scalar_first { (At::Float(number), value) } else { (value, At::Float(number)) };
-                let Some((result, keep)) = self.element(e.op, a, b, e.span) else { continue };
-                if e.return_bool {
-                    column.set_float(step, if keep { 1.0 } else { 0.0 });
-                } else if keep && e.op.is_comparison() {
-                    column.copy_from(step, &series.column);
-                } else if keep {
-                    column.set(step, result);
-                }
-            }
-            if !column.is_empty() {
-                out.push(VectorSeries { column, ..series });
+        vector.iter_mut().for_each(|series| self.operate_with_scalar(e, series, scalar, scalar_first));
+        vector.retain(|series| !series.column.is_empty());
+        vector
+    }
+
+    /// The operation between a vector and a scalar, for one series.
+    pub(crate) fn scalar_stage<'e>(&'e self, e: &'e BinaryExpr, grid: Grid) -> Result<Stage<'e>, QueryError> {
+        let scalar_first = e.left.value_type() == ValueType::Scalar;
+        let scalar = self.eval_scalar(if scalar_first { &e.left } else { &e.right }, grid)?;
+        Ok(Box::new(move |series| self.operate_with_scalar(e, series, &scalar, scalar_first)))
+    }
+
+    fn operate_with_scalar(&self, e: &BinaryExpr, series: &mut VectorSeries, scalar: &[f64], scalar_first: bool) {
+        if !(e.op.is_comparison() || e.op.is_trim()) || e.return_bool {
+            series.drop_name = true;
+        }
+        let column = &mut series.column;
+        if column.histograms.is_empty() && !e.op.is_trim() {
+            return floats_with_scalar(e, column, scalar, scalar_first);
+        }
+        let before = std::mem::replace(column, Column::empty(scalar.len()));
+        for (step, &number) in scalar.iter().enumerate() {
+            let Some(value) = before.get(step) else { continue };
+            let (a, b) = if scalar_first { (At::Float(number), value) } else { (value, At::Float(number)) };
+            let Some((result, keep)) = self.element(e.op, a, b, e.span) else { continue };
+            if e.return_bool {
+                column.set_float(step, if keep { 1.0 } else { 0.0 });
+            } else if keep && e.op.is_comparison() {
+                column.copy_from(step, &before);
+            } else if keep {
+                column.set(step, result);
             }
         }
-        out
     }
 
     /// One operation. `None`: the operands do not fit together, which has been noted.
@@ -169,18 +184,24 @@ impl Evaluator<'_> {
         let (many, one) = if swapped { (right, left) } else { (left, right) };
         // As in Prometheus, `fill_left` fills the "many" side even where `group_right` puts that to the right.
         let (fill_many, fill_one) = (matching.fill.left, matching.fill.right);
-        let mut groups: HashMap<Labels, MatchGroup> = HashMap::new();
-        let mut order: Vec<Labels> = Vec::new();
+        let filter = matching_filter(matching);
+        let (mut table, mut groups): (_, Vec<MatchGroup>) = (GroupTable::default(), Vec::new());
         for (is_many, side) in [(true, many), (false, one)] {
             for (index, series) in side.iter().enumerate() {
-                let key = matching_labels(matching, &series.labels);
-                let group = groups.entry(key).or_insert_with_key(|key| {
-                    order.push(key.clone());
-                    MatchGroup::default()
-                });
+                let place = table.place(&filter, &series.labels);
+                if place == groups.len() {
+                    groups.push(MatchGroup::default());
+                }
+                let group = &mut groups[place];
                 if is_many { group.many.push(index) } else { group.one.push(index) }
             }
         }
+        // Between pairs the key is the result's label set, unless it holds what results never have.
+        let key_is_result = matching.cardinality == Cardinality::OneToOne
+            && matching.include.is_empty()
+            && !e.op.is_comparison()
+            && !e.op.is_trim()
+            && !(matching.on && matching.labels.iter().any(|name| is_metadata(name)));
         let mut many_present = vec![false; grid.count];
         for series in many {
             for (step, present) in many_present.iter_mut().enumerate() {
@@ -189,11 +210,42 @@ impl Evaluator<'_> {
         }
         let mut out: Vec<VectorSeries> = Vec::new();
         let mut places: HashMap<(Labels, bool), usize> = HashMap::new();
-        for key in &order {
-            let Some(group) = groups.get(key) else { continue };
+        for (place, group) in groups.iter().enumerate() {
+            let key = table.labels(place);
             if group.one.is_empty() && fill_one.is_none() || group.many.is_empty() && fill_many.is_none() {
                 if group.many.is_empty() {
                     check_unique(group, one, &many_present, key, swapped)?;
+                }
+                continue;
+            }
+            let is_simple = fill_one.is_none() && fill_many.is_none();
+            if let ([partner], true) = (group.one.as_slice(), is_simple)
+                && (matching.cardinality != Cardinality::OneToOne || group.many.len() == 1)
+            {
+                let partner = &one[*partner];
+                for own in group.many.iter().map(|&index| &many[index]) {
+                    let (a, b) = if swapped { (&partner.column, &own.column) } else { (&own.column, &partner.column) };
+                    let column = self.combine(e, a, b);
+                    if column.is_empty() {
+                        continue;
+                    }
+                    let labels = if key_is_result {
+                        key.clone()
+                    } else {
+                        result_labels(e.op, matching, &own.labels, &partner.labels)
+                    };
+                    let series = VectorSeries { labels, drop_name: e.return_bool || own.drop_name, column };
+                    if matching.cardinality == Cardinality::OneToOne {
+                        out.push(series);
+                        continue;
+                    }
+                    match places.entry((series.labels.clone(), series.drop_name)) {
+                        Entry::Vacant(entry) => {
+                            entry.insert(out.len());
+                            out.push(series);
+                        }
+                        Entry::Occupied(entry) => add_matches(&mut out[*entry.get()].column, &series.column)?,
+                    }
                 }
                 continue;
             }
@@ -255,8 +307,7 @@ impl Evaluator<'_> {
                         })
                     });
                     if out[place].column.is_present(step) {
-                        let text = "multiple matches for labels: grouping labels must ensure unique matches";
-                        return Err(QueryError::Execution(text.to_owned()));
+                        return Err(ambiguous());
                     }
                     out[place].column.set(step, result);
                 }
@@ -264,6 +315,95 @@ impl Evaluator<'_> {
         }
         out.retain(|series| !series.column.is_empty());
         Ok(out)
+    }
+
+    /// The operation between two columns.
+    fn combine(&self, e: &BinaryExpr, left: &Column, right: &Column) -> Column {
+        if left.histograms.is_empty() && right.histograms.is_empty() && !e.op.is_trim() {
+            return combine_floats(e, left, right);
+        }
+        let mut out = Column::empty(left.kinds.len());
+        for step in 0..left.kinds.len() {
+            let (Some(a), Some(b)) = (left.get(step), right.get(step)) else { continue };
+            match self.element(e.op, a, b, e.span) {
+                Some((_, keep)) if e.return_bool => out.set_float(step, if keep { 1.0 } else { 0.0 }),
+                Some((result, true)) => out.set(step, result),
+                _ => {}
+            }
+        }
+        out
+    }
+}
+
+fn combine_floats(e: &BinaryExpr, left: &Column, right: &Column) -> Column {
+    fn each(left: &Column, right: &Column, f: impl Fn(f64, f64) -> f64) -> Column {
+        let both = |(a, b): (&Kind, &Kind)| {
+            if *a == Kind::Float && *b == Kind::Float { Kind::Float } else { Kind::Absent }
+        };
+        Column {
+            kinds: left.kinds.iter().zip(&right.kinds).map(both).collect(),
+            values: left.values.iter().zip(&right.values).map(|(&a, &b)| f(a, b)).collect(),
+            histograms: Vec::new(),
+        }
+    }
+    match e.op {
+        BinaryOp::Add => each(left, right, |a, b| a + b),
+        BinaryOp::Sub => each(left, right, |a, b| a - b),
+        BinaryOp::Mul => each(left, right, |a, b| a * b),
+        BinaryOp::Div => each(left, right, |a, b| a / b),
+        op if op.is_comparison() && e.return_bool => each(left, right, |a, b| f64::from(u8::from(compare(op, a, b)))),
+        op if op.is_comparison() => {
+            let mut out = each(left, right, |a, _| a);
+            for step in 0..out.kinds.len() {
+                if out.is_present(step) && !compare(op, left.values[step], right.values[step]) {
+                    out.clear(step);
+                }
+            }
+            out
+        }
+        op => each(left, right, |a, b| arithmetic(op, a, b)),
+    }
+}
+
+fn ambiguous() -> QueryError {
+    let text = "multiple matches for labels: grouping labels must ensure unique matches";
+    QueryError::Execution(text.to_owned())
+}
+
+/// Adds results to those of other series with the same labels; a step that has one already makes the query fail.
+fn add_matches(into: &mut Column, from: &Column) -> Result<(), QueryError> {
+    for step in 0..from.kinds.len() {
+        if from.is_present(step) {
+            if into.is_present(step) {
+                return Err(ambiguous());
+            }
+            into.copy_from(step, from);
+        }
+    }
+    Ok(())
+}
+
+fn floats_with_scalar(e: &BinaryExpr, column: &mut Column, scalar: &[f64], scalar_first: bool) {
+    let each = |column: &mut Column, f: &dyn Fn(f64, f64) -> Option<f64>| {
+        for (step, &number) in scalar.iter().enumerate() {
+            if column.kinds[step] == Kind::Absent {
+                continue;
+            }
+            let value = column.values[step];
+            match if scalar_first { f(number, value) } else { f(value, number) } {
+                Some(result) => column.values[step] = result,
+                None => column.clear(step),
+            }
+        }
+    };
+    let op = e.op;
+    if !op.is_comparison() {
+        each(column, &|a, b| Some(arithmetic(op, a, b)));
+    } else if e.return_bool {
+        each(column, &|a, b| Some(f64::from(u8::from(compare(op, a, b)))));
+    } else {
+        // The vector's own value stays, whichever side it is on.
+        each(column, &|a, b| compare(op, a, b).then_some(if scalar_first { b } else { a }));
     }
 }
 
@@ -296,13 +436,8 @@ fn duplicate(key: &Labels, first: &Labels, second: &Labels, swapped: bool) -> Qu
 }
 
 /// The labels by which series find each other.
-fn matching_labels(matching: &Matching, labels: &Labels) -> Labels {
-    if matching.on {
-        return labels.keep(&matching.labels);
-    }
-    let names: Vec<&str> =
-        matching.labels.iter().map(String::as_str).chain(["__name__", "__type__", "__unit__"]).collect();
-    labels.without(&names)
+fn matching_filter(matching: &Matching) -> LabelFilter {
+    if matching.on { LabelFilter::only(&matching.labels) } else { LabelFilter::but(&matching.labels) }
 }
 
 fn result_labels(op: BinaryOp, matching: &Matching, own: &Labels, other: &Labels) -> Labels {
@@ -327,24 +462,33 @@ fn set_operation(
     right: Vec<VectorSeries>,
     grid: Grid,
 ) -> Result<Vec<VectorSeries>, QueryError> {
+    let filter = matching_filter(matching);
     // Where any series with these matching labels has a point.
     let presence = |side: &[VectorSeries]| {
-        let mut out: HashMap<Labels, Vec<bool>> = HashMap::new();
+        let (mut table, mut masks): (_, Vec<Vec<bool>>) = (GroupTable::default(), Vec::new());
         for series in side {
-            let mask = out.entry(matching_labels(matching, &series.labels)).or_insert_with(|| vec![false; grid.count]);
-            for (step, present) in mask.iter_mut().enumerate() {
-                *present |= series.column.is_present(step);
+            let place = table.place(&filter, &series.labels);
+            if place == masks.len() {
+                masks.push(vec![false; grid.count]);
+            }
+            for (present, kind) in masks[place].iter_mut().zip(&series.column.kinds) {
+                *present |= *kind != Kind::Absent;
             }
         }
-        out
+        (table, masks)
     };
-    let filter = |side: Vec<VectorSeries>, other: &HashMap<Labels, Vec<bool>>, keep: bool| -> Vec<VectorSeries> {
+    let select = |side: Vec<VectorSeries>, (table, masks): (GroupTable, Vec<Vec<bool>>), keep: bool| {
         let mut out = Vec::with_capacity(side.len());
         for mut series in side {
-            let mask = other.get(&matching_labels(matching, &series.labels));
-            for step in 0..grid.count {
-                if mask.is_some_and(|mask| mask[step]) != keep {
-                    series.column.clear(step);
+            match table.find(&filter, &series.labels) {
+                None if keep => continue,
+                None => {}
+                Some(place) => {
+                    for (kind, present) in series.column.kinds.iter_mut().zip(&masks[place]) {
+                        if *present != keep {
+                            *kind = Kind::Absent;
+                        }
+                    }
                 }
             }
             if !series.column.is_empty() {
@@ -354,10 +498,10 @@ fn set_operation(
         out
     };
     match op {
-        BinaryOp::And => Ok(filter(left, &presence(&right), true)),
-        BinaryOp::Unless => Ok(filter(left, &presence(&right), false)),
+        BinaryOp::And => Ok(select(left, presence(&right), true)),
+        BinaryOp::Unless => Ok(select(left, presence(&right), false)),
         _ => {
-            let added = filter(right, &presence(&left), false);
+            let added = select(right, presence(&left), false);
             let mut out = left;
             let mut places: HashMap<(Labels, bool), usize> = HashMap::new();
             for (place, series) in out.iter().enumerate() {

@@ -3,6 +3,7 @@
 use crate::annotations::Annotations;
 use crate::error::QueryError;
 use crate::eval::{Evaluator, Times};
+use crate::parallel::Helpers;
 use crate::select::RangeSeries;
 use crate::value::{At, Grid, Intermediate, MatrixSeries, Value, VectorSample, VectorSeries};
 use model::{Labels, SampleValue};
@@ -33,6 +34,9 @@ pub struct EngineOptions {
     pub use_start_timestamps: bool,
     /// How many steps a range query may have.
     pub max_steps: usize,
+    /// How many threads all queries of the engine may use beside those that call it; `None`: one less than the
+    /// machine has cores.
+    pub helper_threads: Option<usize>,
 }
 
 impl Default for EngineOptions {
@@ -44,6 +48,7 @@ impl Default for EngineOptions {
             default_step_ms: 60_000,
             use_start_timestamps: true,
             max_steps: STEPS_MAX,
+            helper_threads: None,
         }
     }
 }
@@ -83,14 +88,23 @@ pub struct QueryOutput {
 }
 
 /// Evaluates queries.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Engine {
     options: EngineOptions,
+    helpers: Helpers,
+}
+
+impl Default for Engine {
+    fn default() -> Self {
+        Engine::new(EngineOptions::default())
+    }
 }
 
 impl Engine {
     pub fn new(options: EngineOptions) -> Engine {
-        Engine { options }
+        let cores = || std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let helpers = Helpers::new(options.helper_threads.unwrap_or_else(|| cores() - 1));
+        Engine { options, helpers }
     }
 
     pub fn options(&self) -> &EngineOptions {
@@ -207,7 +221,8 @@ impl Engine {
     ) -> Result<QueryOutput, QueryError> {
         let begin = Instant::now();
         let annotations = Annotations::default();
-        let evaluator = Evaluator::new(storage, &self.options, options, times, &annotations, begin);
+        let evaluator =
+            Evaluator::new(storage, &self.options, options, times, &annotations, begin, &self.helpers, None);
         evaluator.check_selectors(expr, query)?;
         let value = if expr.value_type() == ValueType::Matrix {
             let series = evaluator.range_vector(expr, grid)?;
@@ -295,8 +310,13 @@ fn range_value(value: Intermediate, grid: Grid) -> Result<Value, QueryError> {
             return Err(QueryError::Execution("a range query cannot give a string".to_owned()));
         }
     };
+    let times: Vec<i64> = grid.times().collect();
     let mut out: Vec<MatrixSeries> = (series.into_iter())
         .map(|series| {
+            if series.column.is_all_floats() {
+                let samples = Samples { timestamps: times.clone(), values: series.column.values, ..Samples::default() };
+                return MatrixSeries { labels: series.labels, samples };
+            }
             let mut samples = Samples::default();
             for step in 0..grid.count {
                 match series.column.get(step) {

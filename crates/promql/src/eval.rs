@@ -3,13 +3,14 @@
 use crate::annotations::Annotations;
 use crate::engine::{EngineOptions, QueryOptions, QueryStats};
 use crate::error::QueryError;
-use crate::select::Give;
+use crate::parallel::Helpers;
+use crate::profile::{Mark, Profile};
+use crate::stream::mapped;
 use crate::value::{Column, Grid, Intermediate, VectorSeries};
-use promql_syntax::{Expr, Extension, ParseError, Span, UnaryExpr};
+use promql_syntax::{Expr, Extension, ParseError, Span};
 use std::{
-    cell::Cell,
     sync::Arc,
-    sync::atomic::{AtomicBool, AtomicU64, Ordering},
+    sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     time::{Duration, Instant},
 };
 use storage::Queryable;
@@ -33,13 +34,16 @@ pub(crate) struct Evaluator<'a> {
     timeout: Duration,
     cancel: Option<Arc<AtomicBool>>,
     /// Samples that intermediate results hold.
-    live: Cell<usize>,
-    peak: Cell<usize>,
-    read: Cell<u64>,
+    live: AtomicUsize,
+    peak: AtomicUsize,
+    read: AtomicU64,
     /// Tells the samples read to whoever watches.
     progress: Option<Arc<AtomicU64>>,
     /// Only counts and sums of histograms are wanted: resets are told by the samples themselves.
-    pub(crate) histogram_stats: Cell<bool>,
+    histogram_stats: AtomicBool,
+    helpers: &'a Helpers,
+    /// Where to note what the nodes cost, if anybody wants to know.
+    profile: Option<&'a Profile>,
 }
 
 impl<'a> Evaluator<'a> {
@@ -50,6 +54,8 @@ impl<'a> Evaluator<'a> {
         times: Times,
         annotations: &'a Annotations,
         begin: Instant,
+        helpers: &'a Helpers,
+        profile: Option<&'a Profile>,
     ) -> Self {
         Evaluator {
             storage,
@@ -60,16 +66,58 @@ impl<'a> Evaluator<'a> {
             begin,
             timeout: options.timeout.map_or(engine.timeout, |timeout| timeout.min(engine.timeout)),
             cancel: options.cancel.clone(),
-            live: Cell::new(0),
-            peak: Cell::new(0),
-            read: Cell::new(0),
+            live: AtomicUsize::new(0),
+            peak: AtomicUsize::new(0),
+            read: AtomicU64::new(0),
             progress: options.samples_read.clone(),
-            histogram_stats: Cell::new(false),
+            histogram_stats: AtomicBool::new(false),
+            helpers,
+            profile,
         }
     }
 
     pub(crate) fn stats(&self) -> QueryStats {
-        QueryStats { samples_read: self.read.get(), samples_peak: self.peak.get() as u64, ..QueryStats::default() }
+        QueryStats {
+            samples_read: self.read.load(Ordering::Relaxed),
+            samples_peak: self.peak.load(Ordering::Relaxed) as u64,
+            ..QueryStats::default()
+        }
+    }
+
+    pub(crate) fn helpers(&self) -> &Helpers {
+        self.helpers
+    }
+
+    pub(crate) fn histogram_stats(&self) -> bool {
+        self.histogram_stats.load(Ordering::Relaxed)
+    }
+
+    /// Runs `f` while only counts and sums of histograms are wanted, or not.
+    pub(crate) fn with_histogram_stats<T>(&self, wanted: bool, f: impl FnOnce() -> T) -> T {
+        let before = self.histogram_stats.swap(wanted, Ordering::Relaxed);
+        let result = f();
+        self.histogram_stats.store(before, Ordering::Relaxed);
+        result
+    }
+
+    pub(crate) fn profile_mark(&self) -> Mark {
+        self.profile.map(|_| Instant::now())
+    }
+
+    /// Notes what a selector read since `mark`, and begins anew.
+    pub(crate) fn profile_read(&self, mark: Mark, span: Span, samples: &storage::Samples) -> Mark {
+        let (profile, mark) = (self.profile?, mark?);
+        let now = Instant::now();
+        profile.add_read(span, samples, now - mark);
+        Some(now)
+    }
+
+    /// Notes a series that a node of a chain gave since `mark`, and begins anew.
+    pub(crate) fn profile_series(&self, mark: Mark, span: Span, column: &Column) -> Mark {
+        let (profile, mark) = (self.profile?, mark?);
+        let now = Instant::now();
+        profile.add_series(span, column, now - mark);
+        Some(now)
     }
 
     pub(crate) fn max_samples(&self) -> usize {
@@ -97,21 +145,21 @@ impl<'a> Evaluator<'a> {
 
     /// Notes samples read that are dropped again before the next read.
     pub(crate) fn count_read(&self, samples: usize) -> Result<(), QueryError> {
-        self.read.set(self.read.get() + samples as u64);
+        self.read.fetch_add(samples as u64, Ordering::Relaxed);
         if let Some(progress) = &self.progress {
             progress.fetch_add(samples as u64, Ordering::Relaxed);
         }
-        self.note_peak(self.live.get() + samples)
+        self.note_peak(self.live.load(Ordering::Relaxed) + samples)
     }
 
     /// Notes samples that stay until the node's result is done.
     pub(crate) fn count_live(&self, samples: usize) -> Result<(), QueryError> {
-        self.live.set(self.live.get() + samples);
-        self.note_peak(self.live.get())
+        let before = self.live.fetch_add(samples, Ordering::Relaxed);
+        self.note_peak(before + samples)
     }
 
     fn note_peak(&self, live: usize) -> Result<(), QueryError> {
-        self.peak.set(self.peak.get().max(live));
+        self.peak.fetch_max(live, Ordering::Relaxed);
         if live > self.engine.max_samples {
             return Err(QueryError::TooManySamples(self.engine.max_samples));
         }
@@ -151,14 +199,18 @@ impl<'a> Evaluator<'a> {
     /// Evaluates a node at every step of a grid.
     pub(crate) fn eval(&self, expr: &Expr, grid: Grid) -> Result<Intermediate, QueryError> {
         self.check_time()?;
-        let live = self.live.get();
+        let live = self.live.load(Ordering::Relaxed);
+        let begin = self.profile_mark();
         let value = if grid.count > 1 && !is_literal(expr) && is_step_invariant(expr) {
             // Nothing in it depends on the time: once is enough.
             repeat(self.eval_node(expr, Grid { count: 1, ..grid })?, grid.count)
         } else {
             self.eval_node(expr, grid)?
         };
-        self.live.set(live);
+        if let (Some(profile), Some(begin), false) = (self.profile, begin, matches!(expr, Expr::Selector(_))) {
+            profile.add_value(expr.span(), &value, begin.elapsed());
+        }
+        self.live.store(live, Ordering::Relaxed);
         self.count_live(match &value {
             Intermediate::Vector(series) => series.iter().map(|series| series.column.points()).sum(),
             Intermediate::Scalar(values) => values.len(),
@@ -168,12 +220,32 @@ impl<'a> Evaluator<'a> {
     }
 
     fn eval_node(&self, expr: &Expr, grid: Grid) -> Result<Intermediate, QueryError> {
+        if let Some(stream) = self.stream(expr, grid)? {
+            return Ok(Intermediate::Vector(self.collect_stream(&stream)?));
+        }
+        // Operators have a way of their own, which walks long chains of them.
+        if let Some(inner) = mapped(expr).filter(|_| !matches!(expr, Expr::Binary(_))) {
+            let mut series = self.eval_vector(inner, grid)?;
+            let stage = self.stage(expr, grid)?;
+            series.iter_mut().for_each(stage);
+            series.retain(|series| !series.column.is_empty());
+            return Ok(Intermediate::Vector(series));
+        }
         match expr {
             Expr::Number(e) => Ok(Intermediate::Scalar(vec![e.value; grid.count])),
             Expr::String(e) => Ok(Intermediate::String(e.clone())),
             Expr::Paren(e) => self.eval(&e.inner, grid),
-            Expr::Unary(e) => self.eval_unary(e, grid),
-            Expr::Selector(e) => Ok(Intermediate::Vector(self.instant_selector(e, grid, Give::Value)?)),
+            Expr::Unary(e) => {
+                let mut values = self.eval_scalar(&e.inner, grid)?;
+                if e.negative {
+                    values.iter_mut().for_each(|value| *value = -*value);
+                }
+                Ok(Intermediate::Scalar(values))
+            }
+            // Every selector begins a chain, unless `@` fixes it: then there is one step only.
+            Expr::Selector(e) => {
+                Ok(Intermediate::Vector(self.instant_selector(e, grid, crate::select::Give::Value)?))
+            }
             Expr::Aggregate(e) => Ok(Intermediate::Vector(self.eval_aggregate(e, grid)?)),
             Expr::Binary(e) => self.eval_binary(e, grid),
             Expr::Call(e) => self.eval_call(e, grid),
@@ -198,26 +270,14 @@ impl<'a> Evaluator<'a> {
             _ => Err(QueryError::Execution(format!("{expr} gives no scalar"))),
         }
     }
+}
 
-    fn eval_unary(&self, e: &UnaryExpr, grid: Grid) -> Result<Intermediate, QueryError> {
-        let value = self.eval(&e.inner, grid)?;
-        if !e.negative {
-            return Ok(value);
-        }
-        Ok(match value {
-            Intermediate::Scalar(values) => Intermediate::Scalar(values.into_iter().map(|v| -v).collect()),
-            Intermediate::Vector(mut series) => {
-                for one in &mut series {
-                    one.drop_name = true;
-                    one.column.values.iter_mut().for_each(|v| *v = -*v);
-                    for histogram in one.column.histograms.iter_mut().flatten() {
-                        *histogram = Arc::new(crate::histogram::scale(histogram, -1.0));
-                    }
-                }
-                Intermediate::Vector(series)
-            }
-            value @ Intermediate::String(_) => value,
-        })
+/// `-` before a vector.
+pub(crate) fn negate(series: &mut VectorSeries) {
+    series.drop_name = true;
+    series.column.values.iter_mut().for_each(|value| *value = -*value);
+    for histogram in series.column.histograms.iter_mut().flatten() {
+        *histogram = Arc::new(crate::histogram::scale(histogram, -1.0));
     }
 }
 
@@ -253,7 +313,7 @@ const TIME_DEPENDENT: [&str; 13] = [
 ];
 
 /// True if the node gives the same at every step.
-fn is_step_invariant(expr: &Expr) -> bool {
+pub(crate) fn is_step_invariant(expr: &Expr) -> bool {
     match expr {
         Expr::Selector(e) => e.at.is_some(),
         Expr::Matrix(e) => e.selector.at.is_some(),

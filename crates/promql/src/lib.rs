@@ -12,11 +12,17 @@ mod engine;
 mod error;
 mod eval;
 mod functions;
+mod grouping;
 pub mod histogram;
+mod kernels;
 pub mod numbers;
+mod parallel;
+mod profile;
 mod select;
+mod stream;
 mod value;
 
 pub use engine::{Engine, EngineOptions, QueryOptions, QueryOutput, QueryStats};
 pub use error::QueryError;
+pub use profile::NodeCost;
 pub use value::{MatrixSeries, Value, VectorSample};

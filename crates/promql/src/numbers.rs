@@ -1,6 +1,7 @@
 //! Sums that lose little, and quantiles of plain values.
 
 /// Adds to a sum with Neumaier's compensation. The result is `sum + compensation`.
+#[inline]
 pub fn kahan_add(value: f64, sum: &mut f64, compensation: &mut f64) {
     let total = *sum + value;
     if total.is_infinite() {
@@ -11,6 +12,89 @@ pub fn kahan_add(value: f64, sum: &mut f64, compensation: &mut f64) {
         *compensation += (value - total) + *sum;
     }
     *sum = total;
+}
+
+/// A sum that is added to one by one, with Neumaier's compensation.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Sum {
+    sum: f64,
+    compensation: f64,
+}
+
+impl Sum {
+    #[inline]
+    pub fn add(&mut self, value: f64) {
+        kahan_add(value, &mut self.sum, &mut self.compensation);
+    }
+
+    pub fn value(&self) -> f64 {
+        self.sum + self.compensation
+    }
+}
+
+/// An average of values that come one by one: their sum over their number; from where the sum would overflow, a running
+/// mean.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Mean {
+    sum: f64,
+    compensation: f64,
+    mean: f64,
+    count: f64,
+    running: bool,
+}
+
+impl Mean {
+    #[inline]
+    pub fn add(&mut self, value: f64) {
+        self.count += 1.0;
+        if !self.running {
+            let (mut next, mut next_compensation) = (self.sum, self.compensation);
+            kahan_add(value, &mut next, &mut next_compensation);
+            if self.count == 1.0 || !next.is_infinite() {
+                (self.sum, self.compensation) = (next, next_compensation);
+                return;
+            }
+            self.running = true;
+            self.mean = self.sum / (self.count - 1.0);
+            self.compensation /= self.count - 1.0;
+        }
+        let share = (self.count - 1.0) / self.count;
+        self.mean *= share;
+        self.compensation *= share;
+        kahan_add(value / self.count, &mut self.mean, &mut self.compensation);
+    }
+
+    pub fn value(&self) -> f64 {
+        if self.running {
+            self.mean + self.compensation
+        } else {
+            self.sum / self.count + self.compensation / self.count
+        }
+    }
+}
+
+/// The variance of values that come one by one, by Welford's method.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Variance {
+    count: f64,
+    mean: f64,
+    mean_compensation: f64,
+    square: f64,
+    square_compensation: f64,
+}
+
+impl Variance {
+    pub fn add(&mut self, value: f64) {
+        self.count += 1.0;
+        let delta = value - (self.mean + self.mean_compensation);
+        kahan_add(delta / self.count, &mut self.mean, &mut self.mean_compensation);
+        let product = delta * (value - (self.mean + self.mean_compensation));
+        kahan_add(product, &mut self.square, &mut self.square_compensation);
+    }
+
+    pub fn value(&self) -> f64 {
+        (self.square + self.square_compensation) / self.count
+    }
 }
 
 /// The quantile `q` of values, which get sorted; NaN of none, infinite outside 0…1.

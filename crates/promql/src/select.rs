@@ -4,7 +4,7 @@ use crate::error::QueryError;
 use crate::eval::Evaluator;
 use crate::value::{At, Column, Grid, Kind, VectorSeries};
 use model::{FloatHistogram, Labels, MatchOp, histogram::CounterResetHint, stale::is_stale_nan};
-use promql_syntax::{At as AtModifier, DurationExpr, Expr, Extension, QueryTimes, VectorSelector};
+use promql_syntax::{At as AtModifier, DurationExpr, Expr, Extension, MatrixSelector, QueryTimes, VectorSelector};
 use std::sync::Arc;
 use storage::{Samples, SelectHints};
 
@@ -13,9 +13,9 @@ use storage::{Samples, SelectHints};
 pub(crate) struct RangeSeries {
     pub(crate) labels: Labels,
     pub(crate) drop_name: bool,
-    float_times: Vec<i64>,
-    floats: Vec<f64>,
-    float_starts: Vec<i64>,
+    pub(crate) float_times: Vec<i64>,
+    pub(crate) floats: Vec<f64>,
+    pub(crate) float_starts: Vec<i64>,
     histogram_times: Vec<i64>,
     histograms: Vec<Arc<FloatHistogram>>,
     histogram_starts: Vec<i64>,
@@ -59,7 +59,7 @@ impl Window<'_> {
 }
 
 impl RangeSeries {
-    fn from_samples(labels: Labels, samples: &Samples) -> RangeSeries {
+    pub(crate) fn from_samples(labels: Labels, samples: &Samples) -> RangeSeries {
         let mut out = RangeSeries { labels, ..RangeSeries::default() };
         let starts = !samples.start_timestamps.is_empty();
         for (index, &time) in samples.timestamps.iter().enumerate() {
@@ -107,6 +107,11 @@ impl RangeSeries {
         out
     }
 
+    /// True if no sample is a histogram.
+    pub(crate) fn is_floats(&self) -> bool {
+        self.histograms.is_empty()
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.floats.len() + self.histograms.len()
     }
@@ -149,14 +154,14 @@ pub(crate) struct Cursor {
 }
 
 #[derive(Clone, Copy, Debug, Default)]
-struct Position {
+pub(crate) struct Position {
     from: usize,
     to: usize,
 }
 
 impl Position {
     /// Indexes of the times in `(start, end]`; neither bound may be before that of the last call.
-    fn follow(&mut self, times: &[i64], start: i64, end: i64) -> (usize, usize) {
+    pub(crate) fn follow(&mut self, times: &[i64], start: i64, end: i64) -> (usize, usize) {
         while times.get(self.from).is_some_and(|&time| time <= start) {
             self.from += 1;
         }
@@ -183,6 +188,33 @@ pub(crate) enum Give {
     Timestamp,
     /// When its counter started, in seconds.
     StartTimestamp,
+}
+
+/// An instant selector with its durations worked out.
+pub(crate) struct InstantPlan<'e> {
+    selector: &'e VectorSelector,
+    give: Give,
+    at: Option<i64>,
+    offset: i64,
+    /// One step where `@` fixes the time.
+    steps: Grid,
+    grid: Grid,
+    smoothed: bool,
+    lookback: i64,
+}
+
+impl InstantPlan<'_> {
+    /// The time that a step looks at.
+    fn reference(&self, step: usize) -> i64 {
+        self.at.unwrap_or_else(|| self.steps.time(step)).saturating_sub(self.offset)
+    }
+
+    /// What must be read.
+    pub(crate) fn bounds(&self) -> Bounds {
+        let (first, last) = (self.reference(0), self.reference(self.steps.count - 1));
+        let end = if self.smoothed { last.saturating_add(self.lookback) } else { last };
+        Bounds { start: first.saturating_sub(self.lookback), end }
+    }
 }
 
 /// A range expression with its durations worked out.
@@ -251,7 +283,7 @@ impl Evaluator<'_> {
             samples.clear();
             series.read(&mut samples)?;
             self.count_read(samples.len())?;
-            if self.histogram_stats.get() {
+            if self.histogram_stats() {
                 note_resets(&mut samples);
             }
             if !samples.is_empty() {
@@ -268,53 +300,75 @@ impl Evaluator<'_> {
         grid: Grid,
         give: Give,
     ) -> Result<Vec<VectorSeries>, QueryError> {
-        let (offset, at) = self.offset_and_at(selector.offset.as_ref(), selector.at)?;
-        let fixed = at.is_some();
-        let steps = if fixed { Grid { count: 1, ..grid } } else { grid };
-        let reference = |step: usize| at.unwrap_or_else(|| steps.time(step)).saturating_sub(offset);
-        let (first, last) = (reference(0), reference(steps.count - 1));
-        let smoothed = selector.extension == Extension::Smoothed && give == Give::Value;
-        let end = if smoothed { last.saturating_add(self.lookback) } else { last };
-        let bounds = Bounds { start: first.saturating_sub(self.lookback), end };
+        let plan = self.instant_plan(selector, grid, give)?;
         let hints = SelectHints { step_ms: grid.step, ..SelectHints::default() };
         let mut out = Vec::new();
-        self.each_series(selector, bounds, hints, |labels, samples| {
-            let mut column = Column::empty(steps.count);
-            let mut next = 0;
-            for step in 0..steps.count {
-                let time = reference(step);
-                while samples.timestamps.get(next).is_some_and(|&own| own <= time) {
-                    next += 1;
-                }
-                if smoothed {
-                    self.smooth(samples, next, time, step, &mut column, labels, selector);
-                    continue;
-                }
-                let Some(index) = next.checked_sub(1) else { continue };
-                if samples.timestamps[index] <= time.saturating_sub(self.lookback) || is_stale(samples, index) {
-                    continue;
-                }
-                match give {
-                    Give::Value => column.set(step, samples.value(index)),
-                    Give::Timestamp => column.set_float(step, samples.timestamps[index] as f64 / 1000.0),
-                    Give::StartTimestamp => {
-                        let start = samples.start_timestamp(index);
-                        if start != 0 || !samples.start_timestamps.is_empty() {
-                            column.set_float(step, start as f64 / 1000.0);
-                        } else {
-                            column.set_float(step, 0.0);
-                        }
-                    }
-                }
-            }
-            if !column.is_empty() {
-                let column = if fixed { column.repeat(grid.count) } else { column };
-                self.count_live(column.points())?;
-                out.push(VectorSeries { labels: labels.clone(), drop_name: false, column });
+        self.each_series(selector, plan.bounds(), hints, |labels, samples| {
+            if let Some(series) = self.instant_series(&plan, labels, samples) {
+                self.count_live(series.column.points())?;
+                out.push(series);
             }
             Ok(())
         })?;
         Ok(out)
+    }
+
+    pub(crate) fn instant_plan<'e>(
+        &self,
+        selector: &'e VectorSelector,
+        grid: Grid,
+        give: Give,
+    ) -> Result<InstantPlan<'e>, QueryError> {
+        let (offset, at) = self.offset_and_at(selector.offset.as_ref(), selector.at)?;
+        let steps = if at.is_some() { Grid { count: 1, ..grid } } else { grid };
+        let smoothed = selector.extension == Extension::Smoothed && give == Give::Value;
+        Ok(InstantPlan { selector, give, at, offset, steps, grid, smoothed, lookback: self.lookback })
+    }
+
+    /// One series of an instant selector, if it has a value at any step.
+    pub(crate) fn instant_series(
+        &self,
+        plan: &InstantPlan<'_>,
+        labels: &Labels,
+        samples: &Samples,
+    ) -> Option<VectorSeries> {
+        let mut column = Column::empty(plan.steps.count);
+        let (times, mut next) = (samples.timestamps.as_slice(), 0);
+        let plain = plan.give == Give::Value && !plan.smoothed && samples.histograms.is_empty();
+        for step in 0..plan.steps.count {
+            let time = plan.reference(step);
+            while times.get(next).is_some_and(|&own| own <= time) {
+                next += 1;
+            }
+            if plan.smoothed {
+                self.smooth(samples, next, time, step, &mut column, labels, plan.selector);
+                continue;
+            }
+            let Some(index) = next.checked_sub(1) else { continue };
+            if times[index] <= time.saturating_sub(plan.lookback) {
+                continue;
+            }
+            if plain {
+                let value = samples.values[index];
+                if !is_stale_nan(value) {
+                    column.set_float(step, value);
+                }
+                continue;
+            }
+            if is_stale(samples, index) {
+                continue;
+            }
+            match plan.give {
+                Give::Value => column.set(step, samples.value(index)),
+                Give::Timestamp => column.set_float(step, times[index] as f64 / 1000.0),
+                Give::StartTimestamp => column.set_float(step, samples.start_timestamp(index) as f64 / 1000.0),
+            }
+        }
+        if column.is_empty() {
+            return None;
+        }
+        let column = if plan.at.is_some() { column.repeat(plan.grid.count) } else { column };
+        Some(VectorSeries { labels: labels.clone(), drop_name: false, column })
     }
 
     /// The value at `time` on the line between the samples around it; `next` is the first sample after it.
@@ -388,6 +442,17 @@ impl Evaluator<'_> {
         Ok(self.range_times(expr)?.bounds(time))
     }
 
+    /// What a range selector must read for all steps.
+    pub(crate) fn matrix_bounds(&self, e: &MatrixSelector, times: &RangeTimes, grid: Grid) -> Bounds {
+        let (before, after) = match e.selector.extension {
+            Extension::None => (0, 0),
+            Extension::Anchored => (self.lookback, 0),
+            Extension::Smoothed => (self.lookback, self.lookback),
+        };
+        let (first, last) = (times.bounds(grid.start), times.bounds(grid.end()));
+        Bounds { start: first.start.saturating_sub(before), end: last.end.saturating_add(after) }
+    }
+
     /// All series of a range vector with all samples that any step needs.
     pub(crate) fn range_vector(&self, expr: &Expr, grid: Grid) -> Result<Vec<RangeSeries>, QueryError> {
         let mut out = Vec::new();
@@ -411,12 +476,7 @@ impl Evaluator<'_> {
         let (first, last) = (times.bounds(grid.start), times.bounds(grid.end()));
         match expr.unparenthesized() {
             Expr::Matrix(e) => {
-                let (before, after) = match e.selector.extension {
-                    Extension::None => (0, 0),
-                    Extension::Anchored => (self.lookback, 0),
-                    Extension::Smoothed => (self.lookback, self.lookback),
-                };
-                let bounds = Bounds { start: first.start.saturating_sub(before), end: last.end.saturating_add(after) };
+                let bounds = self.matrix_bounds(e, &times, grid);
                 let hints = SelectHints {
                     step_ms: grid.step,
                     range_ms: times.range,
@@ -462,7 +522,7 @@ impl Evaluator<'_> {
 }
 
 /// Puts into histograms of unknown history whether they were reset since the sample before.
-fn note_resets(samples: &mut Samples) {
+pub(crate) fn note_resets(samples: &mut Samples) {
     for index in 1..samples.histograms.len() {
         let (before, rest) = samples.histograms.split_at_mut(index);
         let (Some(Some(before)), Some(Some(own))) = (before.last(), rest.first_mut()) else { continue };
@@ -472,6 +532,28 @@ fn note_resets(samples: &mut Samples) {
             Arc::make_mut(own).counter_reset_hint = hint;
         }
     }
+}
+
+/// Takes stale markers out of samples that are all floats.
+pub(crate) fn drop_stale(samples: &mut Samples) {
+    if !samples.values.iter().any(|value| is_stale_nan(*value)) {
+        return;
+    }
+    let mut kept = 0;
+    for index in 0..samples.values.len() {
+        if is_stale_nan(samples.values[index]) {
+            continue;
+        }
+        samples.values[kept] = samples.values[index];
+        samples.timestamps[kept] = samples.timestamps[index];
+        if let Some(&start) = samples.start_timestamps.get(index) {
+            samples.start_timestamps[kept] = start;
+        }
+        kept += 1;
+    }
+    samples.values.truncate(kept);
+    samples.timestamps.truncate(kept);
+    samples.start_timestamps.truncate(kept);
 }
 
 fn is_stale(samples: &Samples, index: usize) -> bool {

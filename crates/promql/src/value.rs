@@ -138,6 +138,17 @@ impl Column {
         self.kinds.iter().all(|kind| *kind == Kind::Absent)
     }
 
+    /// Memory that the column takes, without what its histograms share.
+    pub(crate) fn bytes(&self) -> usize {
+        self.kinds.len() * (size_of::<Kind>() + size_of::<f64>())
+            + self.histograms.len() * size_of::<Option<Arc<FloatHistogram>>>()
+    }
+
+    /// True if every step holds a float.
+    pub(crate) fn is_all_floats(&self) -> bool {
+        self.kinds.iter().all(|kind| *kind == Kind::Float)
+    }
+
     /// The one value of a column of one step, at `count` steps.
     pub(crate) fn repeat(self, count: usize) -> Column {
         let mut out = Column::empty(count);

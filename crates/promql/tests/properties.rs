@@ -212,9 +212,36 @@ fn deepest_queries() {
         deepest.len()
     };
     assert!(longest(&|n| format!("m{}", " + m".repeat(n))) > 4 * 390);
+    assert!(longest(&|n| format!("sum(m){}", " + 1".repeat(n))) > 4 * 390);
+    assert!(longest(&|n| format!("m{}", " * 2 > 1".repeat(n / 2))) > 4 * 390);
     assert!(longest(&|n| format!("{}m{}", "(".repeat(n), ")".repeat(n))) > 2 * 90);
     assert!(longest(&|n| format!("{}m{}", "-abs(sum by (a) (".repeat(n), "))".repeat(n))) > 500);
     assert!(longest(&|n| format!("m{}", " ^ m".repeat(n))) > 4 * 90);
     assert!(longest(&|n| format!("{}m{}", "(".repeat(n / 5), " + m)".repeat(n / 5))) > 6 * 90);
     assert!(longest(&|n| format!("(m{}) + m{}", " + m".repeat(n / 2), " + m".repeat(n / 2))) > 4 * 390);
+}
+
+/// Float sums depend on the order of the terms: how many threads there are must not change it.
+#[test]
+fn threads_change_no_bit() {
+    let storage = MemoryStorage::new();
+    for index in 0..2000_i64 {
+        let labels =
+            Labels::from_pairs([("__name__", "c"), ("a", &(index % 3).to_string()), ("i", &index.to_string())]);
+        let mut samples = Samples::default();
+        for step in 0..40 {
+            samples.push_float(step * STEP_MS, (step * index % 97) as f64 / 7.0);
+        }
+        storage.replace_series(labels, samples);
+    }
+    for query in ["sum by (a) (rate(c[2m]))", "avg(c * 1e-3)", "stddev without (i) (c)", "rate(c[1m])", "topk(3, c)"] {
+        let result = |threads| {
+            let options = EngineOptions { helper_threads: Some(threads), ..EngineOptions::default() };
+            let output = Engine::new(options).range(&storage, query, 0, 600_000, 5_000, &QueryOptions::default());
+            let Value::Matrix(series) = output.unwrap().value else { panic!("no matrix") };
+            series.into_iter().map(|s| (s.labels, s.samples.values.iter().map(|v| v.to_bits()).collect())).collect()
+        };
+        let (alone, many): (Vec<(Labels, Vec<u64>)>, _) = (result(0), result(5));
+        assert_eq!(alone, many, "{query}");
+    }
 }

@@ -184,7 +184,7 @@ pub fn merge_samples(mut parts: Vec<Samples>, into: &mut Samples) {
     });
     if disjoint {
         for index in order {
-            append_range(into, &parts[index], 0, parts[index].len());
+            into.extend_from(&parts[index], 0, parts[index].len());
         }
         return;
     }
@@ -200,29 +200,12 @@ pub fn merge_samples(mut parts: Vec<Samples>, into: &mut Samples) {
             }
         }
         let Some((time, winner)) = first else { return };
-        append_range(into, &parts[winner], at[winner], at[winner] + 1);
+        into.extend_from(&parts[winner], at[winner], at[winner] + 1);
         for (index, at) in at.iter_mut().enumerate() {
             if parts[index].timestamps.get(*at) == Some(&time) {
                 *at += 1;
             }
         }
-    }
-}
-
-/// Appends `from[start..end]`, with all columns.
-fn append_range(into: &mut Samples, from: &Samples, start: usize, end: usize) {
-    if into.histograms.is_empty()
-        && from.histograms.is_empty()
-        && into.start_timestamps.is_empty()
-        && from.start_timestamps.is_empty()
-    {
-        into.timestamps.extend_from_slice(&from.timestamps[start..end]);
-        into.values.extend_from_slice(&from.values[start..end]);
-        return;
-    }
-    for index in start..end {
-        into.push(from.timestamps[index], from.value(index));
-        into.set_last_start_timestamp(from.start_timestamp(index));
     }
 }
 

@@ -250,10 +250,7 @@ impl Series for MemorySeries {
     fn read(&self, into: &mut Samples) -> Result<(), StorageError> {
         let from = self.samples.timestamps.partition_point(|&at| at < self.start_ms);
         let to = self.samples.timestamps.partition_point(|&at| at <= self.end_ms);
-        for index in from..to {
-            into.push(self.samples.timestamps[index], self.samples.value(index));
-            into.set_last_start_timestamp(self.samples.start_timestamp(index));
-        }
+        into.extend_from(&self.samples, from, to);
         Ok(())
     }
 }

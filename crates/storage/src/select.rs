@@ -99,6 +99,20 @@ impl Samples {
         }
     }
 
+    /// Appends `from[start..end]`, with all columns. Panics where that is out of bounds.
+    pub fn extend_from(&mut self, from: &Samples, start: usize, end: usize) {
+        let plain = |samples: &Samples| samples.histograms.is_empty() && samples.start_timestamps.is_empty();
+        if plain(self) && plain(from) {
+            self.timestamps.extend_from_slice(&from.timestamps[start..end]);
+            self.values.extend_from_slice(&from.values[start..end]);
+            return;
+        }
+        for index in start..end {
+            self.push(from.timestamps[index], from.value(index));
+            self.set_last_start_timestamp(from.start_timestamp(index));
+        }
+    }
+
     /// The histogram at `index`, if that sample is one.
     pub fn histogram(&self, index: usize) -> Option<&Arc<FloatHistogram>> {
         self.histograms.get(index).and_then(Option::as_ref)

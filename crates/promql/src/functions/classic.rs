@@ -77,9 +77,8 @@ impl Evaluator<'_> {
             _ => return Ok(None),
         };
         let stats = matches!(e.function.as_str(), "histogram_avg" | "histogram_count" | "histogram_sum");
-        let before = self.histogram_stats.replace(stats && !needs_buckets(&e.args[0]));
-        let input = self.eval_vector(&e.args[0], grid);
-        self.histogram_stats.set(before);
+        let wanted = stats && !needs_buckets(&e.args[0]);
+        let input = self.with_histogram_stats(wanted, || self.eval_vector(&e.args[0], grid));
         let mut out = Vec::new();
         for mut series in input? {
             let mut column = Column::empty(grid.count);

@@ -4,90 +4,20 @@ mod classic;
 mod info;
 mod label;
 mod over_time;
-mod rate;
+mod range;
+pub(crate) mod rate;
 mod time;
+
+pub(crate) use range::{RangePlan, matrix_argument};
 
 use crate::error::QueryError;
 use crate::eval::{Evaluator, unlabelled};
-use crate::select::{Cursor, Give, Window};
-use crate::value::{At, Column, Grid, Intermediate, VectorSeries};
+use crate::select::Give;
+use crate::stream::Stage;
+use crate::value::{At, Column, Grid, Intermediate, Kind, VectorSeries};
 use model::{Labels, SampleValue};
-use promql_syntax::{Call, Expr, Span};
+use promql_syntax::{Call, Expr};
 use std::{cmp::Ordering, sync::Arc};
-
-/// What a range function sees besides the window.
-pub(crate) struct RangeContext<'a, 'b> {
-    pub(crate) evaluator: &'a Evaluator<'b>,
-    pub(crate) function: &'a str,
-    pub(crate) metric: &'a str,
-    /// Place of the range argument.
-    pub(crate) span: Span,
-    pub(crate) range_start: i64,
-    pub(crate) range_end: i64,
-    /// Time of the evaluation.
-    pub(crate) time: i64,
-    /// Scalar arguments at this step.
-    pub(crate) params: [f64; 2],
-    /// True for matrix selectors, false for subqueries.
-    pub(crate) anchored: bool,
-    pub(crate) smoothed: bool,
-}
-
-impl RangeContext<'_, '_> {
-    pub(crate) fn warn_mixed_types(&self) {
-        self.evaluator.warn_mixed_types(self.metric, self.span);
-    }
-
-    pub(crate) fn warn(&self, text: &str) {
-        self.evaluator.annotations.warn(self.span, format!("{text}{}", model::labels::quote(self.metric)));
-    }
-
-    pub(crate) fn info(&self, text: &str) {
-        self.evaluator.annotations.info(self.span, text);
-    }
-
-    pub(crate) fn info_ignored_histograms(&self) {
-        let metric = model::labels::quote(self.metric);
-        let text =
-            format!("ignored histograms in a range containing both floats and histograms for metric name {metric}");
-        self.evaluator.annotations.info(self.span, text);
-    }
-
-    pub(crate) fn range_seconds(&self) -> f64 {
-        (self.range_end - self.range_start) as f64 / 1000.0
-    }
-}
-
-type RangeFunction = fn(&RangeContext<'_, '_>, &Window<'_>) -> Option<SampleValue>;
-
-fn range_function(name: &str) -> Option<RangeFunction> {
-    Some(match name {
-        "rate" | "increase" | "delta" => rate::extrapolated,
-        "irate" | "idelta" => rate::instant,
-        "resets" => rate::resets,
-        "changes" => rate::changes,
-        "deriv" => over_time::deriv,
-        "predict_linear" => over_time::predict_linear,
-        "double_exponential_smoothing" => over_time::double_exponential_smoothing,
-        "avg_over_time" => over_time::avg,
-        "sum_over_time" => over_time::sum,
-        "count_over_time" => over_time::count,
-        "min_over_time" => over_time::min,
-        "max_over_time" => over_time::max,
-        "first_over_time" => over_time::first,
-        "last_over_time" => over_time::last,
-        "present_over_time" => over_time::present,
-        "quantile_over_time" => over_time::quantile,
-        "stddev_over_time" => over_time::stddev,
-        "stdvar_over_time" => over_time::stdvar,
-        "mad_over_time" => over_time::mad,
-        "ts_of_first_over_time" => over_time::ts_of_first,
-        "ts_of_last_over_time" => over_time::ts_of_last,
-        "ts_of_max_over_time" => over_time::ts_of_max,
-        "ts_of_min_over_time" => over_time::ts_of_min,
-        _ => return None,
-    })
-}
 
 fn math_function(name: &str) -> Option<fn(f64) -> f64> {
     Some(match name {
@@ -129,11 +59,8 @@ fn math_function(name: &str) -> Option<fn(f64) -> f64> {
 impl Evaluator<'_> {
     pub(crate) fn eval_call(&self, e: &Call, grid: Grid) -> Result<Intermediate, QueryError> {
         let name = e.function.as_str();
-        if let Some(function) = range_function(name) {
-            return Ok(Intermediate::Vector(self.range_call(e, function, grid)?));
-        }
-        if let Some(function) = math_function(name) {
-            return Ok(Intermediate::Vector(map_floats(self.eval_vector(&e.args[0], grid)?, |_, v| function(v))));
+        if range::is_range_function(name) {
+            return Ok(Intermediate::Vector(self.range_call(e, grid)?));
         }
         if let Some(value) = self.histogram_call(e, grid)? {
             return Ok(Intermediate::Vector(value));
@@ -162,44 +89,6 @@ impl Evaluator<'_> {
             }
             "scalar" => Intermediate::Scalar(to_scalar(&arg(0)?, grid)),
             "vector" => Intermediate::Vector(unlabelled(Column::from_floats(number(0)?))),
-            "clamp" => {
-                let (low, high) = (number(1)?, number(2)?);
-                let mut series = map_floats(arg(0)?, |step, v| {
-                    if v.is_nan() || low[step].is_nan() || high[step].is_nan() {
-                        f64::NAN
-                    } else {
-                        v.min(high[step]).max(low[step])
-                    }
-                });
-                for one in &mut series {
-                    for step in (0..grid.count).filter(|&step| low[step] > high[step]) {
-                        one.column.clear(step);
-                    }
-                }
-                series.retain(|series| !series.column.is_empty());
-                Intermediate::Vector(series)
-            }
-            "clamp_max" | "clamp_min" => {
-                let bound = number(1)?;
-                Intermediate::Vector(map_floats(arg(0)?, |step, v| {
-                    let bound = bound[step];
-                    if v.is_nan() || bound.is_nan() {
-                        f64::NAN
-                    } else if name == "clamp_max" {
-                        v.min(bound)
-                    } else {
-                        v.max(bound)
-                    }
-                }))
-            }
-            "round" => {
-                let to = if e.args.len() > 1 { number(1)? } else { vec![1.0; grid.count] };
-                // Dividing by the inverse keeps `round(x, 0.1)` exact.
-                Intermediate::Vector(map_floats(arg(0)?, |step, v| {
-                    let inverse = 1.0 / to[step];
-                    (v * inverse + 0.5).floor() / inverse
-                }))
-            }
             "absent" => self.absent(e, grid)?,
             "absent_over_time" => self.absent_over_time(e, grid)?,
             "timestamp" | "start_timestamp" => {
@@ -237,116 +126,66 @@ impl Evaluator<'_> {
             "label_join" => Intermediate::Vector(self.label_join(e, grid)?),
             "info" => Intermediate::Vector(self.info(e, grid)?),
             _ => match time::date_part(name) {
-                Some(part) if e.args.is_empty() => {
+                // With an argument it is a mapping.
+                Some(part) => {
                     let values = grid.times().map(|time| part(time as f64 / 1000.0)).collect();
                     Intermediate::Vector(unlabelled(Column::from_floats(values)))
                 }
-                Some(part) => Intermediate::Vector(map_floats(arg(0)?, |_, v| part(v))),
                 None => return Err(QueryError::Execution(format!("function {name} is unknown"))),
             },
         })
     }
 
-    fn range_call(&self, e: &Call, function: RangeFunction, grid: Grid) -> Result<Vec<VectorSeries>, QueryError> {
-        let Some(position) = e.args.iter().position(|arg| arg.value_type() == promql_syntax::ValueType::Matrix) else {
-            return Err(QueryError::Execution(format!("{} needs a range vector", e.function)));
-        };
-        let range_arg = &e.args[position];
-        let mut params = Vec::new();
-        for (index, arg) in e.args.iter().enumerate() {
-            if index != position {
-                params.push(self.eval_scalar(arg, grid)?);
-            }
+    /// What a function that maps values one by one does to a series.
+    pub(crate) fn mapping_stage<'e>(&'e self, e: &'e Call, grid: Grid) -> Result<Stage<'e>, QueryError> {
+        let number = |index: usize| self.eval_scalar(&e.args[index], grid);
+        let name = e.function.as_str();
+        if let Some(function) = math_function(name).or_else(|| time::date_part(name)) {
+            return Ok(Box::new(move |series| map_floats(series, |_, value| function(value))));
         }
-        if e.function == "quantile_over_time" {
-            for q in params[0].iter().filter(|q| !(0.0..=1.0).contains(*q)) {
-                let text = format!("quantile value should be between 0 and 1, got {}", model::float::format_float(*q));
-                self.annotations.warn(e.args[0].span(), text);
+        Ok(match name {
+            "clamp" => {
+                let (low, high) = (number(1)?, number(2)?);
+                Box::new(move |series| {
+                    map_floats(series, |step, value| {
+                        if value.is_nan() || low[step].is_nan() || high[step].is_nan() {
+                            f64::NAN
+                        } else {
+                            value.min(high[step]).max(low[step])
+                        }
+                    });
+                    for step in (0..low.len()).filter(|&step| low[step] > high[step]) {
+                        series.column.clear(step);
+                    }
+                })
             }
-        }
-        if e.function == "double_exponential_smoothing" {
-            for (index, what) in ["smoothing", "trend"].into_iter().enumerate() {
-                if let Some(bad) = params[index].iter().find(|v| **v <= 0.0 || **v >= 1.0) {
-                    let text = format!("invalid {what} factor. Expected: 0 < {} < 1, got: {bad}", &what[..1]);
-                    return Err(QueryError::Execution(text));
-                }
+            "clamp_max" | "clamp_min" => {
+                let (bound, is_max) = (number(1)?, name == "clamp_max");
+                Box::new(move |series| {
+                    map_floats(series, |step, value| {
+                        let bound = bound[step];
+                        if value.is_nan() || bound.is_nan() {
+                            f64::NAN
+                        } else if is_max {
+                            value.min(bound)
+                        } else {
+                            value.max(bound)
+                        }
+                    });
+                })
             }
-        }
-        let times = self.range_times(range_arg)?;
-        let (anchored, smoothed, lookback) = match range_arg.unparenthesized() {
-            Expr::Matrix(matrix) => match matrix.selector.extension {
-                promql_syntax::Extension::None => (false, false, 0),
-                promql_syntax::Extension::Anchored => (true, false, self.lookback),
-                promql_syntax::Extension::Smoothed => (false, true, self.lookback),
-            },
-            _ => (false, false, 0),
-        };
-        let keeps_name = matches!(e.function.as_str(), "last_over_time" | "first_over_time");
-        let mut out = Vec::new();
-        self.each_range(range_arg, grid, &e.function, |series| {
-            let mut column = Column::empty(grid.count);
-            let metric = series.labels.metric_name().to_owned();
-            let (mut any_float, mut cursor) = (false, Cursor::default());
-            for step in 0..grid.count {
-                let bounds = times.bounds(grid.time(step));
-                let after = if smoothed { lookback } else { 0 };
-                let window = series.next_window(
-                    &mut cursor,
-                    bounds.start.saturating_sub(lookback),
-                    bounds.end.saturating_add(after),
-                );
-                if window.is_empty() {
-                    continue;
-                }
-                any_float |= !window.floats.is_empty();
-                let param = |index: usize| params.get(index).map_or(0.0, |values| values[step]);
-                let context = RangeContext {
-                    evaluator: self,
-                    function: &e.function,
-                    metric: &metric,
-                    span: range_arg.span(),
-                    range_start: bounds.start,
-                    range_end: bounds.end,
-                    time: grid.time(step),
-                    params: [param(0), param(1)],
-                    anchored,
-                    smoothed,
-                };
-                if let Some(value) = function(&context, &window) {
-                    column.set(step, value);
-                }
+            "round" => {
+                let to = if e.args.len() > 1 { number(1)? } else { vec![1.0; grid.count] };
+                // Dividing by the inverse keeps `round(x, 0.1)` exact.
+                Box::new(move |series| {
+                    map_floats(series, |step, value| {
+                        let inverse = 1.0 / to[step];
+                        (value * inverse + 0.5).floor() / inverse
+                    });
+                })
             }
-            if any_float && matches!(e.function.as_str(), "rate" | "increase") {
-                self.note_counter_name(&series.labels, range_arg.span());
-            }
-            if !column.is_empty() {
-                self.count_live(column.points())?;
-                let drop_name = series.drop_name || !keeps_name;
-                out.push(VectorSeries { labels: series.labels, drop_name, column });
-            }
-            Ok(())
-        })?;
-        Ok(out)
-    }
-
-    fn note_counter_name(&self, labels: &Labels, span: Span) {
-        let name = labels.metric_name();
-        let quoted = model::labels::quote(name);
-        if let Some(kind) = labels.get("__type__") {
-            if kind != "counter" && kind != "histogram" && !name.is_empty() {
-                let text = format!(
-                    "metric might not be a counter, __type__ label is not set to \"counter\" or \"histogram\", got \"{kind}\": {quoted}"
-                );
-                self.annotations.info(span, text);
-            }
-            return;
-        }
-        let counts = ["_total", "_sum", "_count", "_bucket"].iter().any(|suffix| name.ends_with(suffix));
-        if !name.is_empty() && !counts {
-            let text =
-                format!("metric might not be a counter, name does not end in _total/_sum/_count/_bucket: {quoted}");
-            self.annotations.info(span, text);
-        }
+            _ => return Err(QueryError::Execution(format!("function {name} is unknown"))),
+        })
     }
 
     pub(crate) fn string_args(&self, e: &Call, from: usize) -> Result<Vec<String>, QueryError> {
@@ -397,23 +236,25 @@ fn only_filled(labels: Labels, column: Column) -> Vec<VectorSeries> {
     if column.is_empty() { Vec::new() } else { vec![VectorSeries { labels, drop_name: false, column }] }
 }
 
+/// True for functions that map the values of a vector one by one.
+pub(crate) fn is_mapping(e: &Call) -> bool {
+    let name = e.function.as_str();
+    matches!(name, "clamp" | "clamp_max" | "clamp_min" | "round")
+        || math_function(name).is_some()
+        || !e.args.is_empty() && time::date_part(name).is_some()
+}
+
 /// Floats changed one by one; histograms vanish.
-pub(crate) fn map_floats(series: Vec<VectorSeries>, f: impl Fn(usize, f64) -> f64) -> Vec<VectorSeries> {
-    let mut out = Vec::with_capacity(series.len());
-    for mut one in series {
-        one.drop_name = true;
-        for step in 0..one.column.kinds.len() {
-            match one.column.get(step) {
-                Some(At::Float(value)) => one.column.values[step] = f(step, value),
-                Some(At::Histogram(_)) => one.column.clear(step),
-                None => {}
-            }
-        }
-        if !one.column.is_empty() {
-            out.push(one);
+fn map_floats(series: &mut VectorSeries, f: impl Fn(usize, f64) -> f64) {
+    series.drop_name = true;
+    let column = &mut series.column;
+    for step in 0..column.kinds.len() {
+        match column.kinds[step] {
+            Kind::Float => column.values[step] = f(step, column.values[step]),
+            Kind::Histogram => column.clear(step),
+            Kind::Absent => {}
         }
     }
-    out
 }
 
 /// The value of the only element at each step, if it is a float.

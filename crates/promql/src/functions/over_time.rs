@@ -1,6 +1,7 @@
 //! Functions over the samples of a window, one result each.
 
-use super::{RangeContext, float, whole};
+use super::range::RangeContext;
+use super::{float, whole};
 use crate::aggregate;
 use crate::numbers::{self, kahan_add};
 use crate::select::Window;

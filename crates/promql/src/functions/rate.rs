@@ -1,8 +1,9 @@
 //! Growth of counters and change of gauges: `rate`, `increase`, `delta`, `irate`, `idelta`, `resets`, `changes`.
 
-use super::{RangeContext, float, whole};
+use super::range::RangeContext;
+use super::{float, whole};
 use crate::histogram::{self, IncompatibleSchemas};
-use crate::select::Window;
+use crate::select::{Bounds, Window};
 use model::{FloatHistogram, SampleValue, histogram::CounterResetHint};
 use std::sync::Arc;
 
@@ -48,32 +49,24 @@ pub(crate) fn extrapolated(context: &RangeContext<'_, '_>, window: &Window<'_>) 
     } else {
         Change::Histogram(histogram_change(context, window.histograms, times, starts, counter, zero_at.is_some())?)
     };
-    let begin = zero_at.unwrap_or(first);
-    let sampled = (last - begin) as f64 / 1000.0;
-    let average = if times.len() < 2 { 0.0 } else { (last - first) as f64 / 1000.0 / (times.len() - 1) as f64 };
-    let threshold = average * EXTRAPOLATION_THRESHOLD;
-    let mut to_start = if zero_at.is_some() { 0.0 } else { (first - context.range_start) as f64 / 1000.0 };
-    let mut to_end = (context.range_end - last) as f64 / 1000.0;
-    if to_start >= threshold && zero_at.is_none() {
-        to_start = average / 2.0;
-    }
-    if counter && zero_at.is_none() {
+    let bounds = Bounds { start: context.range_start, end: context.range_end };
+    let mut factor = if let Some(begin) = zero_at {
+        let sampled = (last - begin) as f64 / 1000.0;
+        let average = if times.len() < 2 { 0.0 } else { (last - first) as f64 / 1000.0 / (times.len() - 1) as f64 };
+        (sampled + to_edge((bounds.end - last) as f64 / 1000.0, average)) / sampled
+    } else {
         // Counters are not taken below zero.
         let first_over_growth = match &change {
-            Change::Float(growth) if *growth > 0.0 && window.floats[0] >= 0.0 => Some(window.floats[0] / growth),
-            Change::Histogram(growth) if growth.count > 0.0 && window.histograms[0].count >= 0.0 => {
+            Change::Float(growth) if counter && *growth > 0.0 && window.floats[0] >= 0.0 => {
+                Some(window.floats[0] / growth)
+            }
+            Change::Histogram(growth) if counter && growth.count > 0.0 && window.histograms[0].count >= 0.0 => {
                 Some(window.histograms[0].count / growth.count)
             }
             _ => None,
         };
-        if let Some(share) = first_over_growth {
-            to_start = to_start.min(sampled * share);
-        }
-    }
-    if to_end >= threshold {
-        to_end = average / 2.0;
-    }
-    let mut factor = (sampled + to_start + to_end) / sampled;
+        extrapolation(first, last, times.len(), bounds, first_over_growth)
+    };
     if context.function == "rate" {
         factor /= context.range_seconds();
     }
@@ -81,6 +74,31 @@ pub(crate) fn extrapolated(context: &RangeContext<'_, '_>, window: &Window<'_>) 
         Change::Float(growth) => float(growth * factor),
         Change::Histogram(growth) => whole(histogram::scale(&growth, factor)),
     }
+}
+
+/// By how much the change between the first and the last of `count` samples (two or more) is to be raised to be that of
+/// the whole window. `first_over_growth`: the first value as a share of the growth, where the series began at zero at
+/// the earliest.
+pub(crate) fn extrapolation(
+    first: i64,
+    last: i64,
+    count: usize,
+    bounds: Bounds,
+    first_over_growth: Option<f64>,
+) -> f64 {
+    let sampled = (last - first) as f64 / 1000.0;
+    let average = sampled / (count - 1) as f64;
+    let mut to_start = to_edge((first - bounds.start) as f64 / 1000.0, average);
+    let to_end = to_edge((bounds.end - last) as f64 / 1000.0, average);
+    if let Some(share) = first_over_growth {
+        to_start = to_start.min(sampled * share);
+    }
+    (sampled + to_start + to_end) / sampled
+}
+
+/// Samples far from the edge of the window stand for half an interval beyond them.
+fn to_edge(distance: f64, average: f64) -> f64 {
+    if distance >= average * EXTRAPOLATION_THRESHOLD { average / 2.0 } else { distance }
 }
 
 enum Change {

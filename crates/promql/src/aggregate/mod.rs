@@ -1,17 +1,17 @@
-//! Aggregations: series are sorted into groups once, then every group runs over the steps.
+//! Aggregations. Those that can take one series after the other do so (see [`fold`]); for the others series are sorted
+//! into groups once, then every group runs over the steps.
+
+mod fold;
 
 use crate::error::QueryError;
 use crate::eval::Evaluator;
+use crate::grouping::{GroupTable, LabelFilter};
 use crate::histogram;
-use crate::numbers::{kahan_add, quantile};
+use crate::numbers::{Mean, Sum, Variance, kahan_add, quantile};
 use crate::value::{At, Column, Grid, Intermediate, VectorSeries};
 use model::{FloatHistogram, Labels, histogram::CounterResetHint};
 use promql_syntax::{AggregateExpr, AggregateOp, Span};
-use std::{
-    cmp::Ordering,
-    collections::{BTreeMap, HashMap},
-    sync::Arc,
-};
+use std::{cmp::Ordering, collections::BTreeMap, sync::Arc};
 
 /// The series of one group, as indexes into the input, in its order.
 struct Group {
@@ -26,6 +26,11 @@ impl Evaluator<'_> {
             None => None,
             Some(param) => Some(self.eval(param, grid)?),
         };
+        if fold::Folding::can(e.op) {
+            let mut folding = fold::Folding::new(self, e, grid);
+            self.each_vector(&e.inner, grid, |series| folding.add(series))?;
+            return Ok(folding.finish());
+        }
         let input = self.eval_vector(&e.inner, grid)?;
         if let (AggregateOp::CountValues, Some(Intermediate::String(label))) = (e.op, &param) {
             if label.not_utf8.is_some() || label.value.is_empty() {
@@ -47,16 +52,14 @@ impl Evaluator<'_> {
             AggregateOp::Topk | AggregateOp::Bottomk => self.topk(e, &groups, &params, input, grid),
             AggregateOp::Limitk | AggregateOp::LimitRatio => self.limit(e, &groups, &params, input, grid, span),
             _ => {
-                if e.op == AggregateOp::Quantile {
-                    for q in params.iter().filter(|q| !(0.0..=1.0).contains(*q)) {
-                        let q = model::float::format_float(*q);
-                        self.annotations.warn(span, format!("quantile value should be between 0 and 1, got {q}"));
-                    }
+                for q in params.iter().filter(|q| !(0.0..=1.0).contains(*q)) {
+                    let q = model::float::format_float(*q);
+                    self.annotations.warn(span, format!("quantile value should be between 0 and 1, got {q}"));
                 }
                 let mut out = Vec::with_capacity(groups.len());
                 for group in groups {
                     let mut column = Column::empty(grid.count);
-                    self.reduce(e, &group, &params, &input, &mut column);
+                    self.group_quantile(e, &group, &params, &input, &mut column);
                     if !column.is_empty() {
                         out.push(VectorSeries { labels: group.labels, drop_name: group.drop_name, column });
                     }
@@ -66,58 +69,29 @@ impl Evaluator<'_> {
         }
     }
 
-    /// Reduces one group to one value a step.
-    fn reduce(&self, e: &AggregateExpr, group: &Group, params: &[f64], input: &[VectorSeries], column: &mut Column) {
-        let mut floats: Vec<f64> = Vec::new();
-        let mut histograms: Vec<&Arc<FloatHistogram>> = Vec::new();
+    fn group_quantile(
+        &self,
+        e: &AggregateExpr,
+        group: &Group,
+        params: &[f64],
+        input: &[VectorSeries],
+        column: &mut Column,
+    ) {
+        let mut floats: Vec<f64> = Vec::with_capacity(group.members.len());
         for step in 0..column.kinds.len() {
             floats.clear();
-            histograms.clear();
             for &member in &group.members {
                 match input[member].column.get(step) {
                     None => {}
                     Some(At::Float(value)) => floats.push(value),
-                    Some(At::Histogram(histogram)) => histograms.push(histogram),
+                    Some(At::Histogram(_)) => {
+                        let text = format!("ignored histogram in {} aggregation", e.op.as_str());
+                        self.annotations.info(e.inner.span(), text);
+                    }
                 }
             }
-            if floats.is_empty() && histograms.is_empty() {
-                continue;
-            }
-            let op = e.op;
-            let span = e.inner.span();
-            match op {
-                AggregateOp::Count => column.set_float(step, (floats.len() + histograms.len()) as f64),
-                AggregateOp::Group => column.set_float(step, 1.0),
-                AggregateOp::Sum | AggregateOp::Avg if histograms.is_empty() => {
-                    column.set_float(step, if op == AggregateOp::Sum { sum(&floats) } else { average(&floats) });
-                }
-                AggregateOp::Sum | AggregateOp::Avg => {
-                    if !floats.is_empty() {
-                        self.annotations.warn(span, "encountered a mix of histograms and floats for aggregation");
-                    } else if let Some(result) = self.join(op == AggregateOp::Avg, &histograms, span, "", true) {
-                        column.set_histogram(step, Arc::new(result));
-                    }
-                }
-                _ => {
-                    if !histograms.is_empty() {
-                        self.annotations.info(span, format!("ignored histogram in {} aggregation", op.as_str()));
-                    }
-                    if floats.is_empty() {
-                        continue;
-                    }
-                    let value = match op {
-                        AggregateOp::Max => {
-                            floats.iter().copied().fold(f64::NAN, |a, b| if a < b || a.is_nan() { b } else { a })
-                        }
-                        AggregateOp::Min => {
-                            floats.iter().copied().fold(f64::NAN, |a, b| if a > b || a.is_nan() { b } else { a })
-                        }
-                        AggregateOp::Stddev => variance(&floats).sqrt(),
-                        AggregateOp::Stdvar => variance(&floats),
-                        _ => quantile(params[step], &mut floats),
-                    };
-                    column.set_float(step, value);
-                }
+            if !floats.is_empty() {
+                column.set_float(step, quantile(params[step], &mut floats));
             }
         }
     }
@@ -313,14 +287,14 @@ fn check_k(k: f64) -> Result<usize, QueryError> {
 }
 
 fn group(e: &AggregateExpr, input: &[VectorSeries]) -> Vec<Group> {
-    let mut groups: Vec<Group> = Vec::new();
-    let mut places: HashMap<Labels, usize> = HashMap::new();
+    let filter = group_filter(e);
+    let (mut groups, mut table): (Vec<Group>, _) = (Vec::new(), GroupTable::default());
     for (index, series) in input.iter().enumerate() {
-        let labels = group_labels(e, &series.labels);
-        let place = *places.entry(labels.clone()).or_insert_with(|| {
+        let place = table.place(&filter, &series.labels);
+        if place == groups.len() {
+            let labels = table.labels(place).clone();
             groups.push(Group { labels, drop_name: series.drop_name, members: Vec::new() });
-            groups.len() - 1
-        });
+        }
         groups[place].members.push(index);
         // A group that still carries the name loses it as soon as one member does.
         groups[place].drop_name |= series.drop_name;
@@ -328,16 +302,8 @@ fn group(e: &AggregateExpr, input: &[VectorSeries]) -> Vec<Group> {
     groups
 }
 
-fn group_labels(e: &AggregateExpr, labels: &Labels) -> Labels {
-    if e.without {
-        let names: Vec<&str> =
-            e.grouping.iter().map(String::as_str).chain(["__name__", "__type__", "__unit__"]).collect();
-        labels.without(&names)
-    } else if e.grouping.is_empty() {
-        Labels::empty()
-    } else {
-        labels.keep(&e.grouping)
-    }
+fn group_filter(e: &AggregateExpr) -> LabelFilter {
+    if e.without { LabelFilter::but(&e.grouping) } else { LabelFilter::only(&e.grouping) }
 }
 
 fn count_values(
@@ -347,8 +313,9 @@ fn count_values(
     grid: Grid,
 ) -> Result<Vec<VectorSeries>, QueryError> {
     let mut out: BTreeMap<Labels, VectorSeries> = BTreeMap::new();
+    let filter = group_filter(e);
     for series in input {
-        let base = group_labels(e, &series.labels);
+        let base = filter.apply(&series.labels);
         for step in 0..grid.count {
             let text = match series.column.get(step) {
                 None => continue,
@@ -389,47 +356,22 @@ pub(crate) fn describe(h: &FloatHistogram) -> String {
 }
 
 pub(crate) fn sum(values: &[f64]) -> f64 {
-    let (mut sum, mut compensation) = (0.0, 0.0);
-    for &value in values {
-        kahan_add(value, &mut sum, &mut compensation);
-    }
-    sum + compensation
+    let mut sum = Sum::default();
+    values.iter().for_each(|&value| sum.add(value));
+    sum.value()
 }
 
 /// The average; where the sum would overflow, a running mean.
 pub(crate) fn average(values: &[f64]) -> f64 {
-    let (mut sum, mut compensation) = (0.0, 0.0);
-    let (mut mean, mut incremental) = (0.0, false);
-    for (index, &value) in values.iter().enumerate() {
-        let count = (index + 1) as f64;
-        if !incremental {
-            let (mut next, mut next_compensation) = (sum, compensation);
-            kahan_add(value, &mut next, &mut next_compensation);
-            if index == 0 || !next.is_infinite() {
-                (sum, compensation) = (next, next_compensation);
-                continue;
-            }
-            incremental = true;
-            mean = sum / (count - 1.0);
-            compensation /= count - 1.0;
-        }
-        let share = (count - 1.0) / count;
-        mean *= share;
-        compensation *= share;
-        kahan_add(value / count, &mut mean, &mut compensation);
-    }
-    if incremental { mean + compensation } else { sum / values.len() as f64 + compensation / values.len() as f64 }
+    let mut mean = Mean::default();
+    values.iter().for_each(|&value| mean.add(value));
+    mean.value()
 }
 
 pub(crate) fn variance(values: &[f64]) -> f64 {
-    let (mut mean, mut mean_compensation, mut square, mut square_compensation) = (0.0, 0.0, 0.0, 0.0);
-    for (index, &value) in values.iter().enumerate() {
-        let delta = value - (mean + mean_compensation);
-        kahan_add(delta / (index + 1) as f64, &mut mean, &mut mean_compensation);
-        let product = delta * (value - (mean + mean_compensation));
-        kahan_add(product, &mut square, &mut square_compensation);
-    }
-    (square + square_compensation) / values.len() as f64
+    let mut variance = Variance::default();
+    values.iter().for_each(|&value| variance.add(value));
+    variance.value()
 }
 
 fn overflows(histogram: &FloatHistogram) -> bool {
