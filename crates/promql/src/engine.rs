@@ -221,8 +221,7 @@ impl Engine {
     ) -> Result<QueryOutput, QueryError> {
         let begin = Instant::now();
         let annotations = Annotations::default();
-        let evaluator =
-            Evaluator::new(storage, &self.options, options, times, &annotations, begin, &self.helpers, None);
+        let evaluator = Evaluator::new(storage, &self.options, options, times, &annotations, &self.helpers, None);
         evaluator.check_selectors(expr, query)?;
         let value = if expr.value_type() == ValueType::Matrix {
             let series = evaluator.range_vector(expr, grid)?;

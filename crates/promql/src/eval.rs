@@ -53,7 +53,6 @@ impl<'a> Evaluator<'a> {
         options: &QueryOptions,
         times: Times,
         annotations: &'a Annotations,
-        begin: Instant,
         helpers: &'a Helpers,
         profile: Option<&'a Profile>,
     ) -> Self {
@@ -63,7 +62,7 @@ impl<'a> Evaluator<'a> {
             times,
             lookback: options.lookback_delta_ms.filter(|&ms| ms > 0).unwrap_or(engine.lookback_delta_ms),
             annotations,
-            begin,
+            begin: Instant::now(),
             timeout: options.timeout.map_or(engine.timeout, |timeout| timeout.min(engine.timeout)),
             cancel: options.cancel.clone(),
             live: AtomicUsize::new(0),

@@ -1,4 +1,5 @@
 //! Blocks from elsewhere.
+#![allow(clippy::unwrap_used, reason = "a test ends where something is not as it should be")]
 
 mod common;
 

@@ -360,8 +360,7 @@ mod tests {
             let times = Times { start: grid.start, end: grid.end(), step: grid.step, instant: false };
             let (storage, annotations, helpers) = (MemoryStorage::new(), Annotations::default(), Helpers::new(0));
             let (engine, options) = (EngineOptions::default(), QueryOptions::default());
-            let begin = std::time::Instant::now();
-            let evaluator = Evaluator::new(&storage, &engine, &options, times, &annotations, begin, &helpers, None);
+            let evaluator = Evaluator::new(&storage, &engine, &options, times, &annotations, &helpers, None);
             let quick = evaluator.range_plan(&call, grid).unwrap();
             let slow = RangePlan { kernel: None, ..evaluator.range_plan(&call, grid).unwrap() };
             prop_assert!(quick.kernel.is_some());
