@@ -40,6 +40,7 @@ mod kept;
 mod live;
 mod pages;
 mod panels;
+mod router;
 mod routes;
 mod shell;
 mod url_state;
@@ -59,7 +60,7 @@ fn main() {
 fn follow_old_hash() {
     let window = leptos::tachys::dom::window();
     let wanted = window.location().hash().ok().and_then(|hash| pages::alerts::hash_route::rewrite(&hash));
-    if let (Some(wanted), Ok(history)) = (wanted, window.history()) {
-        let _ = history.replace_state_with_url(&wasm_bindgen::JsValue::NULL, "", Some(&wanted));
+    if let Some(wanted) = wanted {
+        router::go(&wanted, router::Go::Replace);
     }
 }

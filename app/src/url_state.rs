@@ -1,12 +1,11 @@
 //! The one reader and writer of a dashboard's address. Pages derive from it and keep no second copy.
 
-use crate::zone::now_ms;
+use crate::{
+    router::{self, Go},
+    zone::now_ms,
+};
 use dashboard::url::DashboardLocation;
 use leptos::prelude::*;
-use leptos_router::{
-    NavigateOptions,
-    hooks::{use_location, use_navigate},
-};
 
 /// Choices within this time share one entry of the history.
 const ONE_ENTRY_MS: i64 = 400;
@@ -18,33 +17,26 @@ pub enum Entry {
     Replace,
 }
 
-type Go = Box<dyn Fn(&str, NavigateOptions)>;
-
 /// What the address of a dashboard says, and the way to change it.
 #[derive(Clone, Copy)]
 pub struct UrlState {
     location: Memo<DashboardLocation>,
-    go: StoredValue<Go, LocalStorage>,
     pushed_ms: StoredValue<i64>,
 }
 
 impl UrlState {
     /// Of the page around. Addresses that are no dashboard's (a new one) read as one without uid.
     pub fn here() -> UrlState {
-        let (location, navigate) = (use_location(), use_navigate());
+        let (path, search) = (router::use_path(), router::use_search());
         let location = Memo::new(move |_| {
-            let (path, search) = (location.pathname.get(), location.search.get());
+            let (path, search) = (path.get(), search.get());
             DashboardLocation::parse(&format!("{path}?{search}")).unwrap_or_else(|| {
                 let mut location = DashboardLocation::default();
                 location.read_query(&dashboard::url::query::parse(&search));
                 location
             })
         });
-        UrlState {
-            location,
-            go: StoredValue::new_local(Box::new(move |url, options| navigate(url, options))),
-            pushed_ms: StoredValue::new(0),
-        }
+        UrlState { location, pushed_ms: StoredValue::new(0) }
     }
 
     /// Reads; tracked.
@@ -70,15 +62,13 @@ impl UrlState {
         if entry == Entry::Push {
             self.pushed_ms.set_value(now);
         }
-        let options =
-            NavigateOptions { replace: entry == Entry::Replace || joined, scroll: false, ..NavigateOptions::default() };
-        let url = address(&location);
-        self.go.with_value(|go| go(&url, options));
+        let how = if entry == Entry::Replace || joined { Go::Replace } else { Go::Push };
+        router::go(&address(&location), how);
     }
 
     /// Goes elsewhere.
     pub fn go(self, url: &str) {
-        self.go.with_value(|go| go(url, NavigateOptions::default()));
+        router::go(url, Go::Visit);
     }
 }
 

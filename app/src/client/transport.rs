@@ -1,6 +1,7 @@
 //! Requests as bytes: send, notice a lost connection, turn refusals into errors.
 
 use super::{Answer, ClientError, connection};
+use crate::router::outside;
 use gloo_net::http::{Request, RequestBuilder, Response};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::value::RawValue;
@@ -174,7 +175,7 @@ fn with(builder: RequestBuilder, signal: Option<&AbortSignal>) -> RequestBuilder
 
 /// GET of JSON.
 pub(super) fn get<T: DeserializeOwned + 'static>(url: &str, signal: Option<AbortSignal>) -> Asked<T> {
-    let question = ask(with(Request::get(url), signal.as_ref()).build(), signal);
+    let question = ask(with(Request::get(&outside(url)), signal.as_ref()).build(), signal);
     Box::pin(async move {
         let said = question.await?;
         read(&said.path, &said.body)
@@ -187,7 +188,7 @@ fn v1<T: DeserializeOwned + 'static>(question: Asked<Said>) -> Asked<(T, Vec<Str
 
 /// GET of what stands in `{"status":"success","data":…}`, with the warnings beside it.
 pub(super) fn get_v1<T: DeserializeOwned + 'static>(url: &str, signal: Option<AbortSignal>) -> Asked<(T, Vec<String>)> {
-    v1(ask(with(Request::get(url), signal.as_ref()).build(), signal))
+    v1(ask(with(Request::get(&outside(url)), signal.as_ref()).build(), signal))
 }
 
 /// POST of a form to `/api/v1`.
@@ -196,7 +197,7 @@ pub(super) fn post_form_v1<T: DeserializeOwned + 'static>(
     pairs: &[(&str, &str)],
     signal: Option<AbortSignal>,
 ) -> Asked<(T, Vec<String>)> {
-    let request = with(Request::post(url), signal.as_ref())
+    let request = with(Request::post(&outside(url)), signal.as_ref())
         .header("Content-Type", "application/x-www-form-urlencoded")
         .body(encode_pairs(pairs.iter().copied()));
     v1(ask(request, signal))
@@ -204,7 +205,7 @@ pub(super) fn post_form_v1<T: DeserializeOwned + 'static>(
 
 /// POST of JSON.
 pub(super) fn post<B: Serialize, T: DeserializeOwned + 'static>(url: &str, body: &B) -> Asked<T> {
-    let question = ask(Request::post(url).json(body), None);
+    let question = ask(Request::post(&outside(url)).json(body), None);
     Box::pin(async move {
         let said = question.await?;
         read(&said.path, &said.body)
@@ -213,5 +214,5 @@ pub(super) fn post<B: Serialize, T: DeserializeOwned + 'static>(url: &str, body:
 
 /// DELETE; what the answer says does not matter.
 pub(super) async fn delete(url: &str) -> Answer<()> {
-    ask(Request::delete(url).build(), None).await.map(|_| ())
+    ask(Request::delete(&outside(url)).build(), None).await.map(|_| ())
 }

@@ -21,7 +21,6 @@ use dashboard::{
 };
 use graph::GraphView;
 use leptos::prelude::*;
-use leptos_router::hooks::use_location;
 use range_bar::RangeBar;
 use table::TableView;
 
@@ -117,7 +116,7 @@ fn write(address: Address, location: &ExploreLocation) {
 #[component]
 pub fn Explore() -> impl IntoView {
     let address = Address::here();
-    let search = use_location().search;
+    let search = crate::router::use_search();
     let location = Memo::new(move |_| search.with(|search| read(search)));
     let panes = Memo::new(move |_| location.with(|location| location.panes.len()));
     let two = move || panes.get() > 1;

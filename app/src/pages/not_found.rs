@@ -2,12 +2,11 @@
 
 use crate::controls::page::Page;
 use leptos::prelude::*;
-use leptos_router::hooks::use_location;
 
 /// Says so and leads back.
 #[component]
 pub fn NotFound() -> impl IntoView {
-    let path = use_location().pathname;
+    let path = crate::router::use_path();
     view! {
         <Page title="Not found">
             <div class="state" data-t="not-found">

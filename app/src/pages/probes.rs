@@ -15,7 +15,6 @@ use crate::{
     },
 };
 use leptos::prelude::*;
-use leptos_router::{components::Redirect, hooks::use_params_map};
 use table::{DAY_MS, Probe as Row, State, TICKS, join};
 
 const REFRESH_MS: u32 = 15_000;
@@ -252,7 +251,9 @@ fn ProbeRow(row: Row) -> impl IntoView {
 /// `/probes/<target>` leads to the dashboard of that endpoint.
 #[component]
 pub fn Probe() -> impl IntoView {
-    let params = use_params_map();
-    let link = params.with_untracked(|params| dashboard_link(&params.get("id").unwrap_or_default()));
-    view! { <Redirect path=link /> }
+    let id = crate::routes::use_param("id");
+    Effect::new(move |_| {
+        let link = dashboard_link(&id.get_untracked().unwrap_or_default());
+        crate::router::go(&link, crate::router::Go::Replace);
+    });
 }

@@ -18,7 +18,6 @@ use crate::{
 use api::alerts::{GettableAlert, GettableSilence};
 use dashboard::sorting::Order;
 use leptos::{prelude::*, task::spawn_local};
-use leptos_router::hooks::use_params_map;
 use std::cmp::Reverse;
 
 const REFRESH_MS: u32 = 10_000;
@@ -217,8 +216,7 @@ fn Expire(id: String, changed: Callback<()>) -> impl IntoView {
 /// `/alerts/silences/new` and `/alerts/silences/<id>`: the form, or one silence with what it keeps silent.
 #[component]
 pub fn SilenceForm() -> impl IntoView {
-    let params = use_params_map();
-    let id = Memo::new(move |_| params.with(|params| params.get("id")));
+    let id = crate::routes::use_param("id");
     move || match id.get() {
         None => view! { <NewSilence /> }.into_any(),
         Some(id) => view! { <OneSilence id=id /> }.into_any(),

@@ -8,7 +8,7 @@ use dashboard::{
     model::DataLink,
     url::{ExploreLocation, ExplorePane, ExploreQuery},
 };
-use leptos::{prelude::*, tachys::dom::window};
+use leptos::prelude::*;
 
 /// A link with everything filled in.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -127,6 +127,5 @@ pub fn panel_address(input: PanelInput) -> String {
     }
     let range = input.board.range.get_untracked();
     location.set_time_range(&range);
-    let origin = window().location().origin().unwrap_or_default();
-    format!("{origin}{}", crate::url_state::address(&location))
+    crate::router::absolute(&crate::url_state::address(&location))
 }

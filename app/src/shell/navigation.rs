@@ -4,9 +4,9 @@ use super::theme::{Choice, use_theme};
 use crate::{
     controls::icon::{Icon, MARK},
     live::{firing_critical, use_live_alerts},
+    router::use_path,
 };
 use leptos::prelude::*;
-use leptos_router::hooks::use_location;
 
 struct Place {
     id: &'static str,
@@ -88,7 +88,7 @@ fn AlertBadge() -> impl IntoView {
 
 #[component]
 fn NavLink(place: &'static Place, class: &'static str, #[prop(optional)] word: Option<&'static str>) -> impl IntoView {
-    let path = use_location().pathname;
+    let path = use_path();
     let current = move || path.with(|path| is_here(place, path)).then_some("page");
     view! {
         <a class=class href=place.path aria-current=current data-t=format!("nav-{}", place.id)>
@@ -136,7 +136,7 @@ pub fn Rail() -> impl IntoView {
 #[component]
 pub fn PhoneBar() -> impl IntoView {
     let open = RwSignal::new(false);
-    let path = use_location().pathname;
+    let path = use_path();
     Effect::new(move |_| {
         path.track();
         open.set(false);

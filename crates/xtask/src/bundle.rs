@@ -71,7 +71,12 @@ pub(crate) fn wasm_package(name: &str, profile: &str, out: &Path) -> Result<()> 
     fs::create_dir_all(out)?;
     let mut bindgen = wasm_bindgen_cli_support::Bindgen::new();
     bindgen.input_path(&wasm).web(true)?.typescript(false).remove_name_section(release).remove_producers_section(true);
-    bindgen.out_name(name).generate(out)
+    bindgen.out_name(name).generate(out)?;
+    if release {
+        let path = out.join(format!("{name}_bg.wasm"));
+        fs::write(&path, crate::shrink::shrink(&fs::read(&path)?)?)?;
+    }
+    Ok(())
 }
 
 /// The page as the server sends it, and all its stylesheets in their order. Lines for Trunk

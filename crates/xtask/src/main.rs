@@ -8,6 +8,7 @@ mod deps;
 mod layers;
 mod peers;
 mod shell;
+mod shrink;
 mod tools;
 
 use anyhow::{Result, bail};

@@ -2,7 +2,6 @@
 
 use crate::client::{self, use_polled};
 use leptos::prelude::*;
-use leptos_router::hooks::use_location;
 
 /// Counts beside the names change slowly.
 const REFRESH_MS: u32 = 30_000;
@@ -14,7 +13,7 @@ pub fn AlertTabs(
     #[prop(optional, into)]
     active: Option<Signal<usize>>,
 ) -> impl IntoView {
-    let path = use_location().pathname;
+    let path = crate::router::use_path();
     let silences = use_polled(REFRESH_MS, || client::alertmanager::silences(&[]));
     let rules = use_polled(REFRESH_MS, client::prometheus::rules);
     let silences = Memo::new(move |_| {

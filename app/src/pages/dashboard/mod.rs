@@ -17,24 +17,23 @@ use crate::{
     },
     kept::{Place, use_kept},
     panels::host::PanelHost,
+    routes::use_param,
     url_state::{Entry, UrlState},
     zone::now_ms,
 };
 use api::dashboards::{DashboardFull, DashboardMeta};
 use dashboard::{model::Dashboard as Model, url::Kiosk};
 use leptos::{prelude::*, task::spawn_local};
-use leptos_router::hooks::use_params_map;
 
 /// The page of a stored dashboard.
 #[component]
 pub fn Dashboard() -> impl IntoView {
     let url = UrlState::here();
-    let params = use_params_map();
-    let uid = Memo::new(move |_| params.with(|params| params.get("uid")).unwrap_or_default());
+    let uid = use_param("uid");
     let answer = RwSignal::new(None::<Result<DashboardFull, ClientError>>);
     let reload = RwSignal::new(0_u32);
     Effect::new(move |_| {
-        let uid = uid.get();
+        let uid = uid.get().unwrap_or_default();
         reload.track();
         answer.set(None);
         spawn_local(async move {

@@ -7,11 +7,11 @@ use crate::{
         icon::{Glyph, Icon},
         notice::use_notices,
     },
+    router::{self, Go},
 };
 use api::dashboards::SaveDashboard;
 use dashboard::import::{Import, ImportReport, fill_inputs, import_text};
 use leptos::{html, prelude::*, task::spawn_local};
-use leptos_router::hooks::use_navigate;
 use wasm_bindgen::{JsCast as _, closure::Closure};
 use web_sys::{DragEvent, File, FileReader};
 
@@ -33,7 +33,6 @@ fn Form(open: RwSignal<bool>) -> impl IntoView {
     let fault = RwSignal::new(None::<String>);
     let chooser = NodeRef::<html::Input>::new();
     let notices = use_notices();
-    let navigate = use_navigate();
     let read = Memo::new_with_compare(
         move |_| {
             text.with(|text| {
@@ -66,7 +65,6 @@ fn Form(open: RwSignal<bool>) -> impl IntoView {
         let Some(Ok(import)) = read.get_untracked() else { return };
         busy.set(true);
         fault.set(None);
-        let navigate = navigate.clone();
         spawn_local(async move {
             let mut dashboard = import.json;
             // What an export left open is answered by the default source.
@@ -89,7 +87,7 @@ fn Form(open: RwSignal<bool>) -> impl IntoView {
                 Ok(saved) => {
                     open.set(false);
                     notices.done("Imported.");
-                    navigate(&format!("/d/{}/{}", saved.uid, saved.slug), Default::default());
+                    router::go(&format!("/d/{}/{}", saved.uid, saved.slug), Go::Visit);
                 }
                 Err(error) => fault.set(Some(error.to_string())),
             }

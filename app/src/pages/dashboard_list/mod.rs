@@ -17,7 +17,6 @@ use crate::{
 use api::dashboards::SearchHit;
 use dashboard::sorting::Order;
 use leptos::prelude::*;
-use leptos_router::hooks::use_location;
 
 /// Dashboards change rarely; this is for those that others save.
 const INTERVAL_MS: u32 = 60_000;
@@ -29,7 +28,7 @@ const ORDERS: [(&str, &str); 3] = [("", "Title"), ("updated", "Last changed"), (
 pub fn DashboardList() -> impl IntoView {
     let address = Address::here();
     let list = use_polled(INTERVAL_MS, || client::dashboards::search("", &[]));
-    let path = use_location().pathname;
+    let path = crate::router::use_path();
     let importing = RwSignal::new(path.with_untracked(|path| path == "/dashboard/import"));
     let tags = Memo::new(move |_| list.data.with(|hits| all_tags(hits.as_deref().unwrap_or_default())));
     let shown = Memo::new(move |_| {

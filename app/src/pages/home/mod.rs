@@ -7,8 +7,8 @@ mod places;
 mod server;
 
 use crate::controls::{icon::Icon, page::Page};
+use crate::router::{self, Go};
 use leptos::prelude::*;
-use leptos_router::hooks::use_navigate;
 
 /// The page.
 #[component]
@@ -42,12 +42,11 @@ pub fn Home() -> impl IntoView {
 /// The search field; Enter opens the list of dashboards.
 #[component]
 fn Find() -> impl IntoView {
-    let navigate = use_navigate();
     let text = RwSignal::new(String::new());
     let submit = move |event: web_sys::SubmitEvent| {
         event.prevent_default();
         let query = crate::pages::parts::address::query_text(&[("query".to_owned(), text.get_untracked())]);
-        navigate(&format!("/dashboards{query}"), Default::default());
+        router::go(&format!("/dashboards{query}"), Go::Visit);
     };
     view! {
         <form class="ask" role="search" on:submit=submit>

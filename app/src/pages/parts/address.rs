@@ -1,46 +1,42 @@
 //! The query part of the address as a page's state: read as a signal, written with or without a history entry.
 
+use crate::router::{self, Go};
+use dashboard::url::query;
 use leptos::prelude::*;
-use leptos_router::NavigateOptions;
-use leptos_router::hooks::{use_location, use_navigate, use_query_map};
-use leptos_router::params::ParamsMap;
 
 /// Reads and writes the parameters of the page that it was made in.
 #[derive(Clone, Copy)]
 pub struct Address {
-    query: Memo<ParamsMap>,
+    query: Memo<Vec<(String, String)>>,
     path: Memo<String>,
-    go: StoredValue<Box<dyn Fn(String, NavigateOptions)>, LocalStorage>,
 }
 
 impl Address {
     pub fn here() -> Address {
-        let navigate = use_navigate();
-        Address {
-            query: use_query_map(),
-            path: use_location().pathname,
-            go: StoredValue::new_local(Box::new(move |url, options| navigate(&url, options))),
-        }
+        let search = router::use_search();
+        Address { query: Memo::new(move |_| search.with(|search| query::parse(search))), path: router::use_path() }
     }
 
     /// The first value of a parameter, "" if absent; tracked.
     pub fn get(self, key: &str) -> String {
-        self.query.with(|query| query.get(key)).unwrap_or_default()
+        self.get_all(key).into_iter().next().unwrap_or_default()
     }
 
     /// All values of a parameter; tracked.
     pub fn get_all(self, key: &str) -> Vec<String> {
-        self.query.with(|query| query.get_all(key)).unwrap_or_default()
+        self.query.with(|query| {
+            query.iter().filter(|(name, _)| name == key).map(|(_, value)| value.clone()).collect()
+        })
     }
 
     /// Whether a parameter is there and not `false` or `0`; tracked.
     pub fn flag(self, key: &str) -> bool {
-        self.query.with(|query| query.get(key)).is_some_and(|value| value != "false" && value != "0")
+        self.get_all(key).first().is_some_and(|value| value != "false" && value != "0")
     }
 
     /// Every parameter in order; tracked.
     pub fn all(self) -> Vec<(String, String)> {
-        self.query.with(|query| query.clone().into_iter().map(|(key, value)| (key.into_owned(), value)).collect())
+        self.query.get()
     }
 
     /// Replaces the values of one parameter; an empty list removes it. A change that a person would want to take back
@@ -53,22 +49,18 @@ impl Address {
 
     /// Writes the whole query part.
     pub fn replace(self, params: Vec<(String, String)>, history: History) {
-        let url = self.path.get_untracked() + &query_text(&params);
-        let options =
-            NavigateOptions { replace: history == History::Replace, scroll: false, ..NavigateOptions::default() };
-        self.go.with_value(|go| go(url, options));
+        self.go_with(self.path.get_untracked() + &query_text(&params), history);
     }
 
     /// Goes to an address of ours, with or without a history entry.
     pub fn go_with(self, url: impl Into<String>, history: History) {
-        let options =
-            NavigateOptions { replace: history == History::Replace, scroll: false, ..NavigateOptions::default() };
-        self.go.with_value(|go| go(url.into(), options));
+        let how = if history == History::Replace { Go::Replace } else { Go::Push };
+        router::go(&url.into(), how);
     }
 
     /// Goes to another page of ours.
     pub fn go(self, url: impl Into<String>) {
-        self.go.with_value(|go| go(url.into(), NavigateOptions::default()));
+        router::go(&url.into(), Go::Visit);
     }
 }
 
