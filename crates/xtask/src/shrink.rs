@@ -6,8 +6,10 @@
 use anyhow::{Context, Result, bail};
 use std::collections::HashMap;
 use wasm_encoder::reencode::{self, Reencode};
-use wasm_encoder::{CodeSection, ElementSection, ExportSection, FunctionSection, GlobalSection, Module, RawSection, StartSection};
-use wasmparser::{ FunctionBody, Operator, Parser, Payload, TypeRef};
+use wasm_encoder::{
+    CodeSection, ElementSection, ExportSection, FunctionSection, GlobalSection, Module, RawSection, StartSection,
+};
+use wasmparser::{FunctionBody, Operator, Parser, Payload, TypeRef};
 
 /// One function with a body.
 struct Function<'a> {
@@ -100,7 +102,8 @@ fn merge(imported: u32, functions: &[Function<'_>]) -> Vec<u32> {
 
 /// Functions that stay, alike ones side by side: by their bytes without the numbers of callees.
 fn order(imported: u32, functions: &[Function<'_>], merged: &[u32]) -> Vec<u32> {
-    let mut order: Vec<u32> = (imported..).take(functions.len()).filter(|index| merged[*index as usize] == *index).collect();
+    let mut order: Vec<u32> =
+        (imported..).take(functions.len()).filter(|index| merged[*index as usize] == *index).collect();
     order.sort_by_key(|index| {
         let function = &functions[(index - imported) as usize];
         (function.kind, function.shape.as_slice())

@@ -24,9 +24,7 @@ impl Address {
 
     /// All values of a parameter; tracked.
     pub fn get_all(self, key: &str) -> Vec<String> {
-        self.query.with(|query| {
-            query.iter().filter(|(name, _)| name == key).map(|(_, value)| value.clone()).collect()
-        })
+        self.query.with(|query| query.iter().filter(|(name, _)| name == key).map(|(_, value)| value.clone()).collect())
     }
 
     /// Whether a parameter is there and not `false` or `0`; tracked.
