@@ -1,12 +1,9 @@
 //! Exemplars, in memory: the newest of all series, up to a number.
 
-use super::series::MemSeries;
 use crate::{SeriesExemplars, postings::Selector};
 use model::{Exemplar, Labels};
-use std::{
-    collections::{BTreeMap, HashMap, VecDeque},
-    sync::Arc,
-};
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use storage::SeriesId;
 
 /// A label set of an exemplar may have so many characters, as OpenMetrics says; longer ones are refused.
 pub(crate) const LABELS_CHARS_MAX: usize = 128;
@@ -15,9 +12,18 @@ pub(crate) const LABELS_CHARS_MAX: usize = 128;
 pub(crate) struct Exemplars {
     max: usize,
     /// In order of arrival.
-    ring: VecDeque<(Arc<MemSeries>, i64, Exemplar)>,
-    /// By series number: the newest exemplar and how many are in the ring.
-    newest: HashMap<u32, (i64, Exemplar, usize), foldhash::fast::RandomState>,
+    ring: VecDeque<(SeriesId, i64, Exemplar)>,
+    newest: HashMap<SeriesId, Newest, foldhash::fast::RandomState>,
+}
+
+/// Of one series that has exemplars in the ring.
+#[derive(Debug)]
+struct Newest {
+    labels: Labels,
+    timestamp_ms: i64,
+    exemplar: Exemplar,
+    /// How many are in the ring.
+    count: usize,
 }
 
 /// What becomes of an exemplar.
@@ -51,49 +57,62 @@ impl Exemplars {
         self.ring.front().map(|(_, time, _)| *time)
     }
 
-    pub(crate) fn verdict(&self, series: &MemSeries, exemplar: &Exemplar, timestamp_ms: i64) -> ExemplarVerdict {
+    pub(crate) fn verdict(&self, series: SeriesId, exemplar: &Exemplar, timestamp_ms: i64) -> ExemplarVerdict {
         let chars: usize = exemplar.labels.iter().map(|(n, v)| n.chars().count() + v.chars().count()).sum();
         if chars > LABELS_CHARS_MAX {
             return ExemplarVerdict::TooLong;
         }
-        match self.newest.get(&series.id) {
-            Some((_, newest, _))
+        match self.newest.get(&series) {
+            Some(Newest { exemplar: newest, .. })
                 if newest.labels == exemplar.labels && newest.value.to_bits() == exemplar.value.to_bits()
                     // Without a time of its own, it has the time of the scrape, which proves nothing new.
                     && exemplar.timestamp_ms.is_none_or(|own| newest.timestamp_ms == Some(own)) =>
             {
                 ExemplarVerdict::Same
             }
-            Some((time, _, _)) if timestamp_ms <= *time => ExemplarVerdict::OutOfOrder,
+            Some(newest) if timestamp_ms <= newest.timestamp_ms => ExemplarVerdict::OutOfOrder,
             _ => ExemplarVerdict::New,
         }
     }
 
-    pub(crate) fn push(&mut self, series: &Arc<MemSeries>, mut exemplar: Exemplar, timestamp_ms: i64) {
+    pub(crate) fn push(&mut self, series: SeriesId, labels: &Labels, mut exemplar: Exemplar, timestamp_ms: i64) {
         if self.max == 0 {
             return;
         }
         exemplar.timestamp_ms = Some(timestamp_ms);
         if self.ring.len() >= self.max
             && let Some((old, _, _)) = self.ring.pop_front()
-            && let Some(entry) = self.newest.get_mut(&old.id)
+            && let Some(newest) = self.newest.get_mut(&old)
         {
-            entry.2 -= 1;
-            if entry.2 == 0 {
-                self.newest.remove(&old.id);
+            newest.count -= 1;
+            if newest.count == 0 {
+                self.newest.remove(&old);
             }
         }
-        let entry = self.newest.entry(series.id).or_insert_with(|| (timestamp_ms, exemplar.clone(), 0));
-        *entry = (timestamp_ms, exemplar.clone(), entry.2 + 1);
-        self.ring.push_back((Arc::clone(series), timestamp_ms, exemplar));
+        let newest = self.newest.entry(series).or_insert_with(|| Newest {
+            labels: labels.clone(),
+            timestamp_ms,
+            exemplar: exemplar.clone(),
+            count: 0,
+        });
+        (newest.timestamp_ms, newest.exemplar) = (timestamp_ms, exemplar.clone());
+        newest.count += 1;
+        self.ring.push_back((series, timestamp_ms, exemplar));
+    }
+
+    /// All exemplars, in order of arrival.
+    pub(crate) fn all(&self) -> impl Iterator<Item = (SeriesId, &Labels, &Exemplar, i64)> {
+        let labels = |series: &SeriesId| self.newest.get(series).map(|newest| &newest.labels);
+        let ring = self.ring.iter();
+        ring.filter_map(move |(series, time, exemplar)| Some((*series, labels(series)?, exemplar, *time)))
     }
 
     /// Between two times, both inclusive, of series that any selector accepts; sorted by labels.
     pub(crate) fn select(&self, start_ms: i64, end_ms: i64, selectors: &[Selector]) -> Vec<SeriesExemplars> {
         let mut found: BTreeMap<&Labels, Vec<Exemplar>> = BTreeMap::new();
-        for (series, time, exemplar) in &self.ring {
-            if (start_ms..=end_ms).contains(time) && selectors.iter().any(|selector| selector.matches(&series.labels)) {
-                found.entry(&series.labels).or_default().push(exemplar.clone());
+        for (_, labels, exemplar, time) in self.all() {
+            if (start_ms..=end_ms).contains(&time) && selectors.iter().any(|selector| selector.matches(labels)) {
+                found.entry(labels).or_default().push(exemplar.clone());
             }
         }
         found.into_iter().map(|(labels, exemplars)| SeriesExemplars { labels: labels.clone(), exemplars }).collect()

@@ -1,49 +1,175 @@
-//! The newest samples, in memory.
+//! The newest samples, in memory: which series there are, and their samples in groups.
 
+mod bits;
+pub(crate) mod cut;
 pub(crate) mod exemplars;
-pub(crate) mod series;
+pub(crate) mod group;
+mod history;
+mod index;
+pub(crate) mod loose;
+pub(crate) mod seal;
+mod symbols;
+pub(crate) mod verdict;
 
-use crate::postings::{Postings, Selector};
+pub(crate) use bits::{Bits, count as count_bits, get as get_bit, iter as iter_bits, none as no_bits, set as set_bit};
+pub(crate) use group::Group;
+pub(crate) use index::Index;
+
+use crate::postings::Selector;
+use group::SLOTS_MAX;
+use history::Told;
 use model::Labels;
-use series::MemSeries;
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     sync::{
-        Arc, PoisonError, RwLock, RwLockReadGuard,
+        Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
         atomic::{AtomicI64, Ordering},
     },
 };
+use storage::{SeriesId, StorageError};
 
-/// Series and their index. Samples are behind the lock of their series, so that appending needs no lock of the whole.
+/// Fewer series a target are not worth a group of their own.
+const GROUP_SERIES_MIN: usize = 4;
+
+/// Locks are taken in this order: that of the appends, `index`, `store`. Only who holds the lock of the appends
+/// changes anything, so that what it has read stays true for it.
 #[derive(Debug)]
 pub(crate) struct Head {
     index: RwLock<Index>,
+    store: RwLock<Store>,
     /// Time of the newest sample; `i64::MIN` without samples.
     max_ms: AtomicI64,
+    told: Mutex<Told>,
     pub(crate) block_range_ms: i64,
 }
 
-#[derive(Debug, Default)]
-struct Index {
-    by_labels: HashMap<Labels, Arc<MemSeries>, foldhash::fast::RandomState>,
-    /// By number; numbers are not used again, `None` is a series that was forgotten.
-    by_id: Vec<Option<Arc<MemSeries>>>,
-    postings: Postings,
+/// Where the samples of a series are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub(crate) group: u32,
+    pub(crate) slot: u16,
 }
 
-impl Index {
-    fn labels_of(&self, id: u32) -> Option<&Labels> {
-        self.by_id.get(id as usize)?.as_ref().map(|series| &series.labels)
+#[derive(Clone, Copy, Debug)]
+struct Seat {
+    /// How many series had this index before.
+    generation: u32,
+    /// [`EMPTY`] if there is no series.
+    group: u32,
+    slot: u16,
+}
+
+const EMPTY: u32 = u32::MAX;
+
+/// Samples of all series.
+#[derive(Debug, Default)]
+pub(crate) struct Store {
+    /// By index of the series.
+    seats: Vec<Seat>,
+    groups: Vec<Option<Arc<Group>>>,
+    free: Vec<u32>,
+}
+
+/// One series of an answer, as it was when it was asked for.
+#[derive(Clone, Debug)]
+pub(crate) struct HeadSeries {
+    pub(crate) labels: Labels,
+    pub(crate) group: Arc<Group>,
+    pub(crate) slot: u16,
+}
+
+pub(crate) fn index_of(id: SeriesId) -> u32 {
+    id.0 as u32
+}
+
+impl Store {
+    fn id(&self, index: u32) -> SeriesId {
+        let generation = self.seats.get(index as usize).map_or(0, |seat| seat.generation);
+        SeriesId(u64::from(generation) << 32 | u64::from(index))
+    }
+
+    /// `None` if the number is of no series any more.
+    pub(crate) fn place(&self, id: SeriesId) -> Option<Place> {
+        let seat = self.seats.get(index_of(id) as usize)?;
+        (seat.group != EMPTY && u64::from(seat.generation) == id.0 >> 32)
+            .then_some(Place { group: seat.group, slot: seat.slot })
+    }
+
+    fn place_of_index(&self, index: u32) -> Option<Place> {
+        let seat = self.seats.get(index as usize)?;
+        (seat.group != EMPTY).then_some(Place { group: seat.group, slot: seat.slot })
+    }
+
+    pub(crate) fn group(&self, number: u32) -> Option<&Arc<Group>> {
+        self.groups.get(number as usize)?.as_ref()
+    }
+
+    pub(crate) fn group_mut(&mut self, number: u32) -> Option<&mut Group> {
+        Some(Arc::make_mut(self.groups.get_mut(number as usize)?.as_mut()?))
+    }
+
+    /// One more than the largest number of a group.
+    pub(crate) fn group_numbers(&self) -> u32 {
+        self.groups.len() as u32
+    }
+
+    /// Indices of the series of a group that are still its own, with their slots.
+    pub(crate) fn members<'a>(&'a self, number: u32, group: &'a Group) -> impl Iterator<Item = (u16, u32)> + 'a {
+        group.series.iter().enumerate().filter_map(move |(slot, index)| {
+            let place = Place { group: number, slot: slot as u16 };
+            (self.place_of_index(*index) == Some(place)).then_some((slot as u16, *index))
+        })
+    }
+
+    fn add(&mut self, group: Group) -> u32 {
+        let series = Arc::clone(&group.series);
+        let number = match self.free.pop() {
+            Some(number) => {
+                self.groups[number as usize] = Some(Arc::new(group));
+                number
+            }
+            None => {
+                self.groups.push(Some(Arc::new(group)));
+                (self.groups.len() - 1) as u32
+            }
+        };
+        for (slot, index) in series.iter().enumerate() {
+            let index = *index as usize;
+            if index >= self.seats.len() {
+                self.seats.resize(index + 1, Seat { generation: 0, group: EMPTY, slot: 0 });
+            }
+            let seat = &mut self.seats[index];
+            (seat.group, seat.slot) = (number, slot as u16);
+        }
+        number
     }
 }
 
 impl Head {
     pub(crate) fn new(block_range_ms: i64) -> Self {
-        Head { index: RwLock::default(), max_ms: AtomicI64::new(i64::MIN), block_range_ms }
+        Head {
+            index: RwLock::default(),
+            store: RwLock::default(),
+            max_ms: AtomicI64::new(i64::MIN),
+            told: Mutex::default(),
+            block_range_ms,
+        }
     }
 
-    fn read(&self) -> RwLockReadGuard<'_, Index> {
+    pub(crate) fn index(&self) -> RwLockReadGuard<'_, Index> {
         self.index.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn index_mut(&self) -> RwLockWriteGuard<'_, Index> {
+        self.index.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn store(&self) -> RwLockReadGuard<'_, Store> {
+        self.store.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn store_mut(&self) -> RwLockWriteGuard<'_, Store> {
+        self.store.write().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Time of the newest sample ever appended; `i64::MIN` without samples.
@@ -56,79 +182,222 @@ impl Head {
     }
 
     pub(crate) fn series_count(&self) -> usize {
-        self.read().by_labels.len()
+        self.index().len()
     }
 
-    /// The series of these labels and whether it is new; `None` when numbers have run out.
-    pub(crate) fn get_or_create(&self, labels: &Labels) -> Option<(Arc<MemSeries>, bool)> {
-        if let Some(series) = self.read().by_labels.get(labels) {
-            return Some((Arc::clone(series), false));
+    /// The numbers of series, made if they are not there, and how many were. `times` are those of their first samples,
+    /// if known: what comes with one time goes into one group. Only under the lock of the appends.
+    ///
+    /// # Errors
+    /// `Unavailable` when there are too many series.
+    pub(crate) fn resolve(&self, labels: &[&Labels], times: Option<&[i64]>) -> Result<(Vec<SeriesId>, u64), StorageError> {
+        let mut ids = Vec::with_capacity(labels.len());
+        let mut new: Vec<(&Labels, i64)> = Vec::new();
+        {
+            let (index, store) = (self.index(), self.store());
+            for (at, labels) in labels.iter().enumerate() {
+                let found = index.find(labels);
+                if found.is_none() {
+                    new.push((labels, times.map_or(0, |times| times[at])));
+                }
+                ids.push(found.map_or(SeriesId(u64::MAX), |found| store.id(found)));
+            }
         }
-        let mut index = self.index.write().unwrap_or_else(PoisonError::into_inner);
-        if let Some(series) = index.by_labels.get(labels) {
-            return Some((Arc::clone(series), false));
+        if new.is_empty() {
+            return Ok((ids, 0));
         }
-        let id = u32::try_from(index.by_id.len()).ok()?;
-        let series = Arc::new(MemSeries::new(id, labels.clone()));
-        index.by_id.push(Some(Arc::clone(&series)));
-        index.by_labels.insert(labels.clone(), Arc::clone(&series));
-        index.postings.add(id, labels);
-        Some((series, true))
+        let mut seen: HashSet<&Labels, foldhash::fast::RandomState> = HashSet::default();
+        new.retain(|(labels, _)| seen.insert(labels));
+        drop(seen);
+        if self.series_count() + new.len() >= EMPTY as usize {
+            return Err(StorageError::Unavailable { reason: "there are more than 4 billion series".into() });
+        }
+        let created = new.len() as u64;
+        let mut index = self.index_mut();
+        for group in grouped(new) {
+            let group = index.create(&group);
+            self.store_mut().add(Group::new(group.series, group.target));
+        }
+        let store = self.store();
+        for (id, labels) in ids.iter_mut().zip(labels).filter(|(id, _)| id.0 == u64::MAX) {
+            if let Some(found) = index.find(labels) {
+                *id = store.id(found);
+            }
+        }
+        Ok((ids, created))
     }
 
-    /// All series, in no order.
-    pub(crate) fn all(&self) -> Vec<Arc<MemSeries>> {
-        self.read().by_labels.values().cloned().collect()
+    /// Makes a group as the log tells it: the place of each series, which may have a place already.
+    pub(crate) fn restore_group(&self, labels: &[Labels]) -> Vec<Option<Place>> {
+        let known: Vec<Option<u32>> = {
+            let index = self.index();
+            labels.iter().map(|labels| index.find(labels)).collect()
+        };
+        let new: Vec<&Labels> =
+            labels.iter().zip(&known).filter(|(_, known)| known.is_none()).map(|(labels, _)| labels).collect();
+        if !new.is_empty() {
+            let mut index = self.index_mut();
+            for part in new.chunks(SLOTS_MAX) {
+                let group = index.create(part);
+                self.store_mut().add(Group::new(group.series, group.target));
+            }
+        }
+        let (index, store) = (self.index(), self.store());
+        let found = labels.iter().zip(known).map(|(labels, known)| known.or_else(|| index.find(labels)));
+        found.map(|index| store.place_of_index(index?)).collect()
     }
 
-    /// Series that a selector accepts, in no order.
-    pub(crate) fn select(&self, selector: &Selector) -> Vec<Arc<MemSeries>> {
-        let index = self.read();
-        let ids = index.postings.select(selector, |id| index.labels_of(id));
-        ids.into_iter().filter_map(|id| index.by_id.get(id as usize)?.clone()).collect()
+    /// Series that a selector accepts and that may have samples between two times, both inclusive, in no order.
+    pub(crate) fn select(&self, selector: &Selector, start_ms: i64, end_ms: i64) -> Vec<HeadSeries> {
+        let mut found: Vec<(SeriesId, Arc<Group>, u16)> = Vec::new();
+        {
+            let (index, store) = (self.index(), self.store());
+            for series in index.select(selector) {
+                if let Some(place) = store.place_of_index(series)
+                    && let Some(group) = store.group(place.group)
+                    && group.may_have(usize::from(place.slot), start_ms, end_ms)
+                {
+                    found.push((store.id(series), Arc::clone(group), place.slot));
+                }
+            }
+        }
+        let mut out = Vec::with_capacity(found.len());
+        // New series wait for nobody's long answer.
+        for part in found.chunks(1024) {
+            let (index, store) = (self.index(), self.store());
+            for (id, group, slot) in part {
+                if store.place(*id).is_some()
+                    && let Some(labels) = index.labels(index_of(*id))
+                {
+                    out.push(HeadSeries { labels, group: Arc::clone(group), slot: *slot });
+                }
+            }
+        }
+        out
+    }
+
+    /// Labels of a series; `None` if it is forgotten.
+    pub(crate) fn labels(&self, id: SeriesId) -> Option<Labels> {
+        let (index, store) = (self.index(), self.store());
+        store.place(id)?;
+        index.labels(index_of(id))
     }
 
     /// Names of labels, sorted; of all series if the selector is empty.
     pub(crate) fn label_names(&self, selector: &Selector) -> Vec<String> {
-        if selector.is_empty() {
-            return self.read().postings.label_names().map(str::to_owned).collect();
-        }
-        let series = self.select(selector);
-        let names: HashSet<&str> =
-            series.iter().flat_map(|series| series.labels.iter().map(|(name, _)| name)).collect();
+        let index = self.index();
+        let names =
+            if selector.is_empty() { index.label_names() } else { index.label_names_of(&index.select(selector)) };
         names.into_iter().map(str::to_owned).collect()
     }
 
     pub(crate) fn label_values(&self, name: &str, selector: &Selector) -> Vec<String> {
+        let index = self.index();
         if selector.is_empty() {
-            return self.read().postings.label_values(name).map(str::to_owned).collect();
+            return index.label_values(name).into_iter().map(str::to_owned).collect();
         }
-        let series = self.select(selector);
-        let values: HashSet<&str> = series.iter().filter_map(|series| series.labels.get(name)).collect();
-        values.into_iter().map(str::to_owned).collect()
+        index.label_values_of(name, &index.select(selector)).into_iter().map(str::to_owned).collect()
     }
 
-    /// Forgets the given series if they have no samples. Only under the lock of the appends, and only series that no
-    /// layout holds. Gives how many are gone.
-    pub(crate) fn forget(&self, candidates: &[Arc<MemSeries>]) -> usize {
-        let gone: HashMap<u32, &Labels> =
-            candidates.iter().filter(|series| series.is_empty()).map(|series| (series.id, &series.labels)).collect();
-        if gone.is_empty() {
-            return 0;
-        }
-        let mut index = self.index.write().unwrap_or_else(PoisonError::into_inner);
-        for (id, labels) in &gone {
-            index.by_labels.remove(*labels);
-            if let Some(slot) = index.by_id.get_mut(*id as usize) {
-                *slot = None;
+    /// Oldest time, newest time, number of chunks; `None` without samples.
+    pub(crate) fn extent(&self) -> Option<(i64, i64, usize)> {
+        let store = self.store();
+        let groups = store.groups.iter().flatten();
+        groups
+            .filter_map(|group| group.extent().map(|(min, max)| (min, max, group.chunks())))
+            .reduce(|a, b| (a.0.min(b.0), a.1.max(b.1), a.2 + b.2))
+    }
+
+    /// Deletes the samples between two times, both inclusive. Only under the lock of the appends.
+    pub(crate) fn delete(&self, selector: &Selector, start_ms: i64, end_ms: i64) {
+        let mut by_group: BTreeMap<u32, Bits> = BTreeMap::new();
+        {
+            let (index, store) = (self.index(), self.store());
+            for series in index.select(selector) {
+                if let Some(place) = store.place_of_index(series)
+                    && let Some(group) = store.group(place.group)
+                {
+                    let slots = by_group.entry(place.group).or_insert_with(|| bits::none(group.slots()));
+                    bits::set(slots, usize::from(place.slot));
+                }
             }
         }
-        index.postings.remove(&gone.keys().copied().collect(), gone.values().copied());
+        for (group, slots) in by_group {
+            if let Some(group) = self.store_mut().group_mut(group) {
+                group.delete(&slots, start_ms, end_ms);
+            }
+        }
+        self.past_changed();
+    }
+
+    /// Forgets series that have no samples, but for those that `held` has. `forget` is told the symbols that go with
+    /// them. Only under the lock of the appends. Gives how many are gone.
+    pub(crate) fn forget_empty(&self, held: &HashSet<u32>, mut forget: impl FnMut(u32)) -> usize {
+        let mut gone: Vec<u32> = Vec::new();
+        let mut empty_groups: Vec<u32> = Vec::new();
+        {
+            let store = self.store();
+            for number in 0..store.group_numbers() {
+                let Some(group) = store.group(number) else { continue };
+                let mut kept = false;
+                for (slot, index) in store.members(number, group) {
+                    if !held.contains(&index) && group.is_empty(usize::from(slot)) {
+                        gone.push(index);
+                    } else {
+                        kept = true;
+                    }
+                }
+                if !kept {
+                    empty_groups.push(number);
+                }
+            }
+        }
+        if gone.is_empty() && empty_groups.is_empty() {
+            return 0;
+        }
+        let mut index = self.index_mut();
+        let mut store = self.store_mut();
+        for number in empty_groups {
+            if let Some(group) = store.groups[number as usize].take() {
+                index.remove_group(group.target, &group.series);
+                store.free.push(number);
+            }
+        }
+        for series in &gone {
+            let seat = &mut store.seats[*series as usize];
+            let (group, slot) = (seat.group, seat.slot);
+            *seat = Seat { generation: seat.generation.wrapping_add(1), group: EMPTY, slot: 0 };
+            if let Some(group) = store.group_mut(group) {
+                group.clear_slot(usize::from(slot));
+            }
+        }
+        index.remove(&gone, &mut forget);
         gone.len()
     }
 
-    /// Lets `look` see the index of label pairs.
-    pub(crate) fn with_postings<T>(&self, look: impl FnOnce(&Postings) -> T) -> T {
-        look(&self.read().postings)
+    /// Series by label name and value.
+    pub(crate) fn with_counts<T>(&self, look: impl FnOnce(BTreeMap<&str, BTreeMap<&str, u64>>) -> T) -> T {
+        look(self.index().counts())
     }
+}
+
+/// New series in groups: by target and time if that gives groups of some size, else by time.
+fn grouped<'a>(new: Vec<(&'a Labels, i64)>) -> Vec<Vec<&'a Labels>> {
+    let target = |labels: &'a Labels| (labels.get("job").unwrap_or_default(), labels.get("instance").unwrap_or_default());
+    let count: BTreeSet<_> = new.iter().map(|(labels, time)| (target(labels), *time)).collect();
+    let by_target = new.len() >= count.len() * GROUP_SERIES_MIN;
+    // In order of arrival: a target's series come in the same order again.
+    let mut places: HashMap<((&str, &str), i64), usize, foldhash::fast::RandomState> = HashMap::default();
+    let mut groups: Vec<Vec<&Labels>> = Vec::new();
+    for (labels, time) in new {
+        let key = (if by_target { target(labels) } else { ("", "") }, time);
+        let place = *places.entry(key).or_insert(groups.len());
+        if place == groups.len() || groups[place].len() >= SLOTS_MAX {
+            places.insert(key, groups.len());
+            groups.push(vec![labels]);
+        } else {
+            groups[place].push(labels);
+        }
+    }
+    groups
 }
