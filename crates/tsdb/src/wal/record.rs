@@ -1,23 +1,38 @@
 //! What the records of the log say. See `FORMAT.md`, "Records".
 
+use super::value;
 use crate::{
     bytes::{Reader, put_text, put_uvarint, put_varint},
-    chunk::{histogram, value},
+    codec::histograms,
+    head::{Bits, Group, Index, count_bits, get_bit, iter_bits, loose::Piece, no_bits, seal::Seal, set_bit},
 };
-use model::{Exemplar, FloatHistogram, Labels, MatchOp, Matcher, Metadata, MetricType, SampleValue};
+use model::{Exemplar, Labels, MatchOp, Matcher, Metadata, MetricType, SampleValue, labels::METRIC_NAME};
 use std::{collections::HashMap, sync::Arc};
 
-const SERIES: u8 = 1;
-const LAYOUT: u8 = 2;
-const ROW: u8 = 3;
-const SAMPLES: u8 = 4;
-const HISTOGRAMS: u8 = 5;
+const GROUP: u8 = 1;
+const ROW: u8 = 2;
+const LOOSE: u8 = 3;
+const STARTS: u8 = 4;
+const EXEMPLAR: u8 = 5;
 const METADATA: u8 = 6;
-const EXEMPLARS: u8 = 7;
-const TOMBSTONE: u8 = 8;
+const TOMBSTONE: u8 = 7;
+// Only in checkpoints:
+const HEAD: u8 = 16;
+const STATE: u8 = 17;
+const SEAL: u8 = 18;
+const PIECE: u8 = 19;
+const NEWEST: u8 = 20;
 
-/// Flag of a row: every series of the layout has a value, no bitmap follows.
+/// Flags of a row: all series have a sample; the changed ones are told by a bitmap rather than by distances.
 const ROW_ALL: u8 = 1;
+const ROW_BITMAP: u8 = 2;
+
+/// Kinds of loose values.
+const FLOAT: u8 = 0;
+const HISTOGRAM: u8 = 1;
+
+/// A group larger than this was not written by us.
+const SLOTS_MAX: usize = 1 << 16;
 
 type Map<K, V> = HashMap<K, V, foldhash::fast::RandomState>;
 
@@ -32,7 +47,159 @@ const TYPES: [MetricType; 8] = [
     MetricType::StateSet,
 ];
 
-pub(crate) fn put_labels(out: &mut Vec<u8>, labels: &Labels) {
+/// What a segment holds already, so that later records may refer to it.
+#[derive(Debug, Default)]
+pub(crate) struct Logged {
+    segment: u64,
+    groups: Vec<u64>,
+    symbols: Vec<u64>,
+    /// Time of the row logged last.
+    row_ms: i64,
+}
+
+fn mark(bits: &mut Vec<u64>, at: usize) -> bool {
+    if bits.len() <= at / 64 {
+        bits.resize(at / 64 + 1, 0);
+    }
+    let known = get_bit(bits, at);
+    set_bit(bits, at);
+    !known
+}
+
+impl Logged {
+    /// Forgets what other segments hold.
+    pub(crate) fn begin(&mut self, segment: u64) {
+        if self.segment != segment {
+            *self = Logged { segment, ..Logged::default() };
+        }
+    }
+
+    /// Nothing of a segment counts: what was to be written may not be there.
+    pub(crate) fn reset(&mut self) {
+        *self = Logged::default();
+    }
+
+    pub(crate) fn has_group(&self, number: u32) -> bool {
+        get_bit(&self.groups, number as usize)
+    }
+
+    /// A number is about to mean another group.
+    pub(crate) fn forget_group(&mut self, number: u32) {
+        if let Some(word) = self.groups.get_mut(number as usize / 64) {
+            *word &= !(1 << (number % 64));
+        }
+    }
+
+    /// A number is about to mean another text.
+    pub(crate) fn forget_symbol(&mut self, number: u32) {
+        if let Some(word) = self.symbols.get_mut(number as usize / 64) {
+            *word &= !(1 << (number % 64));
+        }
+    }
+
+    fn put_symbol(&mut self, symbol: u32, index: &Index, out: &mut Vec<u8>) {
+        let new = mark(&mut self.symbols, symbol as usize);
+        put_uvarint(out, u64::from(symbol) << 1 | u64::from(new));
+        if new {
+            put_text(out, index.text(symbol));
+        }
+    }
+
+    /// The series of a group and the newest values that came in its rows; once in each segment. `is_member` tells
+    /// whether a slot's series is still there.
+    pub(crate) fn group(
+        &mut self,
+        number: u32,
+        group: &Group,
+        index: &Index,
+        is_member: impl Fn(usize) -> bool,
+        out: &mut Vec<u8>,
+    ) {
+        mark(&mut self.groups, number as usize);
+        out.push(GROUP);
+        put_uvarint(out, u64::from(number));
+        put_uvarint(out, group.slots() as u64);
+        let parts: Vec<_> = (group.series.iter().enumerate())
+            .map(|(slot, series)| if is_member(slot) { index.parts(*series) } else { None })
+            .collect();
+        let target = parts.iter().flatten().next().map_or(&[] as &[u32], |(_, target, _)| target);
+        put_uvarint(out, target.len() as u64 / 2);
+        for symbol in target {
+            self.put_symbol(*symbol, index, out);
+        }
+        for part in &parts {
+            let Some((name, _, rest)) = part else {
+                // A series without labels is none.
+                put_uvarint(out, 0);
+                continue;
+            };
+            put_uvarint(out, ((rest.len() as u64 / 2) << 2) | u64::from(name.is_some()) << 1 | 1);
+            for symbol in name.iter().chain(*rest) {
+                self.put_symbol(*symbol, index, out);
+            }
+        }
+        let mut previous = 0.0;
+        for last in group.last() {
+            value::put(previous, *last, out);
+            previous = *last;
+        }
+    }
+
+    /// A row: the slots that have a sample, and their values in order. `last` are the values the segment knows.
+    pub(crate) fn row(
+        &mut self,
+        number: u32,
+        timestamp_ms: i64,
+        present: &[u64],
+        values: &[f64],
+        last: &[f64],
+        out: &mut Vec<u8>,
+    ) {
+        out.push(ROW);
+        put_uvarint(out, u64::from(number));
+        put_varint(out, timestamp_ms.wrapping_sub(self.row_ms));
+        self.row_ms = timestamp_ms;
+        let changed = iter_bits(present).zip(values).filter(|(slot, value)| value.to_bits() != last[*slot].to_bits());
+        let count = changed.clone().count();
+        let bitmap_bytes = last.len().div_ceil(8);
+        let (all, bitmap) = (values.len() == last.len(), count >= bitmap_bytes);
+        out.push(u8::from(all) * ROW_ALL | u8::from(bitmap) * ROW_BITMAP);
+        if !all {
+            put_bitmap(present, last.len(), out);
+        }
+        if bitmap {
+            let at = out.len();
+            out.resize(at + bitmap_bytes, 0);
+            changed.clone().for_each(|(slot, _)| out[at + slot / 8] |= 1 << (slot % 8));
+        } else {
+            put_uvarint(out, count as u64);
+            let mut next = 0;
+            for (slot, _) in changed.clone() {
+                put_uvarint(out, (slot - next) as u64);
+                next = slot + 1;
+            }
+        }
+        for (slot, value) in changed {
+            value::put(last[slot], *value, out);
+        }
+    }
+}
+
+fn put_bitmap(bits: &[u64], count: usize, out: &mut Vec<u8>) {
+    out.extend(bits.iter().flat_map(|word| word.to_le_bytes()).take(count.div_ceil(8)));
+}
+
+fn take_bitmap(count: usize, reader: &mut Reader<'_>) -> Option<Bits> {
+    let bytes = reader.take(count.div_ceil(8))?;
+    let mut bits = no_bits(count);
+    for (at, byte) in bytes.iter().enumerate() {
+        bits[at / 8] |= u64::from(*byte) << (at % 8 * 8);
+    }
+    // Beyond the last slot there is nothing.
+    (iter_bits(&bits).last().is_none_or(|last| last < count)).then_some(bits)
+}
+
+fn put_labels(out: &mut Vec<u8>, labels: &Labels) {
     put_uvarint(out, labels.len() as u64);
     for (name, value) in labels.iter() {
         put_text(out, name);
@@ -40,152 +207,95 @@ pub(crate) fn put_labels(out: &mut Vec<u8>, labels: &Labels) {
     }
 }
 
-pub(crate) fn take_labels(reader: &mut Reader<'_>) -> Option<Labels> {
+fn take_labels(reader: &mut Reader<'_>) -> Option<Labels> {
     let count = reader.count()?;
     let mut pairs: Vec<(&str, &str)> = Vec::with_capacity(count);
     for _ in 0..count {
-        let pair = (reader.text()?, reader.text()?);
-        if pair.1.is_empty() || pairs.last().is_some_and(|last| last.0 >= pair.0) {
-            return None;
+        pairs.push((reader.text()?, reader.text()?));
+    }
+    sorted(pairs)
+}
+
+/// `None` if a name is there twice or a value is empty.
+fn sorted(mut pairs: Vec<(&str, &str)>) -> Option<Labels> {
+    pairs.sort_unstable();
+    let good = pairs.is_sorted_by(|a, b| a.0 < b.0) && pairs.iter().all(|(_, value)| !value.is_empty());
+    good.then(|| Labels::from_sorted(pairs))
+}
+
+/// A sample that is in no row.
+pub(crate) fn loose(group: u32, slot: u16, timestamp_ms: i64, sample: &SampleValue, out: &mut Vec<u8>) {
+    out.push(LOOSE);
+    put_place(group, slot, out);
+    put_sample(timestamp_ms, sample, out);
+}
+
+fn put_sample(timestamp_ms: i64, sample: &SampleValue, out: &mut Vec<u8>) {
+    put_varint(out, timestamp_ms);
+    match sample {
+        SampleValue::Float(float) => {
+            out.push(FLOAT);
+            value::put(0.0, *float, out);
         }
-        pairs.push(pair);
-    }
-    Some(Labels::from_sorted(pairs))
-}
-
-pub(crate) fn series<'a>(series: impl ExactSizeIterator<Item = (u64, &'a Labels)>) -> Vec<u8> {
-    let mut out = vec![SERIES];
-    put_uvarint(&mut out, series.len() as u64);
-    for (id, labels) in series {
-        put_uvarint(&mut out, id);
-        put_labels(&mut out, labels);
-    }
-    out
-}
-
-pub(crate) fn layout(id: u64, series: impl ExactSizeIterator<Item = u64>) -> Vec<u8> {
-    let mut out = vec![LAYOUT];
-    put_uvarint(&mut out, id);
-    put_uvarint(&mut out, series.len() as u64);
-    let mut previous = 0;
-    for id in series {
-        put_varint(&mut out, id.wrapping_sub(previous) as i64);
-        previous = id;
-    }
-    out
-}
-
-/// A row of `values`, of which those at `accepted` (ascending indices) count. `last` are the values that the segment
-/// holds of the layout so far; the row's values take their places.
-pub(crate) fn row(layout: u64, timestamp_ms: i64, values: &[f64], accepted: &[u32], last: &mut [f64]) -> Vec<u8> {
-    let mut out = vec![ROW];
-    put_uvarint(&mut out, layout);
-    put_varint(&mut out, timestamp_ms);
-    if accepted.len() == last.len() {
-        out.push(ROW_ALL);
-    } else {
-        out.push(0);
-        let bitmap = out.len();
-        out.resize(bitmap + last.len().div_ceil(8), 0);
-        for &index in accepted {
-            out[bitmap + index as usize / 8] |= 1 << (index % 8);
+        SampleValue::Histogram(histogram) => {
+            out.push(HISTOGRAM);
+            histograms::encode(std::slice::from_ref(histogram), out);
         }
     }
-    let mut unchanged = 0_u64;
-    for &index in accepted {
-        let index = index as usize;
-        if values[index].to_bits() == last[index].to_bits() {
-            unchanged += 1;
-            continue;
+}
+
+fn take_sample(reader: &mut Reader<'_>) -> Option<(i64, SampleValue)> {
+    let time = reader.varint()?;
+    let sample = match reader.u8()? {
+        FLOAT => SampleValue::Float(value::take(0.0, reader)?),
+        HISTOGRAM => {
+            let mut column = Vec::new();
+            let used = histograms::decode(reader.rest(), 1, &mut column).ok()?;
+            reader.take(used)?;
+            SampleValue::Histogram(column.pop()?)
         }
-        put_unchanged(&mut out, &mut unchanged);
-        let at = out.len();
-        out.push(0);
-        out[at] = value::encode(last[index], values[index], 0, &mut out);
-        last[index] = values[index];
-    }
-    put_unchanged(&mut out, &mut unchanged);
-    out
+        _ => return None,
+    };
+    Some((time, sample))
 }
 
-fn put_unchanged(out: &mut Vec<u8>, unchanged: &mut u64) {
-    if *unchanged > 0 {
-        out.push(value::CODE_SAME);
-        put_uvarint(out, *unchanged - 1);
-        *unchanged = 0;
-    }
+fn put_place(group: u32, slot: u16, out: &mut Vec<u8>) {
+    put_uvarint(out, u64::from(group));
+    put_uvarint(out, u64::from(slot));
 }
 
-/// Float samples of single series. Ends with the last; the record's length tells.
-pub(crate) struct SamplesRecord {
-    out: Vec<u8>,
-    series: u64,
-    time: i64,
-    value: f64,
+/// From a time on, the counter of a series is known to have started at a time.
+pub(crate) fn start(group: u32, slot: u16, from_ms: i64, start_ms: i64, out: &mut Vec<u8>) {
+    out.push(STARTS);
+    put_place(group, slot, out);
+    put_varint(out, from_ms);
+    put_varint(out, start_ms);
 }
 
-impl SamplesRecord {
-    pub(crate) fn new() -> Self {
-        SamplesRecord { out: vec![SAMPLES], series: 0, time: 0, value: 0.0 }
-    }
-
-    pub(crate) fn push(&mut self, series: u64, timestamp_ms: i64, value: f64) {
-        put_varint(&mut self.out, series.wrapping_sub(self.series) as i64);
-        put_varint(&mut self.out, timestamp_ms.wrapping_sub(self.time));
-        if series != self.series {
-            self.value = 0.0;
-        }
-        let at = self.out.len();
-        self.out.push(0);
-        self.out[at] = value::encode(self.value, value, 0, &mut self.out);
-        (self.series, self.time, self.value) = (series, timestamp_ms, value);
-    }
-
-    pub(crate) fn bytes(&self) -> usize {
-        self.out.len()
-    }
-
-    /// `None` if nothing was pushed.
-    pub(crate) fn finish(self) -> Option<Vec<u8>> {
-        (self.out.len() > 1).then_some(self.out)
-    }
-}
-
-/// A histogram of one series, complete in itself.
-pub(crate) fn histogram_sample(series: u64, timestamp_ms: i64, sample: &FloatHistogram) -> Vec<u8> {
-    let mut out = vec![HISTOGRAMS];
-    put_uvarint(&mut out, series);
-    put_varint(&mut out, timestamp_ms);
-    histogram::encode(&FloatHistogram::default(), sample, &mut out);
-    out
-}
-
-pub(crate) fn metadata<'a>(families: impl ExactSizeIterator<Item = (&'a String, &'a Metadata)>) -> Vec<u8> {
-    let mut out = vec![METADATA];
-    put_uvarint(&mut out, families.len() as u64);
-    for (family, metadata) in families {
-        put_text(&mut out, family);
-        out.push(TYPES.iter().position(|known| *known == metadata.metric_type).unwrap_or(0) as u8);
-        put_text(&mut out, &metadata.help);
-        put_text(&mut out, &metadata.unit);
-    }
-    out
-}
-
-pub(crate) fn exemplar(series: u64, exemplar: &Exemplar, timestamp_ms: i64) -> Vec<u8> {
-    let mut out = vec![EXEMPLARS];
-    put_uvarint(&mut out, series);
-    put_varint(&mut out, timestamp_ms);
+pub(crate) fn exemplar(group: u32, slot: u16, exemplar: &Exemplar, timestamp_ms: i64, out: &mut Vec<u8>) {
+    out.push(EXEMPLAR);
+    put_place(group, slot, out);
+    put_varint(out, timestamp_ms);
     out.extend_from_slice(&exemplar.value.to_bits().to_le_bytes());
-    put_labels(&mut out, &exemplar.labels);
-    out
+    put_labels(out, &exemplar.labels);
 }
 
-pub(crate) fn tombstone(start_ms: i64, end_ms: i64, matchers: &[Matcher]) -> Vec<u8> {
-    let mut out = vec![TOMBSTONE];
-    put_varint(&mut out, start_ms);
-    put_varint(&mut out, end_ms);
-    put_uvarint(&mut out, matchers.len() as u64);
+pub(crate) fn metadata<'a>(families: impl ExactSizeIterator<Item = (&'a String, &'a Metadata)>, out: &mut Vec<u8>) {
+    out.push(METADATA);
+    put_uvarint(out, families.len() as u64);
+    for (family, metadata) in families {
+        put_text(out, family);
+        out.push(TYPES.iter().position(|known| *known == metadata.metric_type).unwrap_or(0) as u8);
+        put_text(out, &metadata.help);
+        put_text(out, &metadata.unit);
+    }
+}
+
+pub(crate) fn tombstone(start_ms: i64, end_ms: i64, matchers: &[Matcher], out: &mut Vec<u8>) {
+    out.push(TOMBSTONE);
+    put_varint(out, start_ms);
+    put_varint(out, end_ms);
+    put_uvarint(out, matchers.len() as u64);
     for matcher in matchers {
         out.push(match matcher.op {
             MatchOp::Equal => 0,
@@ -193,72 +303,96 @@ pub(crate) fn tombstone(start_ms: i64, end_ms: i64, matchers: &[Matcher]) -> Vec
             MatchOp::Regex => 2,
             MatchOp::NotRegex => 3,
         });
-        put_text(&mut out, &matcher.name);
-        put_text(&mut out, &matcher.value);
+        put_text(out, &matcher.name);
+        put_text(out, &matcher.value);
     }
-    out
 }
 
-/// A record as its readers want it. Numbers of series mean something within their segment only.
+/// Time of the newest sample that the head ever had.
+pub(crate) fn head(max_ms: i64, out: &mut Vec<u8>) {
+    out.push(HEAD);
+    put_varint(out, max_ms);
+}
+
+/// When the newest sample of each slot came in a row.
+pub(crate) fn state(group: u32, row_times: &[i64], out: &mut Vec<u8>) {
+    out.push(STATE);
+    put_uvarint(out, u64::from(group));
+    let mut previous = 0_i64;
+    for time in row_times {
+        put_varint(out, time.wrapping_sub(previous));
+        previous = *time;
+    }
+}
+
+pub(crate) fn seal(group: u32, seal: &Seal, out: &mut Vec<u8>) {
+    out.push(SEAL);
+    put_uvarint(out, u64::from(group));
+    seal.encode(out);
+}
+
+pub(crate) fn piece(group: u32, slot: u16, piece: &Piece, out: &mut Vec<u8>) {
+    out.push(PIECE);
+    put_place(group, slot, out);
+    piece.encode(out);
+}
+
+/// The newest sample of a series that came in no row, even if it was deleted.
+pub(crate) fn newest(group: u32, slot: u16, timestamp_ms: i64, sample: &SampleValue, out: &mut Vec<u8>) {
+    out.push(NEWEST);
+    put_place(group, slot, out);
+    put_sample(timestamp_ms, sample, out);
+}
+
+/// A record as its readers want it. Numbers of groups mean something within their segment only.
 #[derive(Debug)]
 pub(crate) enum Record {
-    Series(Vec<(u64, Labels)>),
-    Samples(Vec<(u64, i64, SampleValue)>),
+    /// By slot; `None` where the series is not there any more.
+    Group { number: u32, series: Vec<Option<Labels>> },
+    Row { group: u32, timestamp_ms: i64, present: Bits, values: Vec<f64> },
+    Loose { group: u32, slot: u16, timestamp_ms: i64, value: SampleValue },
+    Start { group: u32, slot: u16, from_ms: i64, start_ms: i64 },
+    Exemplar { group: u32, slot: u16, exemplar: Exemplar },
     Metadata(Vec<(String, Metadata)>),
-    Exemplar(u64, Exemplar),
-    Tombstone {
-        start_ms: i64,
-        end_ms: i64,
-        matchers: Vec<Matcher>,
-    },
-    /// A record that only the decoder needs.
-    Nothing,
-}
-
-#[derive(Debug)]
-struct LayoutState {
-    series: Vec<u64>,
-    last: Vec<f64>,
+    Tombstone { start_ms: i64, end_ms: i64, matchers: Vec<Matcher> },
+    Head { max_ms: i64 },
+    State { group: u32, last: Vec<f64>, row_times: Vec<i64> },
+    Seal { group: u32, seal: Seal },
+    Piece { group: u32, slot: u16, piece: Piece },
+    Newest { group: u32, slot: u16, timestamp_ms: i64, value: SampleValue },
 }
 
 /// Decodes the records of one segment, from its beginning.
 #[derive(Debug, Default)]
 pub(crate) struct Decoder {
-    layouts: Map<u64, LayoutState>,
+    /// Newest values of the rows, by slot.
+    groups: Map<u32, Vec<f64>>,
+    symbols: Map<u64, Arc<str>>,
+    row_ms: i64,
 }
 
 impl Decoder {
     /// `None` if the payload cannot have been written by this version.
     pub(crate) fn decode(&mut self, payload: &[u8]) -> Option<Record> {
         let mut reader = Reader::new(payload);
+        let reader = &mut reader;
         let record = match reader.u8()? {
-            SERIES => {
-                let count = reader.count()?;
-                let mut series = Vec::with_capacity(count);
-                for _ in 0..count {
-                    series.push((reader.uvarint()?, take_labels(&mut reader)?));
-                }
-                Record::Series(series)
+            GROUP => self.group(reader)?,
+            ROW => self.row(reader)?,
+            LOOSE => {
+                let (group, slot) = self.place(reader)?;
+                let (timestamp_ms, value) = take_sample(reader)?;
+                Record::Loose { group, slot, timestamp_ms, value }
             }
-            LAYOUT => {
-                let id = reader.uvarint()?;
-                let count = reader.count()?;
-                let mut series = Vec::with_capacity(count);
-                let mut previous = 0_u64;
-                for _ in 0..count {
-                    previous = previous.wrapping_add(reader.varint()? as u64);
-                    series.push(previous);
-                }
-                let last = vec![0.0; count];
-                self.layouts.insert(id, LayoutState { series, last });
-                Record::Nothing
+            STARTS => {
+                let (group, slot) = self.place(reader)?;
+                Record::Start { group, slot, from_ms: reader.varint()?, start_ms: reader.varint()? }
             }
-            ROW => Record::Samples(self.row(&mut reader)?),
-            SAMPLES => Record::Samples(samples(&mut reader)?),
-            HISTOGRAMS => {
-                let (series, time) = (reader.uvarint()?, reader.varint()?);
-                let sample = histogram::decode(&FloatHistogram::default(), &mut reader)?;
-                Record::Samples(vec![(series, time, SampleValue::Histogram(Arc::new(sample)))])
+            EXEMPLAR => {
+                let (group, slot) = self.place(reader)?;
+                let (time, value) = (reader.varint()?, reader.f64_le()?);
+                let exemplar = Exemplar { labels: take_labels(reader)?, value, timestamp_ms: Some(time) };
+                Record::Exemplar { group, slot, exemplar }
             }
             METADATA => {
                 let count = reader.count()?;
@@ -270,11 +404,6 @@ impl Decoder {
                     families.push((family, Metadata { metric_type, help, unit: reader.text()?.to_owned() }));
                 }
                 Record::Metadata(families)
-            }
-            EXEMPLARS => {
-                let (series, time, value) = (reader.uvarint()?, reader.varint()?, reader.f64_le()?);
-                let labels = take_labels(&mut reader)?;
-                Record::Exemplar(series, Exemplar { labels, value, timestamp_ms: Some(time) })
             }
             TOMBSTONE => {
                 let (start_ms, end_ms, count) = (reader.varint()?, reader.varint()?, reader.count()?);
@@ -291,128 +420,148 @@ impl Decoder {
                 }
                 Record::Tombstone { start_ms, end_ms, matchers }
             }
+            HEAD => Record::Head { max_ms: reader.varint()? },
+            STATE => {
+                let (group, last) = self.known_group(reader)?;
+                let (count, last) = (last.len(), last.clone());
+                let mut row_times = Vec::with_capacity(count);
+                let mut previous = 0_i64;
+                for _ in 0..count {
+                    previous = previous.wrapping_add(reader.varint()?);
+                    row_times.push(previous);
+                }
+                Record::State { group, last, row_times }
+            }
+            SEAL => Record::Seal { group: self.known_group(reader)?.0, seal: Seal::parse(reader)? },
+            PIECE => {
+                let (group, slot) = self.place(reader)?;
+                Record::Piece { group, slot, piece: Piece::parse(reader)? }
+            }
+            NEWEST => {
+                let (group, slot) = self.place(reader)?;
+                let (timestamp_ms, value) = take_sample(reader)?;
+                Record::Newest { group, slot, timestamp_ms, value }
+            }
             _ => return None,
         };
         reader.is_empty().then_some(record)
     }
 
-    fn row(&mut self, reader: &mut Reader<'_>) -> Option<Vec<(u64, i64, SampleValue)>> {
-        let layout = self.layouts.get_mut(&reader.uvarint()?)?;
-        let time = reader.varint()?;
-        let bitmap = match reader.u8()? {
-            0 => Some(reader.take(layout.series.len().div_ceil(8))?),
-            ROW_ALL => None,
-            _ => return None,
-        };
-        let mut out = Vec::with_capacity(layout.series.len());
-        let mut unchanged = 0_u64;
-        for (index, (&series, last)) in layout.series.iter().zip(&mut layout.last).enumerate() {
-            if bitmap.is_some_and(|bitmap| bitmap[index / 8] >> (index % 8) & 1 == 0) {
+    fn known_group(&mut self, reader: &mut Reader<'_>) -> Option<(u32, &mut Vec<f64>)> {
+        let number = u32::try_from(reader.uvarint()?).ok()?;
+        Some((number, self.groups.get_mut(&number)?))
+    }
+
+    fn place(&mut self, reader: &mut Reader<'_>) -> Option<(u32, u16)> {
+        let (group, last) = self.known_group(reader)?;
+        let slot = u16::try_from(reader.uvarint()?).ok()?;
+        (usize::from(slot) < last.len()).then_some((group, slot))
+    }
+
+    fn symbol(&mut self, reader: &mut Reader<'_>) -> Option<Arc<str>> {
+        let number = reader.uvarint()?;
+        if number & 1 == 1 {
+            let text: Arc<str> = reader.text()?.into();
+            self.symbols.insert(number >> 1, Arc::clone(&text));
+            return Some(text);
+        }
+        self.symbols.get(&(number >> 1)).cloned()
+    }
+
+    fn pairs(&mut self, count: usize, reader: &mut Reader<'_>, out: &mut Vec<(Arc<str>, Arc<str>)>) -> Option<()> {
+        for _ in 0..count {
+            out.push((self.symbol(reader)?, self.symbol(reader)?));
+        }
+        Some(())
+    }
+
+    fn group(&mut self, reader: &mut Reader<'_>) -> Option<Record> {
+        let number = u32::try_from(reader.uvarint()?).ok()?;
+        let slots = reader.count().filter(|slots| *slots <= SLOTS_MAX)?;
+        let mut target = Vec::new();
+        let count = reader.count()?;
+        self.pairs(count, reader, &mut target)?;
+        let mut series = Vec::with_capacity(slots);
+        for _ in 0..slots {
+            let head = reader.uvarint()?;
+            if head == 0 {
+                series.push(None);
                 continue;
             }
-            if unchanged > 0 {
-                unchanged -= 1;
-            } else {
-                match reader.u8()? {
-                    value::CODE_SAME => unchanged = reader.uvarint()?,
-                    code => *last = value::decode(*last, code, 0, reader)?,
-                }
-            }
-            out.push((series, time, SampleValue::Float(*last)));
+            let name = if head & 2 == 2 { Some(self.symbol(reader)?) } else { None };
+            let count = usize::try_from(head >> 2).ok().filter(|count| *count <= reader.remaining())?;
+            let mut rest = Vec::with_capacity(count);
+            self.pairs(count, reader, &mut rest)?;
+            let pairs = target.iter().chain(&rest).map(|(name, value)| (&**name, &**value));
+            let labels = sorted(pairs.chain(name.iter().map(|name| (METRIC_NAME, &**name))).collect())?;
+            series.push((!labels.is_empty()).then_some(labels));
         }
-        (unchanged == 0).then_some(out)
+        let mut last = Vec::with_capacity(slots);
+        let mut previous = 0.0;
+        for _ in 0..slots {
+            previous = value::take(previous, reader)?;
+            last.push(previous);
+        }
+        self.groups.insert(number, last);
+        Some(Record::Group { number, series })
     }
-}
 
-fn samples(reader: &mut Reader<'_>) -> Option<Vec<(u64, i64, SampleValue)>> {
-    let (mut series, mut time, mut value) = (0_u64, 0_i64, 0.0);
-    let mut out = Vec::with_capacity(reader.remaining() / 4);
-    while !reader.is_empty() {
-        let step = reader.varint()?;
-        series = series.wrapping_add(step as u64);
-        time = time.wrapping_add(reader.varint()?);
-        if step != 0 {
-            value = 0.0;
+    fn row(&mut self, reader: &mut Reader<'_>) -> Option<Record> {
+        let number = u32::try_from(reader.uvarint()?).ok()?;
+        self.row_ms = self.row_ms.wrapping_add(reader.varint()?);
+        let last = self.groups.get_mut(&number)?;
+        let slots = last.len();
+        let flags = reader.u8()?;
+        let present = if flags & ROW_ALL == ROW_ALL {
+            let mut all = no_bits(slots);
+            (0..slots).for_each(|slot| set_bit(&mut all, slot));
+            all
+        } else {
+            take_bitmap(slots, reader)?
+        };
+        if flags & ROW_BITMAP == ROW_BITMAP {
+            for slot in iter_bits(&take_bitmap(slots, reader)?) {
+                last[slot] = value::take(last[slot], reader)?;
+            }
+        } else {
+            let count = reader.count()?;
+            let mut changed = Vec::with_capacity(count);
+            let mut next = 0;
+            for _ in 0..count {
+                let slot = usize::try_from(reader.uvarint()?).ok()?.checked_add(next).filter(|slot| *slot < slots)?;
+                changed.push(slot);
+                next = slot + 1;
+            }
+            for slot in changed {
+                last[slot] = value::take(last[slot], reader)?;
+            }
         }
-        let code = reader.u8()?;
-        value = value::decode(value, code, 0, reader)?;
-        out.push((series, time, SampleValue::Float(value)));
+        let mut values = Vec::with_capacity(count_bits(&present));
+        values.extend(iter_bits(&present).map(|slot| last[slot]));
+        Some(Record::Row { group: number, timestamp_ms: self.row_ms, present, values })
     }
-    Some(out)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::chunk::value::tests::any_value;
     use proptest::prelude::*;
 
     proptest! {
         #[test]
-        fn rows_survive(rows in proptest::collection::vec((any::<i64>(), proptest::collection::vec((any_value(), any::<bool>()), 9)), 1..6)) {
+        fn anything_may_be_decoded(records in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..60), 0..20)) {
             let mut decoder = Decoder::default();
-            prop_assert!(decoder.decode(&layout(7, (100..109_u32).rev().map(u64::from))).is_some());
-            let mut last = vec![0.0; 9];
-            for (time, cells) in rows {
-                let values: Vec<f64> = cells.iter().map(|cell| cell.0).collect();
-                let accepted: Vec<u32> = (0..9).filter(|&index| cells[index as usize].1).collect();
-                let record = row(7, time, &values, &accepted, &mut last);
-                let Some(Record::Samples(samples)) = decoder.decode(&record) else { panic!("no row") };
-                prop_assert_eq!(samples.len(), accepted.len());
-                for (sample, index) in samples.iter().zip(accepted) {
-                    let SampleValue::Float(value) = sample.2 else { panic!("no float") };
-                    prop_assert_eq!((sample.0, sample.1, value.to_bits()), (108 - u64::from(index), time, values[index as usize].to_bits()));
+            // A group, so that others can refer to it: number 1, one series without labels but a name.
+            decoder.decode(&[GROUP, 1, 1, 0, 3, 1, 1, b'm', 0]);
+            for (at, mut record) in records.into_iter().enumerate() {
+                if let Some(first) = record.first_mut() {
+                    *first = [GROUP, ROW, LOOSE, STARTS, EXEMPLAR, METADATA, TOMBSTONE, STATE, SEAL, PIECE, NEWEST][at % 11];
                 }
+                if let Some(second) = record.get_mut(1) {
+                    *second %= 3;
+                }
+                decoder.decode(&record);
             }
         }
-
-        #[test]
-        fn samples_survive(list in proptest::collection::vec((1_u64..9, any::<i64>(), any_value()), 1..30)) {
-            let mut record = SamplesRecord::new();
-            for &(series, time, value) in &list {
-                record.push(series, time, value);
-            }
-            let record = record.finish().unwrap();
-            let Some(Record::Samples(got)) = Decoder::default().decode(&record) else { panic!("no samples") };
-            prop_assert_eq!(got.len(), list.len());
-            for (got, expected) in got.iter().zip(&list) {
-                let SampleValue::Float(value) = got.2 else { panic!("no float") };
-                prop_assert_eq!((got.0, got.1, value.to_bits()), (expected.0, expected.1, expected.2.to_bits()));
-            }
-        }
-
-        #[test]
-        fn any_bytes_decode_or_not(kind in 0_u8..10, bytes in proptest::collection::vec(any::<u8>(), 0..60)) {
-            let mut decoder = Decoder::default();
-            decoder.decode(&layout(1, (0..9_u32).map(u64::from)));
-            decoder.decode(&[&[kind], bytes.as_slice()].concat());
-        }
-    }
-
-    #[test]
-    fn other_records_survive() {
-        let labels = Labels::from_pairs([("__name__", "up"), ("job", "a")]);
-        let meta = Metadata { metric_type: MetricType::Gauge, help: "h".into(), unit: "u".into() };
-        let mut decoder = Decoder::default();
-        let example = Exemplar { labels: labels.clone(), value: 1.5, timestamp_ms: None };
-        let matchers = [Matcher::new("a", MatchOp::NotRegex, "b.*")];
-        let family = "up".to_owned();
-        let records = [
-            series([(3, &labels)].into_iter()),
-            metadata([(&family, &meta)].into_iter()),
-            exemplar(3, &example, 9),
-            tombstone(-1, 5, &matchers),
-        ];
-        let texts: Vec<String> =
-            records.iter().map(|record| format!("{:?}", decoder.decode(record).unwrap())).collect();
-        assert_eq!(
-            texts,
-            [
-                r#"Series([(3, {__name__="up", job="a"})])"#,
-                r#"Metadata([("up", Metadata { metric_type: Gauge, help: "h", unit: "u" })])"#,
-                r#"Exemplar(3, Exemplar { labels: {__name__="up", job="a"}, value: 1.5, timestamp_ms: Some(9) })"#,
-                r#"Tombstone { start_ms: -1, end_ms: 5, matchers: [Matcher { name: "a", op: NotRegex, value: "b.*" }] }"#,
-            ]
-        );
     }
 }
