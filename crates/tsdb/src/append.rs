@@ -1,31 +1,30 @@
 //! Appending: first it is seen what can be taken, then that is logged, then the head takes it.
 
+mod call;
+
 use crate::{
     db::{Tsdb, lock},
-    head::{
-        exemplars::ExemplarVerdict,
-        series::{Bounds, MemSeries, Verdict},
-    },
+    head::{Bits, Place, exemplars::ExemplarVerdict, no_bits, set_bit, verdict::Bounds},
     wal::{
         Batch, WalWriter,
-        record::{self, SamplesRecord},
+        record::{self, Logged},
     },
 };
+use call::Call;
 use model::{Exemplar, Labels, Metadata, SampleValue};
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeMap, HashMap, HashSet},
     sync::{Arc, PoisonError, Weak},
 };
-use storage::{AppendReport, Layout, Row, SeriesId, SeriesSamples, StorageError};
+use storage::{AppendReport, Layout, Presence, Row, SeriesId, SeriesSamples, StorageError};
 
-/// Records of single samples are closed when they are larger.
-const RECORD_BYTES_TARGET: usize = 1 << 20;
-/// Series in one record, so that it stays far below the largest record.
-const SERIES_PER_RECORD: usize = 1000;
+/// Labels of one series are not longer: the log tells a group of series in one record.
+const LABELS_BYTES_MAX: usize = 4 << 20;
 
 /// What one append at a time may touch.
 pub(crate) struct Appends {
     pub(crate) wal: WalWriter,
+    pub(crate) logged: Logged,
     layouts: HashMap<u64, LayoutState, foldhash::fast::RandomState>,
     next_layout: u64,
     /// Layouts after which those that nobody holds are looked for.
@@ -39,24 +38,27 @@ pub(crate) struct Appends {
 struct LayoutState {
     /// Dead when nobody can append to the layout any more.
     alive: Weak<[SeriesId]>,
-    members: Arc<[Arc<MemSeries>]>,
-    /// The log segment that has the layout, and the values it has of it.
-    logged_segment: u64,
-    last: Vec<f64>,
+    parts: Arc<[Part]>,
 }
 
-/// A sample that the check let through.
-struct Pending {
-    row: u32,
-    index: u32,
-    timestamp_ms: i64,
-    value: SampleValue,
+/// Series of a layout that are in one group.
+struct Part {
+    group: u32,
+    members: Members,
+}
+
+enum Members {
+    /// The whole group, in its order, from this place of the layout on.
+    Run(usize),
+    /// Places in the layout and slots.
+    List(Box<[(u32, u16)]>),
 }
 
 impl Appends {
     pub(crate) fn new(wal: WalWriter, cut_ms: i64) -> Self {
         Appends {
             wal,
+            logged: Logged::default(),
             layouts: HashMap::default(),
             next_layout: 1,
             layouts_before_sweep: 64,
@@ -71,120 +73,73 @@ impl Appends {
         self.layouts_before_sweep = 64.max(self.layouts.len() * 2);
     }
 
-    /// Numbers of the series that layouts hold.
+    /// Indices of the series that layouts hold.
     pub(crate) fn held_series(&self) -> HashSet<u32> {
-        self.layouts.values().flat_map(|layout| layout.members.iter().map(|series| series.id)).collect()
+        let alive = self.layouts.values().filter_map(|layout| layout.alive.upgrade());
+        alive.flat_map(|ids| ids.iter().map(|id| crate::head::index_of(*id)).collect::<Vec<_>>()).collect()
+    }
+
+    /// The prepared segment.
+    fn prepare(&mut self) -> Result<u64, StorageError> {
+        let segment = self.wal.prepare()?;
+        self.logged.begin(segment);
+        Ok(segment)
     }
 }
 
-/// Logs the labels of series that the segment does not have.
-fn log_series<'a>(series: impl Iterator<Item = &'a Arc<MemSeries>>, segment: u64, batch: &mut Batch) {
-    let new: Vec<&Arc<MemSeries>> = series.filter(|series| series.must_be_logged_in(segment)).collect();
-    for part in new.chunks(SERIES_PER_RECORD) {
-        batch.push(&record::series(part.iter().map(|series| (u64::from(series.id), &series.labels))));
-    }
-}
-
-/// Counts what was not taken.
-fn count(verdict: Verdict, report: &mut AppendReport, out_of_bounds: &mut u64) {
-    match verdict {
-        Verdict::InOrder | Verdict::Late => report.samples_appended += 1,
-        Verdict::Same => {}
-        Verdict::Duplicate => report.samples_duplicate += 1,
-        Verdict::OutOfOrder => report.samples_out_of_order += 1,
-        Verdict::TooOld => report.samples_too_old += 1,
-        Verdict::OutOfBounds => {
-            report.samples_too_old += 1;
-            *out_of_bounds += 1;
-        }
-    }
-}
-
-/// Bookkeeping of one call.
-struct Call {
-    report: AppendReport,
-    /// Included in `samples_too_old`, but another counter of Prometheus.
-    out_of_bounds: u64,
-    late: u64,
-    histograms: u64,
-    max_ms: i64,
-    batch: Batch,
-    singles: SamplesRecord,
-    exemplars: Vec<(Arc<MemSeries>, Exemplar, i64)>,
-}
-
-impl Call {
-    fn new() -> Self {
-        Call {
-            report: AppendReport::default(),
-            out_of_bounds: 0,
-            late: 0,
-            histograms: 0,
-            max_ms: i64::MIN,
-            batch: Batch::default(),
-            singles: SamplesRecord::new(),
-            exemplars: Vec::new(),
-        }
-    }
-
-    /// Logs one sample on its own.
-    fn log_single(&mut self, series: &MemSeries, timestamp_ms: i64, value: &SampleValue) {
-        match value {
-            SampleValue::Float(value) => {
-                self.singles.push(u64::from(series.id), timestamp_ms, *value);
-                if self.singles.bytes() > RECORD_BYTES_TARGET {
-                    self.close_singles();
-                }
-            }
-            SampleValue::Histogram(histogram) => {
-                self.batch.push(&record::histogram_sample(u64::from(series.id), timestamp_ms, histogram));
-            }
-        }
-    }
-
-    fn close_singles(&mut self) {
-        if let Some(record) = std::mem::replace(&mut self.singles, SamplesRecord::new()).finish() {
-            self.batch.push(&record);
-        }
-    }
-
-    /// Gives a sample to the head.
-    fn apply(&mut self, series: &MemSeries, timestamp_ms: i64, value: SampleValue, bounds: &Bounds) {
-        let histogram = matches!(value, SampleValue::Histogram(_));
-        let verdict = series.append(timestamp_ms, value, bounds);
-        count(verdict, &mut self.report, &mut self.out_of_bounds);
-        self.late += u64::from(verdict == Verdict::Late);
-        self.histograms += u64::from(histogram && matches!(verdict, Verdict::InOrder | Verdict::Late));
-    }
+/// An exemplar that is not refused so far.
+struct NewExemplar {
+    series: SeriesId,
+    labels: Labels,
+    exemplar: Exemplar,
+    timestamp_ms: i64,
 }
 
 impl Tsdb {
     pub(crate) fn make_layout(&self, series: &[Labels]) -> Result<Layout, StorageError> {
         let mut appends = lock(&self.appends);
-        let mut created = AppendReport::default();
-        let mut members = Vec::with_capacity(series.len());
-        for labels in series {
-            members.push(self.resolve(labels, &mut created)?);
-        }
-        self.metrics.count(&created);
-        let ids: Arc<[SeriesId]> = members.iter().map(|series| SeriesId(u64::from(series.id))).collect();
+        let list: Vec<&Labels> = series.iter().collect();
+        let ids: Arc<[SeriesId]> = self.resolve(&list, None)?.into();
+        let parts = self.parts(&ids);
         let id = appends.next_layout;
         appends.next_layout += 1;
         if appends.layouts.len() >= appends.layouts_before_sweep {
             appends.sweep_layouts();
         }
-        let last = vec![0.0; members.len()];
-        let state = LayoutState { alive: Arc::downgrade(&ids), members: members.into(), logged_segment: 0, last };
+        let state = LayoutState { alive: Arc::downgrade(&ids), parts: parts.into() };
         appends.layouts.insert(id, state);
         Ok(Layout { id, series: ids })
     }
 
-    fn resolve(&self, labels: &Labels, report: &mut AppendReport) -> Result<Arc<MemSeries>, StorageError> {
-        let Some((series, new)) = self.head.get_or_create(labels) else {
-            return Err(StorageError::Unavailable { reason: "series numbers have run out; restart the server".into() });
+    fn parts(&self, ids: &[SeriesId]) -> Vec<Part> {
+        let store = self.head.store();
+        let mut by_group: BTreeMap<u32, Vec<(u32, u16)>> = BTreeMap::new();
+        for (at, id) in ids.iter().enumerate() {
+            if let Some(Place { group, slot }) = store.place(*id) {
+                by_group.entry(group).or_default().push((at as u32, slot));
+            }
+        }
+        let part = |(group, list): (u32, Vec<(u32, u16)>)| {
+            let first = list.first().map_or(0, |(at, _)| *at);
+            let is_run = store.group(group).is_some_and(|group| group.slots() == list.len())
+                && list.iter().enumerate().all(|(slot, own)| *own == (first + slot as u32, slot as u16));
+            Part { group, members: if is_run { Members::Run(first as usize) } else { Members::List(list.into()) } }
         };
-        report.series_created += u64::from(new);
-        Ok(series)
+        by_group.into_iter().map(part).collect()
+    }
+
+    fn resolve(&self, labels: &[&Labels], times: Option<&[i64]>) -> Result<Vec<SeriesId>, StorageError> {
+        if let Some(long) = labels.iter().find(|labels| labels.as_packed().len() > LABELS_BYTES_MAX) {
+            let reason = format!(
+                "labels of {} bytes, the longest that are stored have {LABELS_BYTES_MAX}; metric {}",
+                long.as_packed().len(),
+                long.metric_name().chars().take(100).collect::<String>(),
+            );
+            return Err(StorageError::Unavailable { reason });
+        }
+        let (ids, created) = self.head.resolve(labels, times)?;
+        self.metrics.count(&AppendReport { series_created: created, ..AppendReport::default() });
+        Ok(ids)
     }
 
     /// What is taken now: as Prometheus, half a block behind the newest sample without a window.
@@ -195,131 +150,123 @@ impl Tsdb {
         Bounds {
             min_valid_ms: cut_ms.max(behind(self.options.block_range_ms / 2)),
             late_from_ms: (window > 0).then(|| behind(window)),
-            block_range_ms: self.options.block_range_ms,
         }
     }
 
     pub(crate) fn rows(&self, rows: &[Row<'_>]) -> Result<AppendReport, StorageError> {
         let mut guard = lock(&self.appends);
         let appends = &mut *guard;
-        let segment = appends.wal.prepare()?;
-        let bounds = self.bounds(appends.cut_ms);
-        let mut call = Call::new();
-        // Everything that may be refused as a whole comes before the first record: what a record says was logged,
-        // later ones rely on.
-        let mut members_of: Vec<Arc<[Arc<MemSeries>]>> = Vec::with_capacity(rows.len());
+        appends.prepare()?;
+        let mut parts_of: Vec<Arc<[Part]>> = Vec::with_capacity(rows.len());
         for row in rows {
             let reason = match appends.layouts.get(&row.layout.id) {
-                Some(state) if row.values.len() >= state.members.len() => {
-                    members_of.push(Arc::clone(&state.members));
+                Some(state) if row.values.len() >= row.layout.series.len() => {
+                    parts_of.push(Arc::clone(&state.parts));
                     continue;
                 }
-                Some(state) => format!("a row has {} values for {} series", row.values.len(), state.members.len()),
+                Some(_) => format!("a row has {} values for {} series", row.values.len(), row.layout.series.len()),
                 None => format!("layout {} is not of this engine", row.layout.id),
             };
             return Err(StorageError::Unavailable { reason });
         }
-        let mut pending: Vec<Pending> = Vec::new();
-        for (row_number, (row, members)) in rows.iter().zip(&members_of).enumerate() {
-            let Some(state) = appends.layouts.get_mut(&row.layout.id) else { continue };
-            let mut accepted: Vec<u32> = Vec::with_capacity(members.len());
-            let mut singles: Vec<usize> = Vec::new();
-            let (mut histograms, mut own_timestamps) =
-                (row.histograms.iter().peekable(), row.own_timestamps.iter().peekable());
-            for (index, series) in members.iter().enumerate() {
-                let index_u32 = index as u32;
-                let histogram = histograms.next_if(|(at, _)| *at == index_u32).map(|(_, histogram)| histogram);
-                let own = own_timestamps.next_if(|(at, _)| *at == index_u32).map(|(_, time)| *time);
-                if !row.presence.contains(index) {
-                    continue;
+        let mut exemplars = Vec::new();
+        let call = {
+            let index = self.head.index();
+            let store = self.head.store();
+            let mut call = Call::new(&store, self.bounds(appends.cut_ms));
+            for (row, parts) in rows.iter().zip(&parts_of) {
+                for part in parts.iter() {
+                    add_part(&mut call, row, part);
                 }
-                let value = match histogram {
-                    Some(histogram) => SampleValue::Histogram(Arc::clone(histogram)),
-                    None => SampleValue::Float(row.values[index]),
-                };
-                let timestamp_ms = own.unwrap_or(row.timestamp_ms);
-                let verdict = series.verdict(timestamp_ms, &value, &bounds);
-                if !matches!(verdict, Verdict::InOrder | Verdict::Late) {
-                    count(verdict, &mut call.report, &mut call.out_of_bounds);
-                    continue;
+                for (at, start_ms) in row.start_timestamps {
+                    let there = row.presence.contains(*at as usize);
+                    if let Some(place) = row.layout.series.get(*at as usize).and_then(|id| store.place(*id))
+                        && there
+                    {
+                        let own = row.own_timestamps.iter().find(|(own, _)| own == at);
+                        call.start(place, own.map_or(row.timestamp_ms, |(_, time)| *time), *start_ms);
+                    }
                 }
-                if histogram.is_none() && own.is_none() {
-                    accepted.push(index_u32);
-                } else {
-                    singles.push(pending.len());
-                }
-                call.max_ms = call.max_ms.max(timestamp_ms);
-                pending.push(Pending { row: row_number as u32, index: index_u32, timestamp_ms, value });
-            }
-            if !accepted.is_empty() {
-                if state.logged_segment != segment {
-                    log_series(members.iter(), segment, &mut call.batch);
-                    call.batch.push(&record::layout(row.layout.id, members.iter().map(|series| u64::from(series.id))));
-                    state.logged_segment = segment;
-                    state.last.fill(0.0);
-                }
-                let payload = record::row(row.layout.id, row.timestamp_ms, row.values, &accepted, &mut state.last);
-                call.batch.push(&payload);
-            }
-            for at in singles {
-                let sample = &pending[at];
-                let series = &members[sample.index as usize];
-                log_series(std::iter::once(series), segment, &mut call.batch);
-                call.log_single(series, sample.timestamp_ms, &sample.value);
-            }
-            for (index, exemplar) in row.exemplars {
-                if let Some(series) = members.get(*index as usize) {
-                    let timestamp_ms = exemplar.timestamp_ms.unwrap_or(row.timestamp_ms);
-                    self.check_exemplar(series, exemplar, timestamp_ms, segment, &mut call);
+                for (at, exemplar) in row.exemplars {
+                    if let Some(id) = row.layout.series.get(*at as usize) {
+                        let timestamp_ms = exemplar.timestamp_ms.unwrap_or(row.timestamp_ms);
+                        self.check_exemplar(*id, exemplar, timestamp_ms, &mut exemplars, || {
+                            index.labels(crate::head::index_of(*id))
+                        });
+                    }
                 }
             }
-        }
-        self.write(appends, segment, &mut call)?;
-        for sample in pending {
-            let series = &members_of[sample.row as usize][sample.index as usize];
-            call.apply(series, sample.timestamp_ms, sample.value, &bounds);
-        }
-        Ok(self.finish(call))
+            call.encode(&index, &mut appends.logged, &exemplars)
+        };
+        self.write_and_apply(appends, call, exemplars)
     }
 
     pub(crate) fn series_samples(&self, list: &[SeriesSamples]) -> Result<AppendReport, StorageError> {
         let mut guard = lock(&self.appends);
         let appends = &mut *guard;
-        let segment = appends.wal.prepare()?;
-        let bounds = self.bounds(appends.cut_ms);
-        let mut call = Call::new();
-        let mut pending: Vec<(Arc<MemSeries>, i64, SampleValue)> = Vec::new();
-        let mut resolved = Vec::with_capacity(list.len());
-        for one in list {
-            resolved.push(self.resolve(&one.labels, &mut call.report)?);
-        }
-        for (one, series) in list.iter().zip(resolved) {
-            let mut order: Vec<&(i64, SampleValue)> = one.samples.iter().collect();
-            // Stable: of two values at one time the first is taken and the second refused.
-            order.sort_by_key(|(time, _)| *time);
-            for (timestamp_ms, value) in order {
-                let verdict = series.verdict(*timestamp_ms, value, &bounds);
-                if !matches!(verdict, Verdict::InOrder | Verdict::Late) {
-                    count(verdict, &mut call.report, &mut call.out_of_bounds);
-                    continue;
+        appends.prepare()?;
+        let labels: Vec<&Labels> = list.iter().map(|one| &one.labels).collect();
+        let times: Vec<i64> = list.iter().map(|one| one.samples.first().map_or(0, |(time, _)| *time)).collect();
+        let ids = self.resolve(&labels, Some(&times))?;
+        let mut exemplars = Vec::new();
+        let call = {
+            let index = self.head.index();
+            let store = self.head.store();
+            let mut call = Call::new(&store, self.bounds(appends.cut_ms));
+            for (one, id) in list.iter().zip(ids) {
+                let Some(place) = store.place(id) else { continue };
+                let start_ms = |at: usize| one.start_timestamps.get(at).copied().unwrap_or(0);
+                let mut add = |at: usize| {
+                    let (timestamp_ms, value) = &one.samples[at];
+                    if call.sample(place, *timestamp_ms, value) && start_ms(at) != 0 {
+                        call.start(place, *timestamp_ms, start_ms(at));
+                    }
+                };
+                if one.samples.is_sorted_by_key(|(time, _)| *time) {
+                    (0..one.samples.len()).for_each(&mut add);
+                } else {
+                    let mut order: Vec<usize> = (0..one.samples.len()).collect();
+                    // Stable: of two values at one time the first is taken and the second refused.
+                    order.sort_by_key(|at| one.samples[*at].0);
+                    order.into_iter().for_each(&mut add);
                 }
-                log_series(std::iter::once(&series), segment, &mut call.batch);
-                call.log_single(&series, *timestamp_ms, value);
-                call.max_ms = call.max_ms.max(*timestamp_ms);
-                pending.push((Arc::clone(&series), *timestamp_ms, value.clone()));
-            }
-            for exemplar in &one.exemplars {
-                let newest = one.samples.iter().map(|(time, _)| *time).max();
-                if let Some(timestamp_ms) = exemplar.timestamp_ms.or(newest) {
-                    self.check_exemplar(&series, exemplar, timestamp_ms, segment, &mut call);
+                for exemplar in &one.exemplars {
+                    let newest = one.samples.iter().map(|(time, _)| *time).max();
+                    if let Some(timestamp_ms) = exemplar.timestamp_ms.or(newest) {
+                        self.check_exemplar(id, exemplar, timestamp_ms, &mut exemplars, || Some(one.labels.clone()));
+                    }
                 }
             }
+            call.encode(&index, &mut appends.logged, &exemplars)
+        };
+        self.write_and_apply(appends, call, exemplars)
+    }
+
+    pub(crate) fn samples(
+        &self,
+        series: &[SeriesId],
+        timestamps_ms: &[i64],
+        values: &[f64],
+    ) -> Result<AppendReport, StorageError> {
+        if series.len() != timestamps_ms.len() || series.len() != values.len() {
+            let (times, values) = (timestamps_ms.len(), values.len());
+            let reason = format!("{} series, {times} times and {values} values do not match", series.len());
+            return Err(StorageError::Unavailable { reason });
         }
-        self.write(appends, segment, &mut call)?;
-        for (series, timestamp_ms, value) in pending {
-            call.apply(&series, timestamp_ms, value, &bounds);
-        }
-        Ok(self.finish(call))
+        let mut guard = lock(&self.appends);
+        let appends = &mut *guard;
+        appends.prepare()?;
+        let call = {
+            let index = self.head.index();
+            let store = self.head.store();
+            let mut call = Call::new(&store, self.bounds(appends.cut_ms));
+            for ((id, timestamp_ms), value) in series.iter().zip(timestamps_ms).zip(values) {
+                let place = store.place(*id).ok_or(StorageError::UnknownSeries)?;
+                call.sample(place, *timestamp_ms, &SampleValue::Float(*value));
+            }
+            call.encode(&index, &mut appends.logged, &[])
+        };
+        self.write_and_apply(appends, call, Vec::new())
     }
 
     pub(crate) fn metadata_records(&self, list: &[(String, Metadata)]) -> Result<(), StorageError> {
@@ -331,10 +278,10 @@ impl Tsdb {
             return Ok(());
         }
         let mut appends = lock(&self.appends);
-        let segment = appends.wal.prepare()?;
-        let mut call = Call::new();
-        call.batch.push(&record::metadata(changed.iter().map(|(family, metadata)| (family, metadata))));
-        self.write(&mut appends, segment, &mut call)?;
+        appends.prepare()?;
+        let mut batch = Batch::default();
+        batch.record(|out| record::metadata(changed.iter().map(|(family, metadata)| (family, metadata)), out));
+        self.write(&mut appends, &mut batch, i64::MIN)?;
         let mut known = self.metadata.write().unwrap_or_else(PoisonError::into_inner);
         known.extend(changed.into_iter().cloned());
         Ok(())
@@ -342,41 +289,41 @@ impl Tsdb {
 
     fn check_exemplar(
         &self,
-        series: &Arc<MemSeries>,
+        series: SeriesId,
         exemplar: &Exemplar,
         timestamp_ms: i64,
-        segment: u64,
-        call: &mut Call,
+        into: &mut Vec<NewExemplar>,
+        labels: impl FnOnce() -> Option<Labels>,
     ) {
         match lock(&self.exemplars).verdict(series, exemplar, timestamp_ms) {
             ExemplarVerdict::New => {
-                log_series(std::iter::once(series), segment, &mut call.batch);
-                call.batch.push(&record::exemplar(u64::from(series.id), exemplar, timestamp_ms));
-                call.exemplars.push((Arc::clone(series), exemplar.clone(), timestamp_ms));
+                if let Some(labels) = labels() {
+                    into.push(NewExemplar { series, labels, exemplar: exemplar.clone(), timestamp_ms });
+                }
             }
             ExemplarVerdict::OutOfOrder => self.metrics.exemplars_out_of_order.inc(),
             ExemplarVerdict::Same | ExemplarVerdict::TooLong => {}
         }
     }
 
-    /// Writes what the call has for the log. Before anything else, a new segment gets all metadata, so that the old
-    /// segments can be deleted.
-    fn write(&self, appends: &mut Appends, segment: u64, call: &mut Call) -> Result<(), StorageError> {
-        call.close_singles();
-        if call.batch.framed.is_empty() {
+    /// Writes records. Behind them, a new segment gets all metadata, so that the old segments can be deleted.
+    fn write(&self, appends: &mut Appends, batch: &mut Batch, max_ms: i64) -> Result<(), StorageError> {
+        if batch.framed.is_empty() {
             return Ok(());
         }
+        let segment = appends.wal.end().segment;
         if appends.metadata_segment != segment {
             let known = self.metadata.read().unwrap_or_else(PoisonError::into_inner);
             if !known.is_empty() {
-                call.batch.push(&record::metadata(known.iter()));
+                batch.record(|out| record::metadata(known.iter(), out));
             }
             appends.metadata_segment = segment;
         }
-        let outcome = appends.wal.write(&call.batch.framed, call.max_ms);
+        let outcome = appends.wal.write(&batch.framed, max_ms);
         if outcome.is_err() {
             // The next segment has none of what the failed batch claimed to log.
             appends.metadata_segment = 0;
+            appends.logged.reset();
         }
         *lock(&self.wal_end) = appends.wal.end();
         outcome
@@ -390,33 +337,83 @@ impl Tsdb {
         matchers: &[model::Matcher],
     ) -> Result<std::sync::MutexGuard<'_, Appends>, StorageError> {
         let mut appends = lock(&self.appends);
-        let segment = appends.wal.prepare()?;
-        let mut call = Call::new();
-        call.batch.push(&record::tombstone(start_ms, end_ms, matchers));
-        self.write(&mut appends, segment, &mut call)?;
+        appends.prepare()?;
+        let mut batch = Batch::default();
+        batch.record(|out| record::tombstone(start_ms, end_ms, matchers, out));
+        self.write(&mut appends, &mut batch, i64::MIN)?;
         Ok(appends)
     }
 
-    fn finish(&self, mut call: Call) -> AppendReport {
-        if call.max_ms > i64::MIN {
-            self.head.note_max_ms(call.max_ms);
-        }
-        if !call.exemplars.is_empty() {
-            let mut exemplars = lock(&self.exemplars);
-            for (series, exemplar, timestamp_ms) in call.exemplars.drain(..) {
-                if exemplars.verdict(&series, &exemplar, timestamp_ms) == ExemplarVerdict::New {
-                    exemplars.push(&series, exemplar, timestamp_ms);
-                    call.report.exemplars_appended += 1;
+    fn write_and_apply(
+        &self,
+        appends: &mut Appends,
+        mut call: call::Encoded,
+        exemplars: Vec<NewExemplar>,
+    ) -> Result<AppendReport, StorageError> {
+        self.write(appends, &mut call.batch, call.max_ms)?;
+        let counts = call.counts.clone();
+        call.apply(&self.head);
+        let mut report = counts.report;
+        if !exemplars.is_empty() {
+            let mut all = lock(&self.exemplars);
+            for NewExemplar { series, labels, exemplar, timestamp_ms } in exemplars {
+                if all.verdict(series, &exemplar, timestamp_ms) == ExemplarVerdict::New {
+                    all.push(series, &labels, exemplar, timestamp_ms);
+                    report.exemplars_appended += 1;
                 }
             }
         }
-        let report = call.report;
-        self.metrics.floats_appended.add((report.samples_appended - call.histograms) as f64);
-        self.metrics.histograms_appended.add(call.histograms as f64);
-        self.metrics.late_appended.add(call.late as f64);
-        self.metrics.out_of_bounds.add(call.out_of_bounds as f64);
+        self.metrics.floats_appended.add((report.samples_appended - counts.histograms) as f64);
+        self.metrics.histograms_appended.add(counts.histograms as f64);
+        self.metrics.late_appended.add(counts.late as f64);
+        self.metrics.out_of_bounds.add(counts.out_of_bounds as f64);
         self.metrics
-            .count(&AppendReport { samples_too_old: report.samples_too_old - call.out_of_bounds, ..report.clone() });
-        report
+            .count(&AppendReport { samples_too_old: report.samples_too_old - counts.out_of_bounds, ..report.clone() });
+        Ok(report)
+    }
+}
+
+/// Gives a call what a row has for one group.
+fn add_part(call: &mut Call<'_>, row: &Row<'_>, part: &Part) {
+    if let Members::Run(first) = part.members
+        && row.histograms.is_empty()
+        && row.own_timestamps.is_empty()
+        && let Some(slots) = call.takes_whole(part.group, row.timestamp_ms)
+    {
+        let values = &row.values[first..first + slots];
+        let mut present: Bits = no_bits(slots);
+        let taken: Vec<f64> = match row.presence {
+            Presence::All => {
+                (0..slots).for_each(|slot| set_bit(&mut present, slot));
+                values.to_vec()
+            }
+            Presence::Bitmap(_) => {
+                let there = (0..slots).filter(|slot| row.presence.contains(first + slot));
+                there.inspect(|slot| set_bit(&mut present, *slot)).map(|slot| values[slot]).collect()
+            }
+        };
+        call.whole(part.group, row.timestamp_ms, present, taken);
+        return;
+    }
+    let slots = call.slots(part.group);
+    let mut one = |at: usize, slot: u16| {
+        if !row.presence.contains(at) {
+            return;
+        }
+        let found = row.histograms.binary_search_by_key(&(at as u32), |(own, _)| *own);
+        let value = match found {
+            Ok(place) => SampleValue::Histogram(Arc::clone(&row.histograms[place].1)),
+            Err(_) => SampleValue::Float(row.values[at]),
+        };
+        let own = row.own_timestamps.binary_search_by_key(&(at as u32), |(own, _)| *own);
+        let timestamp_ms = own.map_or(row.timestamp_ms, |place| row.own_timestamps[place].1);
+        call.sample(Place { group: part.group, slot }, timestamp_ms, &value);
+    };
+    match &part.members {
+        Members::Run(first) => {
+            let slots = slots.min(row.layout.series.len().saturating_sub(*first));
+            (0..slots).for_each(|slot| one(first + slot, slot as u16));
+        }
+        Members::List(list) => list.iter().for_each(|(at, slot)| one(*at as usize, *slot)),
     }
 }

@@ -20,7 +20,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak, atomic::AtomicU64},
     time::Instant,
 };
-use storage::{AppendReport, Ingest, Layout, Querier, Queryable, Row, SeriesSamples, StorageError};
+use storage::{AppendReport, History, Ingest, Layout, Querier, Queryable, Row, SeriesId, SeriesSamples, StorageError};
 use telemetry::Collected;
 use ulid::Ulid;
 
@@ -133,24 +133,20 @@ impl Tsdb {
     /// Numbers about the head, with the largest `limit` of each list (Prometheus shows 10).
     pub fn status(&self, limit: usize) -> TsdbStatus {
         let mut status = TsdbStatus { min_time_ms: i64::MAX, max_time_ms: i64::MIN, ..TsdbStatus::default() };
-        for series in self.head.all() {
-            status.series += 1;
-            if let Some((min, max, chunks)) = series.extent() {
-                status.min_time_ms = status.min_time_ms.min(min);
-                status.max_time_ms = status.max_time_ms.max(max);
-                status.chunks += chunks as u64;
-            }
+        status.series = self.head.series_count() as u64;
+        if let Some((min_ms, max_ms, chunks)) = self.head.extent() {
+            (status.min_time_ms, status.max_time_ms, status.chunks) = (min_ms, max_ms, chunks as u64);
         }
-        self.head.with_postings(|postings| {
-            for (name, values) in postings.counts() {
+        self.head.with_counts(|counts| {
+            for (name, values) in counts {
                 let (mut count, mut bytes) = (0, 0);
                 for (value, series) in values {
                     count += 1;
-                    bytes += value.len() as u64 * series as u64;
+                    bytes += value.len() as u64 * series;
                     if name == model::labels::METRIC_NAME {
-                        status.series_by_metric_name.push((value.to_owned(), series as u64));
+                        status.series_by_metric_name.push((value.to_owned(), series));
                     }
-                    status.series_by_label_pair.push((format!("{name}={value}"), series as u64));
+                    status.series_by_label_pair.push((format!("{name}={value}"), series));
                 }
                 status.label_pairs += count;
                 status.values_by_label_name.push((name.to_owned(), count));
@@ -225,14 +221,14 @@ impl Tsdb {
         let _maintenance = lock(&self.maintenance);
         {
             let _appends = self.log_tombstone(start_ms, end_ms, matchers)?;
-            for series in self.head.select(&selector) {
-                series.delete(start_ms, end_ms, self.options.block_range_ms);
-            }
+            self.head.delete(&selector, start_ms, end_ms);
         }
+        let mut outcome = Ok(());
         for block in self.view().blocks.iter().filter(|block| block.overlaps(start_ms, end_ms)) {
-            block.delete(start_ms, end_ms, &selector)?;
+            outcome = outcome.and_then(|()| block.delete(start_ms, end_ms, &selector));
         }
-        Ok(())
+        self.head.past_changed();
+        outcome
     }
 
     /// The end of the log.
@@ -262,12 +258,7 @@ impl Tsdb {
             let appends = lock(&self.appends);
             (appends.wal.bytes(), appends.wal.end())
         };
-        let (mut min_ms, mut max_ms, mut chunks) = (i64::MAX, i64::MIN, 0);
-        for series in self.head.all() {
-            if let Some((min, max, count)) = series.extent() {
-                (min_ms, max_ms, chunks) = (min_ms.min(min), max_ms.max(max), chunks + count);
-            }
-        }
+        let (min_ms, max_ms, chunks) = self.head.extent().unwrap_or((i64::MAX, i64::MIN, 0));
         let view = self.view();
         let blocks_bytes: u64 = view.blocks.iter().map(|block| block.bytes()).sum();
         let lowest = view.blocks.iter().map(|block| block.meta.min_time_ms).min().unwrap_or(i64::MAX).min(min_ms);
@@ -349,6 +340,15 @@ impl Ingest for Tsdb {
         self.series_samples(series)
     }
 
+    fn append_samples(
+        &self,
+        series: &[SeriesId],
+        timestamps_ms: &[i64],
+        values: &[f64],
+    ) -> Result<AppendReport, StorageError> {
+        self.samples(series, timestamps_ms, values)
+    }
+
     fn append_metadata(&self, metadata: &[(String, Metadata)]) -> Result<(), StorageError> {
         self.metadata_records(metadata)
     }
@@ -357,5 +357,9 @@ impl Ingest for Tsdb {
 impl Queryable for Tsdb {
     fn querier(&self, start_ms: i64, end_ms: i64) -> Result<Box<dyn Querier>, StorageError> {
         Ok(Box::new(TsdbQuerier { head: Arc::clone(&self.head), view: self.view(), start_ms, end_ms }))
+    }
+
+    fn history(&self) -> Option<History> {
+        Some(self.head.history())
     }
 }

@@ -7,16 +7,14 @@ use crate::{
         meta::{BlockMeta, Compaction, Cut},
         writer::{BlockPlan, BlockWriter},
     },
-    chunk::stream::Chunk,
     compact::{plan_compaction, ranges},
     db::{Tsdb, lock},
     files,
-    head::series::MemSeries,
+    head::cut::Window,
     postings::Selector,
     query::View,
 };
 use std::{
-    collections::{BTreeMap, BTreeSet},
     fs,
     hash::{BuildHasher, RandomState},
     io,
@@ -24,23 +22,18 @@ use std::{
     sync::{Arc, Weak},
     time::Instant,
 };
-use storage::{
-    Samples, SeriesSet, StorageError,
-    fanout::{merge_samples, merge_sets},
-};
+use storage::{Samples, SeriesSet, StorageError, fanout::merge_sets};
 use ulid::Ulid;
 
 /// Indexes and frames that nobody asked for during this time are dropped.
 const IDLE_MS: i64 = 5 * 60_000;
-
-type Cutting = Vec<(Arc<MemSeries>, Vec<Arc<Chunk>>)>;
 
 /// State of the one who maintains.
 pub(crate) struct Maintenance {
     /// Views that readers may still hold.
     retired: Vec<Weak<View>>,
     /// Samples that are in a block now and go from the head when no reader holds an older view.
-    cut: Option<Cutting>,
+    cut: Option<Vec<Window>>,
     /// Folders to delete when no reader holds an older view.
     doomed: Vec<PathBuf>,
     /// Everything older is in blocks.
@@ -113,6 +106,7 @@ impl Tsdb {
         let mut blocks = self.view().blocks.clone();
         blocks.push(block);
         self.show(&mut state, blocks);
+        self.head.past_changed();
     }
 
     /// Does what waited for readers to end.
@@ -129,16 +123,18 @@ impl Tsdb {
             }
         }
         if let Some(cut) = state.cut.take() {
-            let dropped: usize = cut.iter().map(|(series, chunks)| series.forget(chunks)).sum();
+            let mut dropped = 0;
+            for window in cut {
+                // Appends may come in between.
+                let _appends = lock(&self.appends);
+                dropped += self.head.forget(window);
+            }
             self.metrics.chunks_removed.add(dropped as f64);
             self.metrics.head_truncations.inc();
-            drop(cut);
             let mut appends = lock(&self.appends);
             appends.sweep_layouts();
             let held = appends.held_series();
-            let mut candidates = self.head.all();
-            candidates.retain(|series| !held.contains(&series.id));
-            let gone = self.head.forget(&candidates);
+            let gone = self.head.forget_empty(&held, &mut appends.logged);
             self.metrics.series_removed.add(gone as f64);
         }
     }
@@ -154,27 +150,16 @@ impl Tsdb {
         if before_ms <= state.cut_done_ms {
             return Ok(());
         }
-        let mut by_range: BTreeMap<i64, Cutting> = BTreeMap::new();
-        let position = {
+        let (windows, position) = {
             let mut appends = lock(&self.appends);
             appends.cut_ms = appends.cut_ms.max(before_ms);
-            for series in self.head.all() {
-                let mut parts: BTreeMap<i64, Vec<Arc<Chunk>>> = BTreeMap::new();
-                for chunk in series.chunks_before(before_ms, range) {
-                    parts.entry(chunk.min_ms.div_euclid(range)).or_default().push(chunk);
-                }
-                for (number, chunks) in parts {
-                    by_range.entry(number).or_default().push((Arc::clone(&series), chunks));
-                }
-            }
-            appends.wal.end()
+            (self.head.windows_before(before_ms), appends.wal.end())
         };
         let mut blocks = self.view().blocks.clone();
-        let mut cut = Cutting::new();
+        let mut cut: Vec<Window> = Vec::new();
         let mut outcome = Ok(());
-        for (number, mut series) in by_range {
-            series.sort_unstable_by(|a, b| a.0.labels.cmp(&b.0.labels));
-            let (min_ms, max_ms) = (number.saturating_mul(range), (number + 1).saturating_mul(range));
+        for window in windows {
+            let (min_ms, max_ms) = (window.min_ms, window.max_ms);
             let plan = BlockPlan {
                 ulid: state.next_ulid(self.options.clock.now_ms()),
                 min_time_ms: min_ms,
@@ -182,10 +167,10 @@ impl Tsdb {
                 compaction: Compaction { level: 1, parents: Vec::new() },
                 cuts: vec![Cut { min_ms, max_ms, segment: position.segment, offset: position.offset }],
             };
-            match self.write_cut(plan, &series) {
+            match self.write_cut(plan, &window) {
                 Ok(block) => {
                     blocks.extend(block);
-                    cut.extend(series);
+                    cut.push(window);
                 }
                 Err(error) => {
                     outcome = Err(error);
@@ -211,20 +196,10 @@ impl Tsdb {
         Ok(())
     }
 
-    fn write_cut(&self, plan: BlockPlan, series: &Cutting) -> Result<Option<Arc<Block>>, StorageError> {
+    fn write_cut(&self, plan: BlockPlan, window: &Window) -> Result<Option<Arc<Block>>, StorageError> {
         let started = Instant::now();
         let mut writer = BlockWriter::create(&self.options.dir, plan)?;
-        for (series, chunks) in series {
-            let mut parts = Vec::with_capacity(chunks.len());
-            for chunk in chunks {
-                let mut samples = Samples::default();
-                chunk.read(i64::MIN, i64::MAX, &mut samples);
-                parts.push(samples);
-            }
-            let mut samples = Samples::default();
-            merge_samples(parts, &mut samples);
-            writer.add_series(&series.labels, &samples)?;
-        }
+        self.head.for_each(window, |labels, samples| writer.add_series(labels, samples))?;
         let dir = writer.finish()?;
         self.metrics.compactions.inc();
         self.metrics.compaction_seconds.observe(started.elapsed().as_secs_f64());
@@ -316,6 +291,7 @@ impl Tsdb {
         if !gone.is_empty() {
             tracing::info!(blocks = gone.len(), "old blocks deleted");
             self.show(state, blocks);
+            self.head.past_changed();
             state.doomed.append(&mut gone);
         }
     }
@@ -365,10 +341,7 @@ impl Tsdb {
             return Ok(());
         }
         let range = self.options.block_range_ms;
-        let mut series = self.head.all();
-        series.sort_unstable_by(|a, b| a.labels.cmp(&b.labels));
-        let numbers: BTreeSet<i64> = series.iter().flat_map(|series| series.block_numbers(range)).collect();
-        for number in numbers {
+        for number in self.head.block_numbers() {
             let (min_ms, max_ms) = (number.saturating_mul(range), (number + 1).saturating_mul(range));
             let plan = BlockPlan {
                 ulid: state.next_ulid(self.options.clock.now_ms()),
@@ -378,11 +351,8 @@ impl Tsdb {
                 cuts: Vec::new(),
             };
             let mut writer = BlockWriter::create(dir, plan)?;
-            for series in &series {
-                let mut samples = Samples::default();
-                series.read(min_ms, max_ms - 1, &mut samples);
-                writer.add_series(&series.labels, &samples)?;
-            }
+            let window = self.head.window(min_ms, max_ms);
+            self.head.for_each(&window, |labels, samples| writer.add_series(labels, samples))?;
             writer.finish()?;
         }
         files::sync_dir(dir).map_err(files::at(dir))

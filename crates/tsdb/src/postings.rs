@@ -2,10 +2,7 @@
 
 use model::{Labels, MatchOp, Matcher};
 use regexp::LabelMatcher;
-use std::{
-    collections::{BTreeMap, HashSet},
-    ops::Bound,
-};
+use std::{collections::BTreeMap, ops::Bound};
 use storage::StorageError;
 
 /// So few candidates are looked at one by one rather than intersected with large lists.
@@ -36,37 +33,12 @@ impl Postings {
         }
     }
 
-    /// Forgets series.
-    pub(crate) fn remove<'a>(&mut self, gone: &HashSet<u32>, labels: impl Iterator<Item = &'a Labels>) {
-        self.all.retain(|id| !gone.contains(id));
-        let pairs: HashSet<(&str, &str)> = labels.flat_map(Labels::iter).collect();
-        for (name, value) in pairs {
-            let Some(values) = self.names.get_mut(name) else { continue };
-            if let Some(list) = values.get_mut(value) {
-                list.retain(|id| !gone.contains(id));
-                if list.is_empty() {
-                    values.remove(value);
-                }
-            }
-            if values.is_empty() {
-                self.names.remove(name);
-            }
-        }
-    }
-
     pub(crate) fn label_names(&self) -> impl Iterator<Item = &str> {
         self.names.keys().map(AsRef::as_ref)
     }
 
     pub(crate) fn label_values(&self, name: &str) -> impl Iterator<Item = &str> {
         self.names.get(name).into_iter().flat_map(|values| values.keys().map(AsRef::as_ref))
-    }
-
-    /// Names, each with its values and their numbers of series.
-    pub(crate) fn counts(&self) -> impl Iterator<Item = (&str, impl Iterator<Item = (&str, usize)>)> {
-        self.names
-            .iter()
-            .map(|(name, values)| (name.as_ref(), values.iter().map(|(value, list)| (value.as_ref(), list.len()))))
     }
 
     /// Numbers of the series that every matcher accepts, ascending.
@@ -131,11 +103,11 @@ pub(crate) struct Selector {
 }
 
 #[derive(Debug)]
-struct RunMatcher {
-    matcher: LabelMatcher,
-    accepts_absent: bool,
+pub(crate) struct RunMatcher {
+    pub(crate) matcher: LabelMatcher,
+    pub(crate) accepts_absent: bool,
     /// The values to look up: accepted ones or, if an absent label is accepted, refused ones.
-    values: Option<Vec<String>>,
+    pub(crate) values: Option<Vec<String>>,
     /// What all accepted values begin with.
     prefix: Option<String>,
 }
@@ -173,6 +145,11 @@ impl Selector {
 
     pub(crate) fn is_empty(&self) -> bool {
         self.matchers.is_empty()
+    }
+
+    /// The cheap and narrow ones first.
+    pub(crate) fn matchers(&self) -> impl Iterator<Item = &RunMatcher> {
+        self.matchers.iter()
     }
 
     pub(crate) fn matches(&self, labels: &Labels) -> bool {
@@ -287,13 +264,6 @@ mod tests {
                 found = Some(if matcher.accepts_absent { subtract(&before, &list) } else { intersect(&before, &list) });
             }
             prop_assert_eq!(found.unwrap_or_else(|| postings.all.clone()), expected);
-            let gone: HashSet<u32> = (0..all.len() as u32).filter(|id| id % 2 == 0).collect();
-            postings.remove(&gone, all.iter().step_by(2));
-            let mut fresh = Postings::default();
-            for id in (1..all.len()).step_by(2) {
-                fresh.add(id as u32, &all[id]);
-            }
-            prop_assert_eq!(&postings.names, &fresh.names);
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::{
     block::Block,
-    head::{Head, series::MemSeries},
+    head::{Head, HeadSeries},
     postings::Selector,
 };
 use model::{Labels, Matcher};
@@ -35,12 +35,11 @@ impl Querier for TsdbQuerier {
         let selector = Selector::new(matchers)?;
         let (start_ms, end_ms) = (self.start_ms, self.end_ms);
         let mut sets: Vec<SeriesSet> = self.blocks().map(|block| block.select(&selector, start_ms, end_ms)).collect();
-        let mut series = self.head.select(&selector);
-        series.retain(|series| series.extent().is_some_and(|(min, max, _)| min <= end_ms && start_ms <= max));
+        let mut series = self.head.select(&selector, start_ms, end_ms);
         series.sort_unstable_by(|a, b| a.labels.cmp(&b.labels));
         let view = Arc::clone(&self.view);
         sets.push(Box::new(series.into_iter().map(move |series| {
-            let series = HeadSeries { series, _view: Arc::clone(&view), start_ms, end_ms };
+            let series = Newest { series, _view: Arc::clone(&view), start_ms, end_ms };
             Ok(Box::new(series) as Box<dyn Series>)
         })));
         let merged = merge_sets(sets);
@@ -88,21 +87,22 @@ impl Querier for TsdbQuerier {
     }
 }
 
-struct HeadSeries {
-    series: Arc<MemSeries>,
+struct Newest {
+    series: HeadSeries,
     /// Keeps the samples in the head.
     _view: Arc<View>,
     start_ms: i64,
     end_ms: i64,
 }
 
-impl Series for HeadSeries {
+impl Series for Newest {
     fn labels(&self) -> &Labels {
         &self.series.labels
     }
 
     fn read(&self, into: &mut Samples) -> Result<(), StorageError> {
-        self.series.read(self.start_ms, self.end_ms, into);
+        let slot = usize::from(self.series.slot);
+        self.series.group.read(slot, self.start_ms, self.end_ms, into);
         Ok(())
     }
 }

@@ -125,20 +125,20 @@ fn same_bits(a: &[f64], b: &[f64]) -> bool {
     a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.to_bits() == b.to_bits())
 }
 
-/// Equal in every bit, NaN included.
-pub(crate) fn equal(a: &FloatHistogram, b: &FloatHistogram) -> bool {
-    same_shape(a, b)
-        && a.counter_reset_hint == b.counter_reset_hint
-        && same_bits(&[a.zero_count, a.count, a.sum], &[b.zero_count, b.count, b.sum])
-        && same_bits(&a.positive_buckets, &b.positive_buckets)
-        && same_bits(&a.negative_buckets, &b.negative_buckets)
-}
-
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
     use crate::chunk::value::tests::any_value;
     use proptest::prelude::*;
+
+    /// Equal in every bit, NaN included.
+    fn equal(a: &FloatHistogram, b: &FloatHistogram) -> bool {
+        same_shape(a, b)
+            && a.counter_reset_hint == b.counter_reset_hint
+            && same_bits(&[a.zero_count, a.count, a.sum], &[b.zero_count, b.count, b.sum])
+            && same_bits(&a.positive_buckets, &b.positive_buckets)
+            && same_bits(&a.negative_buckets, &b.negative_buckets)
+    }
 
     pub(crate) fn any_histogram() -> impl Strategy<Value = FloatHistogram> {
         let spans = || proptest::collection::vec((-3_i32..9, 0_u32..4), 0..3);

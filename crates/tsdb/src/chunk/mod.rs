@@ -1,8 +1,7 @@
-//! Samples in few bytes. One way of writing values serves the log, the head and the blocks.
+//! Samples in few bytes. One way of writing values serves the blocks.
 
 pub(crate) mod column;
 pub(crate) mod histogram;
-pub(crate) mod stream;
 pub(crate) mod value;
 
 /// What a chunk holds: never both.

@@ -64,6 +64,9 @@ mod tests {
         }
         clear(&mut bits, 5);
         assert_eq!(iter(&bits).collect::<Vec<_>>(), [0, 63, 64, 129]);
-        assert_eq!((count(&bits), rank(&bits, 64), rank(&bits, 130), get(&bits, 129), get(&bits, 500)), (4, 2, 4, true, false));
+        assert_eq!(
+            (count(&bits), rank(&bits, 64), rank(&bits, 130), get(&bits, 129), get(&bits, 500)),
+            (4, 2, 4, true, false)
+        );
     }
 }

@@ -2,7 +2,10 @@
 
 use super::{Group, Head, group::Sealed};
 use model::Labels;
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 use storage::{Samples, StorageError};
 
 /// What goes into one block. It stays in the head until [`Head::forget`].
@@ -73,13 +76,16 @@ impl Head {
         let parts = (0..store.group_numbers()).filter_map(|number| {
             let group = store.group(number)?;
             let (min, max) = group.extent()?;
-            (min < max_ms && min_ms <= max).then(|| Part { number, group: Arc::clone(group), sealed: Sealed::default() })
+            (min < max_ms && min_ms <= max).then(|| Part {
+                number,
+                group: Arc::clone(group),
+                sealed: Sealed::default(),
+            })
         });
         Window { min_ms, max_ms, parts: parts.collect() }
     }
 
-    /// Calls `take` for the series of a window that have samples in it, in the order of the index: families of metrics
-    /// together.
+    /// Calls `take` for the series of a window that have samples in it, in order of their labels.
     ///
     /// # Errors
     /// Those of `take`.
@@ -99,7 +105,7 @@ impl Head {
                     series.push((member, part as u32, slot));
                 }
             }
-            index.sort_for_block(&mut order);
+            index.sort_by_labels(&mut order);
         }
         let mut samples = Samples::default();
         for (_, place) in order {
@@ -143,10 +149,12 @@ impl Head {
     }
 
     /// Numbers of the block ranges that have samples.
-    pub(crate) fn block_numbers(&self) -> Vec<i64> {
-        let extent = self.extent();
-        extent.map_or_else(Vec::new, |(min, max, _)| {
-            (min.div_euclid(self.block_range_ms)..=max.div_euclid(self.block_range_ms)).collect()
-        })
+    pub(crate) fn block_numbers(&self) -> BTreeSet<i64> {
+        let store = self.store();
+        let mut numbers = BTreeSet::new();
+        for group in (0..store.group_numbers()).filter_map(|number| store.group(number)) {
+            group.block_numbers(self.block_range_ms, &mut numbers);
+        }
+        numbers
     }
 }

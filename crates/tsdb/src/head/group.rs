@@ -8,7 +8,10 @@ use super::{
     verdict::{Bounds, Verdict},
 };
 use model::SampleValue;
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 use storage::{Samples, fanout::merge_samples};
 
 /// Series of a group at most: what is copied when a reader holds the group stays small.
@@ -97,7 +100,7 @@ impl Group {
     }
 
     /// Newest time and value of a series, even if it was deleted.
-    fn newest(&self, slot: usize) -> Option<(i64, SampleValue)> {
+    pub(crate) fn newest(&self, slot: usize) -> Option<(i64, SampleValue)> {
         let loose = self.loose.get(&(slot as u16)).and_then(|loose| loose.last.clone());
         let row_ms = self.last_row_ms(slot);
         if row_ms == i64::MIN || loose.as_ref().is_some_and(|(time, _)| *time > row_ms) {
@@ -135,10 +138,13 @@ impl Group {
     }
 
     /// True if a sample that is in order can come in a row: a new one behind all others, or one that is still open.
-    /// `behind_ms` is the time of a row that is about to be added.
-    pub(crate) fn takes_in_row(&self, timestamp_ms: i64, behind_ms: i64) -> bool {
-        timestamp_ms > self.newest_row_ms().max(behind_ms)
-            || timestamp_ms == behind_ms
+    pub(crate) fn takes_in_row(&self, timestamp_ms: i64) -> bool {
+        timestamp_ms > self.newest_row_ms() || self.has_open_row(timestamp_ms)
+    }
+
+    /// True if a row of this time is open.
+    pub(crate) fn has_open_row(&self, timestamp_ms: i64) -> bool {
+        self.rows.last().is_some_and(|row| row.timestamp_ms == timestamp_ms)
             || self.rows.binary_search_by_key(&timestamp_ms, |row| row.timestamp_ms).is_ok()
     }
 
@@ -239,11 +245,6 @@ impl Group {
         }
     }
 
-    /// True if some series has start timestamps.
-    pub(crate) fn has_starts(&self) -> bool {
-        !self.starts.is_empty()
-    }
-
     pub(crate) fn starts(&self) -> impl Iterator<Item = (usize, i64, i64)> {
         let all = self.starts.iter();
         all.flat_map(|(slot, list)| list.iter().map(|(from, start)| (usize::from(*slot), *from, *start)))
@@ -291,7 +292,9 @@ impl Group {
                 if present == all {
                     column.extend_from_slice(own);
                 } else {
-                    column.extend(own.iter().enumerate().filter(|(at, _)| present >> at & 1 == 1).map(|(_, value)| *value));
+                    column.extend(
+                        own.iter().enumerate().filter(|(at, _)| present >> at & 1 == 1).map(|(_, value)| *value),
+                    );
                 }
             } else {
                 column.extend(std::iter::repeat_n(self.last[slot], present.count_ones() as usize));
@@ -382,6 +385,16 @@ impl Group {
         let rows = self.rows.first().zip(self.rows.last()).map(|(first, last)| (first.timestamp_ms, last.timestamp_ms));
         let loose = self.loose.values().filter_map(|loose| loose.extent());
         seals.chain(rows).chain(loose).reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)))
+    }
+
+    /// Adds the numbers of the block ranges that have samples.
+    pub(crate) fn block_numbers(&self, block_range_ms: i64, into: &mut BTreeSet<i64>) {
+        let seals = self.seals.iter().map(|seal| seal.min_ms);
+        let rows = self.rows.iter().map(|row| row.timestamp_ms);
+        into.extend(seals.chain(rows).map(|time| time.div_euclid(block_range_ms)));
+        for loose in self.loose.values() {
+            loose.block_numbers(block_range_ms, into);
+        }
     }
 
     /// Pieces of all series: what Prometheus calls chunks.
@@ -488,55 +501,12 @@ impl Group {
         self.loose.remove(&(slot as u16));
         self.starts.remove(&(slot as u16));
     }
-
-    pub(crate) fn seals(&self) -> &[Arc<Seal>] {
-        &self.seals
-    }
-
-    pub(crate) fn loose(&self) -> impl Iterator<Item = (usize, &Loose)> {
-        self.loose.iter().map(|(slot, loose)| (usize::from(*slot), &**loose))
-    }
-
-    /// By slot, when the newest sample of a row came, even if it was deleted; `i64::MIN` for never.
-    pub(crate) fn row_times(&self) -> Vec<i64> {
-        (0..self.slots()).map(|slot| self.last_row_ms(slot)).collect()
-    }
-
-    /// Puts together what a checkpoint has: an empty group becomes one with these values, the newest from these times.
-    pub(crate) fn restore(&mut self, last: Vec<f64>, row_times: Vec<i64>) {
-        self.sealed_ms = row_times.iter().copied().max().unwrap_or(i64::MIN);
-        self.max_ms = self.max_ms.max(self.sealed_ms);
-        self.lag = if row_times.iter().all(|time| *time == self.sealed_ms) { Vec::new() } else { row_times };
-        self.last = last;
-    }
-
-    pub(crate) fn restore_seal(&mut self, seal: Seal) {
-        self.max_ms = self.max_ms.max(seal.max_ms);
-        self.sealed_ms = self.sealed_ms.max(seal.max_ms);
-        self.seals.push(Arc::new(seal));
-    }
-
-    pub(crate) fn restore_piece(&mut self, slot: usize, piece: Piece) {
-        self.max_ms = self.max_ms.max(piece.max_ms);
-        let loose = Arc::make_mut(self.loose.entry(slot as u16).or_default());
-        if loose.last.as_ref().is_none_or(|(last, _)| *last < piece.max_ms) {
-            let mut newest = Samples::default();
-            piece.read(piece.max_ms, piece.max_ms, &mut newest);
-            loose.last = newest.timestamps.last().map(|time| (*time, newest.value(newest.len() - 1)));
-        }
-        loose.add_piece(piece);
-    }
-
-    pub(crate) fn restore_newest(&mut self, slot: usize, timestamp_ms: i64, value: SampleValue) {
-        self.max_ms = self.max_ms.max(timestamp_ms);
-        Arc::make_mut(self.loose.entry(slot as u16).or_default()).last = Some((timestamp_ms, value));
-    }
 }
 
 /// Complement within so many slots.
 fn absent_of(present: &[u64], slots: usize) -> Bits {
     let mut absent: Bits = (0..bits::words(slots)).map(|at| !present.get(at).copied().unwrap_or(0)).collect();
-    if slots % 64 != 0
+    if !slots.is_multiple_of(64)
         && let Some(last) = absent.last_mut()
     {
         *last &= (1 << (slots % 64)) - 1;

@@ -42,7 +42,8 @@ impl Head {
         if oldest_ms < told.settled_ms {
             told.epoch += 1;
             // Whoever comes that late comes again: one change of epoch shall do for him.
-            told.behind_ms = told.behind_ms.max(max_ms.saturating_sub(oldest_ms).saturating_mul(2)).min(self.block_range_ms);
+            told.behind_ms =
+                told.behind_ms.max(max_ms.saturating_sub(oldest_ms).saturating_mul(2)).min(self.block_range_ms);
         }
     }
 

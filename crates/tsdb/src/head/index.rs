@@ -349,7 +349,8 @@ impl Index {
 
     /// Indices among which all are that the matchers accept, each once.
     fn candidates(&self, selector: &Selector, asked: &mut [Asked<'_>]) -> Vec<u32> {
-        let named = selector.matchers().find(|matcher| matcher.matcher.name() == METRIC_NAME && !matcher.accepts_absent);
+        let named =
+            selector.matchers().find(|matcher| matcher.matcher.name() == METRIC_NAME && !matcher.accepts_absent);
         if let Some(matcher) = named {
             let mut found = Vec::new();
             match &matcher.values {
@@ -374,9 +375,8 @@ impl Index {
         }
         let groups: Vec<&Arc<[u32]>> = (self.by_target.iter())
             .filter(|(target, _)| {
-                (asked.iter_mut()).all(|asked| {
-                    asked.matcher.matcher.name() == METRIC_NAME || asked.set(**target, self) != REFUSED
-                })
+                (asked.iter_mut())
+                    .all(|asked| asked.matcher.matcher.name() == METRIC_NAME || asked.set(**target, self) != REFUSED)
             })
             .flat_map(|(_, groups)| groups)
             .collect();
@@ -396,8 +396,12 @@ impl Index {
         for set in &self.sets.list {
             set.pairs.iter().step_by(2).for_each(|name| seen[*name as usize] = true);
         }
-        let mut names: BTreeSet<&str> =
-            seen.iter().enumerate().filter(|(_, seen)| **seen).map(|(name, _)| self.symbols.text(name as u32)).collect();
+        let mut names: BTreeSet<&str> = seen
+            .iter()
+            .enumerate()
+            .filter(|(_, seen)| **seen)
+            .map(|(name, _)| self.symbols.text(name as u32))
+            .collect();
         if !self.by_name.is_empty() {
             names.insert(METRIC_NAME);
         }
@@ -495,23 +499,57 @@ impl Index {
         self.symbols.text(symbol)
     }
 
-    pub(crate) fn symbol_numbers(&self) -> usize {
-        self.symbols.numbers()
-    }
-
-    /// Sorts series as blocks want them: families of metrics together, in them targets, in these the order of creation.
-    pub(crate) fn sort_for_block(&self, series: &mut [(u32, u32)]) {
-        let mut names: Vec<(&str, u32)> = self.by_name.keys().map(|name| (self.symbols.text(*name), *name)).collect();
-        names.sort_unstable();
-        let mut rank = vec![0_u32; self.symbols.numbers()];
-        for (place, (_, symbol)) in names.into_iter().enumerate() {
-            rank[symbol as usize] = place as u32 + 1;
+    /// Sorts series, which come first in the pairs, by their labels.
+    pub(crate) fn sort_by_labels(&self, series: &mut [(u32, u32)]) {
+        // Numbers in the order of the texts are compared quicker than the texts.
+        let mut texts: Vec<(&str, u32)> =
+            (0..self.symbols.numbers() as u32).map(|symbol| (self.symbols.text(symbol), symbol)).collect();
+        texts.sort_unstable();
+        let mut rank = vec![0_u32; texts.len()];
+        for (place, (_, symbol)) in texts.iter().enumerate() {
+            rank[*symbol as usize] = place as u32;
         }
-        series.sort_unstable_by_key(|(index, order)| {
-            let record = &self.records[*index as usize];
-            let name = if record.name == NONE { 0 } else { rank[record.name as usize] };
-            (name, record.target, *order)
-        });
+        let below_name = texts.partition_point(|(text, _)| *text < METRIC_NAME) as u32;
+        // The name's label may be no symbol: between its neighbours there is room at twice the rank.
+        let own_name = below_name * 2;
+        let ranked: Vec<Vec<(u32, u32)>> = (self.sets.list.iter())
+            .map(|set| {
+                let pairs = set.pairs.chunks_exact(2);
+                pairs.map(|pair| (rank[pair[0] as usize] * 2 + 1, rank[pair[1] as usize])).collect()
+            })
+            .collect();
+        let key = |index: u32| {
+            let record = &self.records[index as usize];
+            let sets = [record.target, record.rest].map(|set| ranked.get(set as usize).map_or(&[][..], Vec::as_slice));
+            let name = (record.name != NONE).then(|| (own_name, rank[record.name as usize]));
+            Merged { a: sets[0], b: sets[1], name }
+        };
+        series.sort_by(|(a, _), (b, _)| key(*a).cmp(key(*b)));
+    }
+}
+
+/// Pairs of a series by rank, from both sets and the name, in order.
+struct Merged<'a> {
+    a: &'a [(u32, u32)],
+    b: &'a [(u32, u32)],
+    name: Option<(u32, u32)>,
+}
+
+impl Iterator for Merged<'_> {
+    type Item = (u32, u32);
+
+    fn next(&mut self) -> Option<(u32, u32)> {
+        let first = |list: &[(u32, u32)]| list.first().copied();
+        let (a, b) = (first(self.a), first(self.b));
+        let next = [a, b, self.name].into_iter().flatten().min()?;
+        if Some(next) == a {
+            self.a = &self.a[1..];
+        } else if Some(next) == b {
+            self.b = &self.b[1..];
+        } else {
+            self.name = None;
+        }
+        Some(next)
     }
 }
 
@@ -555,13 +593,16 @@ mod tests {
             let run: Vec<LabelMatcher> = matchers.iter().map(|matcher| LabelMatcher::new(matcher).unwrap()).collect();
             for round in 0..2 {
                 for (number, labels) in &all {
-                    prop_assert_eq!(index.labels(*number).as_ref(), Some(labels));
+                    prop_assert_eq!(index.labels(*number), Some(labels.clone()));
                     prop_assert_eq!(index.find(labels), Some(*number));
                 }
                 let expected: Vec<u32> = all.iter().filter(|(_, labels)| run.iter().all(|m| m.matches_labels(labels))).map(|(number, _)| *number).collect();
                 let mut got = index.select(&selector);
                 got.sort_unstable();
                 prop_assert_eq!(&got, &expected);
+                let mut sorted: Vec<(u32, u32)> = all.keys().map(|number| (*number, 0)).collect();
+                index.sort_by_labels(&mut sorted);
+                prop_assert!(sorted.is_sorted_by_key(|(number, _)| &all[number]));
                 let names: BTreeSet<&str> = all.values().flat_map(Labels::iter).map(|(name, _)| name).collect();
                 prop_assert_eq!(index.label_names(), names);
                 for name in ["x", "job", "__name__"] {

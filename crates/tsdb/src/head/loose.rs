@@ -1,11 +1,8 @@
 //! Samples of one series that are in no row: late ones, histograms, those with times of their own.
 
-use crate::{
-    bytes::{Reader, put_uvarint},
-    codec::{floats, histograms, times},
-};
+use crate::codec::{floats, histograms, times};
 use model::SampleValue;
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 use storage::{Samples, fanout::merge_samples};
 
 /// So many samples wait uncompressed.
@@ -101,26 +98,6 @@ impl Piece {
             }
         }
     }
-
-    pub(crate) fn encode(&self, out: &mut Vec<u8>) {
-        put_uvarint(out, u64::from(self.count) << 1 | u64::from(self.histograms));
-        out.extend_from_slice(&self.data);
-    }
-
-    /// `None` for bytes that [`Piece::encode`] cannot have written.
-    pub(crate) fn parse(reader: &mut Reader<'_>) -> Option<Piece> {
-        let head = reader.uvarint()?;
-        let (count, histograms) = (u32::try_from(head >> 1).ok()?, head & 1 == 1);
-        let data = reader.take(reader.remaining())?;
-        let mut timestamps = Vec::new();
-        times::decode(data, &mut timestamps).ok()?;
-        let (&min_ms, &max_ms) = (timestamps.first()?, timestamps.last()?);
-        let whole = timestamps.len() == count as usize && timestamps.is_sorted_by(|a, b| a < b);
-        let piece = Piece { min_ms, max_ms, count, histograms, data: data.into() };
-        let mut samples = Samples::default();
-        piece.read(i64::MIN, i64::MAX, &mut samples);
-        (whole && samples.len() == count as usize).then_some(piece)
-    }
 }
 
 impl Loose {
@@ -155,10 +132,6 @@ impl Loose {
         &self.pieces
     }
 
-    pub(crate) fn add_piece(&mut self, piece: Piece) {
-        self.pieces.push(Arc::new(piece));
-    }
-
     /// Drops pieces that are in a block now.
     pub(crate) fn forget(&mut self, pieces: &[Arc<Piece>]) -> usize {
         let before = self.pieces.len();
@@ -187,8 +160,10 @@ impl Loose {
         }
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        self.open.is_empty() && self.pieces.is_empty()
+    /// Adds the numbers of the block ranges that have samples.
+    pub(crate) fn block_numbers(&self, block_range_ms: i64, into: &mut BTreeSet<i64>) {
+        let times = self.pieces.iter().map(|piece| piece.min_ms).chain(self.open.iter().map(|(time, _)| *time));
+        into.extend(times.map(|time| time.div_euclid(block_range_ms)));
     }
 
     /// Oldest and newest time.
@@ -261,20 +236,12 @@ mod tests {
                 }
             }
             for piece in loose.pieces() {
-                let mut bytes = Vec::new();
-                piece.encode(&mut bytes);
-                prop_assert_eq!(Piece::parse(&mut Reader::new(&bytes)).as_ref(), Some(&**piece));
                 prop_assert_eq!(piece.min_ms / 100, piece.max_ms / 100);
             }
             let samples = loose.read(from, from + length);
             let got: BTreeMap<i64, String> = (0..samples.len()).map(|at| (samples.timestamps[at], text(&samples.value(at)))).collect();
             prop_assert_eq!(got, expected.range(from..=from + length).map(|(time, value)| (*time, value.clone())).collect::<BTreeMap<_, _>>());
             prop_assert_eq!(loose.extent(), expected.first_key_value().zip(expected.last_key_value()).map(|(a, b)| (*a.0, *b.0)));
-        }
-
-        #[test]
-        fn anything_may_be_parsed(bytes in proptest::collection::vec(any::<u8>(), 0..100)) {
-            Piece::parse(&mut Reader::new(&bytes));
         }
     }
 }

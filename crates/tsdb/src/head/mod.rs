@@ -15,7 +15,7 @@ pub(crate) use bits::{Bits, count as count_bits, get as get_bit, iter as iter_bi
 pub(crate) use group::Group;
 pub(crate) use index::Index;
 
-use crate::postings::Selector;
+use crate::{postings::Selector, wal::record::Logged};
 use group::SLOTS_MAX;
 use history::Told;
 use model::Labels;
@@ -28,6 +28,8 @@ use std::{
 };
 use storage::{SeriesId, StorageError};
 
+/// Bytes of labels in one group, about: the log tells a group in one record.
+const GROUP_LABELS_BYTES: usize = 4 << 20;
 /// Fewer series a target are not worth a group of their own.
 const GROUP_SERIES_MIN: usize = 4;
 
@@ -113,6 +115,12 @@ impl Store {
         self.groups.len() as u32
     }
 
+    /// True if the series of a slot is still the group's own.
+    pub(crate) fn is_member(&self, number: u32, group: &Group, slot: usize) -> bool {
+        let place = Place { group: number, slot: slot as u16 };
+        group.series.get(slot).is_some_and(|index| self.place_of_index(*index) == Some(place))
+    }
+
     /// Indices of the series of a group that are still its own, with their slots.
     pub(crate) fn members<'a>(&'a self, number: u32, group: &'a Group) -> impl Iterator<Item = (u16, u32)> + 'a {
         group.series.iter().enumerate().filter_map(move |(slot, index)| {
@@ -190,7 +198,11 @@ impl Head {
     ///
     /// # Errors
     /// `Unavailable` when there are too many series.
-    pub(crate) fn resolve(&self, labels: &[&Labels], times: Option<&[i64]>) -> Result<(Vec<SeriesId>, u64), StorageError> {
+    pub(crate) fn resolve(
+        &self,
+        labels: &[&Labels],
+        times: Option<&[i64]>,
+    ) -> Result<(Vec<SeriesId>, u64), StorageError> {
         let mut ids = Vec::with_capacity(labels.len());
         let mut new: Vec<(&Labels, i64)> = Vec::new();
         {
@@ -251,8 +263,11 @@ impl Head {
     pub(crate) fn select(&self, selector: &Selector, start_ms: i64, end_ms: i64) -> Vec<HeadSeries> {
         let mut found: Vec<(SeriesId, Arc<Group>, u16)> = Vec::new();
         {
-            let (index, store) = (self.index(), self.store());
-            for series in index.select(selector) {
+            let index = self.index();
+            let selected = index.select(selector);
+            // All groups as they are at one moment; appends wait for this alone, not for the matchers.
+            let store = self.store();
+            for series in selected {
                 if let Some(place) = store.place_of_index(series)
                     && let Some(group) = store.group(place.group)
                     && group.may_have(usize::from(place.slot), start_ms, end_ms)
@@ -274,6 +289,13 @@ impl Head {
             }
         }
         out
+    }
+
+    /// Number of the series of a place.
+    pub(crate) fn id_of(&self, place: Place) -> Option<SeriesId> {
+        let store = self.store();
+        let index = *store.group(place.group)?.series.get(usize::from(place.slot))?;
+        (store.place_of_index(index) == Some(place)).then(|| store.id(index))
     }
 
     /// Labels of a series; `None` if it is forgotten.
@@ -330,9 +352,9 @@ impl Head {
         self.past_changed();
     }
 
-    /// Forgets series that have no samples, but for those that `held` has. `forget` is told the symbols that go with
-    /// them. Only under the lock of the appends. Gives how many are gone.
-    pub(crate) fn forget_empty(&self, held: &HashSet<u32>, mut forget: impl FnMut(u32)) -> usize {
+    /// Forgets series that have no samples, but for those that `held` has. Only under the lock of the appends, whose
+    /// `logged` must not take new series for old ones. Gives how many are gone.
+    pub(crate) fn forget_empty(&self, held: &HashSet<u32>, logged: &mut Logged) -> usize {
         let mut gone: Vec<u32> = Vec::new();
         let mut empty_groups: Vec<u32> = Vec::new();
         {
@@ -361,6 +383,7 @@ impl Head {
             if let Some(group) = store.groups[number as usize].take() {
                 index.remove_group(group.target, &group.series);
                 store.free.push(number);
+                logged.forget_group(number);
             }
         }
         for series in &gone {
@@ -371,7 +394,7 @@ impl Head {
                 group.clear_slot(usize::from(slot));
             }
         }
-        index.remove(&gone, &mut forget);
+        index.remove(&gone, |symbol| logged.forget_symbol(symbol));
         gone.len()
     }
 
@@ -383,20 +406,24 @@ impl Head {
 
 /// New series in groups: by target and time if that gives groups of some size, else by time.
 fn grouped<'a>(new: Vec<(&'a Labels, i64)>) -> Vec<Vec<&'a Labels>> {
-    let target = |labels: &'a Labels| (labels.get("job").unwrap_or_default(), labels.get("instance").unwrap_or_default());
+    let target =
+        |labels: &'a Labels| (labels.get("job").unwrap_or_default(), labels.get("instance").unwrap_or_default());
     let count: BTreeSet<_> = new.iter().map(|(labels, time)| (target(labels), *time)).collect();
     let by_target = new.len() >= count.len() * GROUP_SERIES_MIN;
     // In order of arrival: a target's series come in the same order again.
     let mut places: HashMap<((&str, &str), i64), usize, foldhash::fast::RandomState> = HashMap::default();
     let mut groups: Vec<Vec<&Labels>> = Vec::new();
+    let mut bytes: Vec<usize> = Vec::new();
     for (labels, time) in new {
         let key = (if by_target { target(labels) } else { ("", "") }, time);
         let place = *places.entry(key).or_insert(groups.len());
-        if place == groups.len() || groups[place].len() >= SLOTS_MAX {
+        if place == groups.len() || groups[place].len() >= SLOTS_MAX || bytes[place] >= GROUP_LABELS_BYTES {
             places.insert(key, groups.len());
             groups.push(vec![labels]);
+            bytes.push(labels.as_packed().len());
         } else {
             groups[place].push(labels);
+            bytes[place] += labels.as_packed().len();
         }
     }
     groups

@@ -1,10 +1,7 @@
 //! Rows of a group that are complete: the columns of its series side by side, compressed, with one column of times.
 
 use super::bits;
-use crate::{
-    bytes::{Reader, put_uvarint},
-    codec::{floats, times},
-};
+use crate::codec::{floats, times};
 use storage::Samples;
 
 /// Rows of a seal at most: the presence of a series is one word.
@@ -78,7 +75,7 @@ impl Seal {
 
     pub(crate) fn timestamps(&self) -> Vec<i64> {
         let mut timestamps = Vec::with_capacity(self.rows());
-        // What this module encoded can be decoded; of what was read from a file, `parse` made sure.
+        // What this module encoded can be decoded.
         let decoded = times::decode(&self.data[..usize::from(self.times_bytes)], &mut timestamps);
         debug_assert!(decoded.is_ok());
         timestamps
@@ -147,42 +144,9 @@ impl Seal {
         });
         (seal.columns() > 0).then_some(seal)
     }
-
-    pub(crate) fn encode(&self, out: &mut Vec<u8>) {
-        put_uvarint(out, u64::from(self.rows));
-        put_uvarint(out, self.lengths.len() as u64);
-        self.lengths.iter().for_each(|length| put_uvarint(out, u64::from(length.rotate_left(1))));
-        out.extend_from_slice(&self.data);
-    }
-
-    /// `None` for bytes that [`Seal::encode`] cannot have written.
-    pub(crate) fn parse(reader: &mut Reader<'_>) -> Option<Seal> {
-        let rows = u16::try_from(reader.uvarint()?).ok().filter(|rows| (1..=ROWS_MAX as u16).contains(rows))?;
-        let count = reader.count()?;
-        let mut lengths = Vec::with_capacity(count);
-        for _ in 0..count {
-            lengths.push(u16::try_from(reader.uvarint()?).ok()?.rotate_right(1));
-        }
-        let data = reader.take(reader.remaining())?;
-        let mut timestamps = Vec::new();
-        let times_bytes = times::decode(data, &mut timestamps).ok()?;
-        let columns: usize = lengths.iter().map(|length| usize::from(length & !PARTLY)).sum();
-        let whole = timestamps.len() == usize::from(rows)
-            && timestamps.is_sorted_by(|a, b| a < b)
-            && times_bytes + columns == data.len();
-        let (&min_ms, &max_ms) = (timestamps.first()?, timestamps.last()?);
-        let times_bytes = u16::try_from(times_bytes).ok()?;
-        whole.then(|| Seal { min_ms, max_ms, rows, times_bytes, lengths: lengths.into(), data: data.into() })
-    }
-
-    /// Bytes in memory.
-    pub(crate) fn bytes(&self) -> usize {
-        size_of::<Seal>() + self.data.len() + self.lengths.len() * 2
-    }
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "a test ends where something is not as it should be")]
 mod tests {
     use super::*;
     use proptest::prelude::*;
@@ -209,10 +173,6 @@ mod tests {
                 seal.read(slot, start, end, &mut samples);
                 samples.timestamps.iter().copied().zip(samples.values.iter().map(|v| v.to_bits())).collect()
             };
-            let mut bytes = Vec::new();
-            seal.encode(&mut bytes);
-            let parsed = Seal::parse(&mut Reader::new(&bytes)).unwrap();
-            prop_assert_eq!(&parsed, &seal);
             for slot in 0..columns.len() {
                 prop_assert_eq!(got(&seal, slot, i64::MIN, i64::MAX), expected(slot, &|_| true));
                 prop_assert_eq!(got(&seal, slot, cut, cut + 99), expected(slot, &|t| (cut..=cut + 99).contains(&t)));
@@ -223,15 +183,6 @@ mod tests {
                     prop_assert_eq!(got(&left, slot, i64::MIN, i64::MAX), expected(slot, &|t| t >= cut || (slot != 0 && slot != 2)));
                 },
                 None => prop_assert!((0..columns.len()).all(|slot| expected(slot, &|t| t >= cut || (slot != 0 && slot != 2)).is_empty())),
-            }
-        }
-
-        #[test]
-        fn anything_may_be_parsed(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
-            if let Some(seal) = Seal::parse(&mut Reader::new(&bytes)) {
-                for slot in 0..seal.lengths.len() {
-                    seal.read(slot, i64::MIN, i64::MAX, &mut Samples::default());
-                }
             }
         }
     }

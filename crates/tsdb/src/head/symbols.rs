@@ -11,7 +11,6 @@ pub(crate) struct Symbols {
     free: Vec<u32>,
     table: HashTable<u32>,
     hasher: RandomState,
-    text_bytes: usize,
 }
 
 #[derive(Debug)]
@@ -35,7 +34,6 @@ impl Symbols {
 
     fn add(&mut self, text: &str) -> u32 {
         let symbol = Symbol { text: text.into(), users: 0 };
-        self.text_bytes += text.len();
         let number = match self.free.pop() {
             Some(number) => {
                 self.list[number as usize] = symbol;
@@ -47,15 +45,9 @@ impl Symbols {
             }
         };
         let (list, hasher) = (&self.list, &self.hasher);
-        self.table.insert_unique(hasher.hash_one(text), number, |number| {
-            hasher.hash_one(&*list[*number as usize].text)
-        });
+        self.table
+            .insert_unique(hasher.hash_one(text), number, |number| hasher.hash_one(&*list[*number as usize].text));
         number
-    }
-
-    /// One more user of a number that is in use.
-    pub(crate) fn retain(&mut self, number: u32) {
-        self.list[number as usize].users += 1;
     }
 
     /// One user less. True if the text is forgotten with this.
@@ -66,7 +58,6 @@ impl Symbols {
             return false;
         }
         let text = std::mem::take(&mut symbol.text);
-        self.text_bytes -= text.len();
         if let Ok(entry) = self.table.find_entry(self.hasher.hash_one(&*text), |own| *own == number) {
             entry.remove();
         }
@@ -96,6 +87,6 @@ mod tests {
         assert!(!symbols.release(a));
         assert!(symbols.release(a));
         assert_eq!((symbols.find("a"), symbols.acquire("c"), symbols.numbers()), (None, a, 2));
-        assert_eq!((symbols.text(a), symbols.text(b), symbols.text_bytes), ("c", "b", 2));
+        assert_eq!((symbols.text(a), symbols.text(b)), ("c", "b"));
     }
 }

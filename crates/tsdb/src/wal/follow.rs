@@ -5,7 +5,7 @@ use super::{
     record::{Decoder, Record},
     segment::{Next, SegmentReader, segment_numbers, segment_path},
 };
-use crate::files;
+use crate::{files, head::iter_bits};
 use model::{Exemplar, Labels, Metadata, SampleValue};
 use std::{collections::HashMap, path::PathBuf};
 use storage::StorageError;
@@ -30,7 +30,8 @@ pub struct WalFollower {
 struct OpenSegment {
     reader: SegmentReader,
     decoder: Decoder,
-    series: HashMap<u64, Labels, foldhash::fast::RandomState>,
+    /// Labels by group and slot.
+    groups: HashMap<u32, Vec<Option<Labels>>, foldhash::fast::RandomState>,
     damaged: bool,
 }
 
@@ -103,7 +104,7 @@ impl WalFollower {
             Err(error) => return Err(files::at(&path)(error)),
         };
         self.open =
-            Some(OpenSegment { reader, decoder: Decoder::default(), series: HashMap::default(), damaged: false });
+            Some(OpenSegment { reader, decoder: Decoder::default(), groups: HashMap::default(), damaged: false });
         Ok(true)
     }
 }
@@ -111,25 +112,35 @@ impl WalFollower {
 impl OpenSegment {
     /// Notes what later records need and, if the record is behind the position, makes events of it.
     fn take(&mut self, record: Record, wanted: bool, events: &mut Vec<WalEvent>) {
+        let labels = |group: u32, slot: u16| self.groups.get(&group)?.get(usize::from(slot))?.clone();
         match record {
-            Record::Series(series) => self.series.extend(series),
+            Record::Group { number, series } => {
+                self.groups.insert(number, series);
+            }
             _ if !wanted => {}
-            Record::Samples(samples) => {
-                for (series, timestamp_ms, value) in samples {
-                    if let Some(labels) = self.series.get(&series) {
+            Record::Row { group, timestamp_ms, present, values } => {
+                let Some(series) = self.groups.get(&group) else { return };
+                for (slot, value) in iter_bits(&present).zip(values) {
+                    if let Some(Some(labels)) = series.get(slot) {
+                        let value = SampleValue::Float(value);
                         events.push(WalEvent::Sample { labels: labels.clone(), timestamp_ms, value });
                     }
                 }
             }
-            Record::Exemplar(series, exemplar) => {
-                if let Some(labels) = self.series.get(&series) {
-                    events.push(WalEvent::Exemplar { labels: labels.clone(), exemplar });
+            Record::Loose { group, slot, timestamp_ms, value } => {
+                if let Some(labels) = labels(group, slot) {
+                    events.push(WalEvent::Sample { labels, timestamp_ms, value });
+                }
+            }
+            Record::Exemplar { group, slot, exemplar } => {
+                if let Some(labels) = labels(group, slot) {
+                    events.push(WalEvent::Exemplar { labels, exemplar });
                 }
             }
             Record::Metadata(families) => {
                 events.extend(families.into_iter().map(|(family, metadata)| WalEvent::Metadata { family, metadata }));
             }
-            Record::Tombstone { .. } | Record::Nothing => {}
+            Record::Start { .. } | Record::Tombstone { .. } => {}
         }
     }
 }

@@ -4,6 +4,7 @@ mod follow;
 pub(crate) mod record;
 pub(crate) mod recovery;
 pub(crate) mod segment;
+mod value;
 mod writer;
 
 pub use follow::{WalEvent, WalFollower};

@@ -4,7 +4,7 @@ use super::value;
 use crate::{
     bytes::{Reader, put_text, put_uvarint, put_varint},
     codec::histograms,
-    head::{Bits, Group, Index, count_bits, get_bit, iter_bits, loose::Piece, no_bits, seal::Seal, set_bit},
+    head::{Bits, Group, Index, count_bits, get_bit, iter_bits, no_bits, set_bit},
 };
 use model::{Exemplar, Labels, MatchOp, Matcher, Metadata, MetricType, SampleValue, labels::METRIC_NAME};
 use std::{collections::HashMap, sync::Arc};
@@ -16,12 +16,6 @@ const STARTS: u8 = 4;
 const EXEMPLAR: u8 = 5;
 const METADATA: u8 = 6;
 const TOMBSTONE: u8 = 7;
-// Only in checkpoints:
-const HEAD: u8 = 16;
-const STATE: u8 = 17;
-const SEAL: u8 = 18;
-const PIECE: u8 = 19;
-const NEWEST: u8 = 20;
 
 /// Flags of a row: all series have a sample; the changed ones are told by a bitmap rather than by distances.
 const ROW_ALL: u8 = 1;
@@ -55,6 +49,8 @@ pub(crate) struct Logged {
     symbols: Vec<u64>,
     /// Time of the row logged last.
     row_ms: i64,
+    /// Room for the row in work.
+    changed: Vec<(usize, f64)>,
 }
 
 fn mark(bits: &mut Vec<u64>, at: usize) -> bool {
@@ -159,29 +155,38 @@ impl Logged {
         put_uvarint(out, u64::from(number));
         put_varint(out, timestamp_ms.wrapping_sub(self.row_ms));
         self.row_ms = timestamp_ms;
-        let changed = iter_bits(present).zip(values).filter(|(slot, value)| value.to_bits() != last[*slot].to_bits());
-        let count = changed.clone().count();
+        let mut changed = std::mem::take(&mut self.changed);
+        changed.clear();
+        let differs = |slot: usize, value: f64| value.to_bits() != last[slot].to_bits();
+        if values.len() == last.len() {
+            changed.extend(values.iter().copied().enumerate().filter(|(slot, value)| differs(*slot, *value)));
+        } else {
+            let pairs = iter_bits(present).zip(values.iter().copied());
+            changed.extend(pairs.filter(|(slot, value)| differs(*slot, *value)));
+        }
+        let count = changed.len();
         let bitmap_bytes = last.len().div_ceil(8);
         let (all, bitmap) = (values.len() == last.len(), count >= bitmap_bytes);
-        out.push(u8::from(all) * ROW_ALL | u8::from(bitmap) * ROW_BITMAP);
+        out.push((u8::from(all) * ROW_ALL) | (u8::from(bitmap) * ROW_BITMAP));
         if !all {
             put_bitmap(present, last.len(), out);
         }
         if bitmap {
             let at = out.len();
             out.resize(at + bitmap_bytes, 0);
-            changed.clone().for_each(|(slot, _)| out[at + slot / 8] |= 1 << (slot % 8));
+            changed.iter().for_each(|(slot, _)| out[at + slot / 8] |= 1 << (slot % 8));
         } else {
             put_uvarint(out, count as u64);
             let mut next = 0;
-            for (slot, _) in changed.clone() {
+            for (slot, _) in &changed {
                 put_uvarint(out, (slot - next) as u64);
                 next = slot + 1;
             }
         }
-        for (slot, value) in changed {
-            value::put(last[slot], *value, out);
+        for (slot, value) in &changed {
+            value::put(last[*slot], *value, out);
         }
+        self.changed = changed;
     }
 }
 
@@ -199,7 +204,7 @@ fn take_bitmap(count: usize, reader: &mut Reader<'_>) -> Option<Bits> {
     (iter_bits(&bits).last().is_none_or(|last| last < count)).then_some(bits)
 }
 
-fn put_labels(out: &mut Vec<u8>, labels: &Labels) {
+pub(crate) fn put_labels(out: &mut Vec<u8>, labels: &Labels) {
     put_uvarint(out, labels.len() as u64);
     for (name, value) in labels.iter() {
         put_text(out, name);
@@ -207,7 +212,7 @@ fn put_labels(out: &mut Vec<u8>, labels: &Labels) {
     }
 }
 
-fn take_labels(reader: &mut Reader<'_>) -> Option<Labels> {
+pub(crate) fn take_labels(reader: &mut Reader<'_>) -> Option<Labels> {
     let count = reader.count()?;
     let mut pairs: Vec<(&str, &str)> = Vec::with_capacity(count);
     for _ in 0..count {
@@ -308,58 +313,43 @@ pub(crate) fn tombstone(start_ms: i64, end_ms: i64, matchers: &[Matcher], out: &
     }
 }
 
-/// Time of the newest sample that the head ever had.
-pub(crate) fn head(max_ms: i64, out: &mut Vec<u8>) {
-    out.push(HEAD);
-    put_varint(out, max_ms);
-}
-
-/// When the newest sample of each slot came in a row.
-pub(crate) fn state(group: u32, row_times: &[i64], out: &mut Vec<u8>) {
-    out.push(STATE);
-    put_uvarint(out, u64::from(group));
-    let mut previous = 0_i64;
-    for time in row_times {
-        put_varint(out, time.wrapping_sub(previous));
-        previous = *time;
-    }
-}
-
-pub(crate) fn seal(group: u32, seal: &Seal, out: &mut Vec<u8>) {
-    out.push(SEAL);
-    put_uvarint(out, u64::from(group));
-    seal.encode(out);
-}
-
-pub(crate) fn piece(group: u32, slot: u16, piece: &Piece, out: &mut Vec<u8>) {
-    out.push(PIECE);
-    put_place(group, slot, out);
-    piece.encode(out);
-}
-
-/// The newest sample of a series that came in no row, even if it was deleted.
-pub(crate) fn newest(group: u32, slot: u16, timestamp_ms: i64, sample: &SampleValue, out: &mut Vec<u8>) {
-    out.push(NEWEST);
-    put_place(group, slot, out);
-    put_sample(timestamp_ms, sample, out);
-}
-
 /// A record as its readers want it. Numbers of groups mean something within their segment only.
 #[derive(Debug)]
 pub(crate) enum Record {
     /// By slot; `None` where the series is not there any more.
-    Group { number: u32, series: Vec<Option<Labels>> },
-    Row { group: u32, timestamp_ms: i64, present: Bits, values: Vec<f64> },
-    Loose { group: u32, slot: u16, timestamp_ms: i64, value: SampleValue },
-    Start { group: u32, slot: u16, from_ms: i64, start_ms: i64 },
-    Exemplar { group: u32, slot: u16, exemplar: Exemplar },
+    Group {
+        number: u32,
+        series: Vec<Option<Labels>>,
+    },
+    Row {
+        group: u32,
+        timestamp_ms: i64,
+        present: Bits,
+        values: Vec<f64>,
+    },
+    Loose {
+        group: u32,
+        slot: u16,
+        timestamp_ms: i64,
+        value: SampleValue,
+    },
+    Start {
+        group: u32,
+        slot: u16,
+        from_ms: i64,
+        start_ms: i64,
+    },
+    Exemplar {
+        group: u32,
+        slot: u16,
+        exemplar: Exemplar,
+    },
     Metadata(Vec<(String, Metadata)>),
-    Tombstone { start_ms: i64, end_ms: i64, matchers: Vec<Matcher> },
-    Head { max_ms: i64 },
-    State { group: u32, last: Vec<f64>, row_times: Vec<i64> },
-    Seal { group: u32, seal: Seal },
-    Piece { group: u32, slot: u16, piece: Piece },
-    Newest { group: u32, slot: u16, timestamp_ms: i64, value: SampleValue },
+    Tombstone {
+        start_ms: i64,
+        end_ms: i64,
+        matchers: Vec<Matcher>,
+    },
 }
 
 /// Decodes the records of one segment, from its beginning.
@@ -419,28 +409,6 @@ impl Decoder {
                     matchers.push(Matcher::new(reader.text()?, op, reader.text()?));
                 }
                 Record::Tombstone { start_ms, end_ms, matchers }
-            }
-            HEAD => Record::Head { max_ms: reader.varint()? },
-            STATE => {
-                let (group, last) = self.known_group(reader)?;
-                let (count, last) = (last.len(), last.clone());
-                let mut row_times = Vec::with_capacity(count);
-                let mut previous = 0_i64;
-                for _ in 0..count {
-                    previous = previous.wrapping_add(reader.varint()?);
-                    row_times.push(previous);
-                }
-                Record::State { group, last, row_times }
-            }
-            SEAL => Record::Seal { group: self.known_group(reader)?.0, seal: Seal::parse(reader)? },
-            PIECE => {
-                let (group, slot) = self.place(reader)?;
-                Record::Piece { group, slot, piece: Piece::parse(reader)? }
-            }
-            NEWEST => {
-                let (group, slot) = self.place(reader)?;
-                let (timestamp_ms, value) = take_sample(reader)?;
-                Record::Newest { group, slot, timestamp_ms, value }
             }
             _ => return None,
         };
@@ -555,7 +523,7 @@ mod tests {
             decoder.decode(&[GROUP, 1, 1, 0, 3, 1, 1, b'm', 0]);
             for (at, mut record) in records.into_iter().enumerate() {
                 if let Some(first) = record.first_mut() {
-                    *first = [GROUP, ROW, LOOSE, STARTS, EXEMPLAR, METADATA, TOMBSTONE, STATE, SEAL, PIECE, NEWEST][at % 11];
+                    *first = [GROUP, ROW, LOOSE, STARTS, EXEMPLAR, METADATA, TOMBSTONE][at % 7];
                 }
                 if let Some(second) = record.get_mut(1) {
                     *second %= 3;

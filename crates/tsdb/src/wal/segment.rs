@@ -8,7 +8,7 @@ use std::{
 };
 
 /// First bytes of a segment; the last of them is the version.
-pub(crate) const MAGIC: [u8; 8] = *b"VGWAL\0\0\x01";
+pub(crate) const MAGIC: [u8; 8] = *b"VGWAL\0\0\x02";
 /// Length and CRC32C before every record.
 pub(crate) const RECORD_HEADER_BYTES: u64 = 8;
 /// Longer records are not written, so a longer length is damage.
@@ -34,11 +34,15 @@ pub(crate) fn segment_numbers(dir: &Path) -> io::Result<Vec<u64>> {
     Ok(numbers)
 }
 
-/// Appends one record, with its header, to a buffer that will be written as a whole.
-pub(crate) fn frame(payload: &[u8], out: &mut Vec<u8>) {
-    out.extend_from_slice(&(payload.len() as u32).to_le_bytes());
-    out.extend_from_slice(&crc32c::crc32c(payload).to_le_bytes());
-    out.extend_from_slice(payload);
+/// Appends one record, with its header, to a buffer that will be written as a whole. `write` appends what it says.
+pub(crate) fn frame(out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
+    let at = out.len();
+    out.extend_from_slice(&[0; RECORD_HEADER_BYTES as usize]);
+    write(out);
+    let payload = &out[at + RECORD_HEADER_BYTES as usize..];
+    let (length, checksum) = (payload.len() as u32, crc32c::crc32c(payload));
+    out[at..at + 4].copy_from_slice(&length.to_le_bytes());
+    out[at + 4..at + 8].copy_from_slice(&checksum.to_le_bytes());
 }
 
 /// What stands at a place of a segment.
@@ -83,7 +87,7 @@ impl SegmentReader {
                 return Ok(Next::Damaged { at: 0, reason: "the header is cut short".into(), torn: true });
             }
             if magic != MAGIC {
-                let reason = format!("the header is {magic:02x?}, not that of a log segment of version 1");
+                let reason = format!("the header is {magic:02x?}, not that of a log segment of version 2");
                 return Ok(Next::Damaged { at: 0, reason, torn: false });
             }
             self.offset = MAGIC.len() as u64;

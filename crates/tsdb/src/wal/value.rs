@@ -18,8 +18,7 @@ const DELTA_MAX: u64 = 1 << 48;
 /// The integer that stands for `value` at a scale, if it gives back exactly the same bits.
 fn scaled(value: f64, scale: usize) -> Option<i64> {
     let product = value * SCALES[scale];
-    // Also false for NaN.
-    if !(product.abs() < EXACT_MAX) {
+    if product.is_nan() || product.abs() >= EXACT_MAX {
         return None;
     }
     let integer = if scale == 0 { product as i64 } else { product.round_ties_even() as i64 };

@@ -274,7 +274,8 @@ pub(crate) struct Batch {
 }
 
 impl Batch {
-    pub(crate) fn push(&mut self, payload: &[u8]) {
-        segment::frame(payload, &mut self.framed);
+    /// Adds the record that `write` appends to what it is given.
+    pub(crate) fn record(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
+        segment::frame(&mut self.framed, write);
     }
 }
