@@ -13,6 +13,7 @@ mod parser;
 mod pretty;
 mod printer;
 mod type_check;
+pub mod units;
 
 pub use ast::{
     AggregateExpr, AggregateOp, At, BinaryExpr, BinaryOp, Call, Cardinality, DurationExpr, DurationOp, Expr, Extension,
@@ -26,3 +27,4 @@ pub use lexer::{Token, TokenKind, tokens};
 pub use parser::{parse, parse_metric, parse_metric_selector};
 pub use pretty::format_pretty;
 pub use printer::quote_bytes;
+pub use units::{Inferred, Unit, infer};
