@@ -4,6 +4,7 @@ use crate::annotations::Annotations;
 use crate::error::QueryError;
 use crate::eval::{Evaluator, Times};
 use crate::parallel::Helpers;
+use crate::profile::Profile;
 use crate::select::RangeSeries;
 use crate::value::{At, Grid, Intermediate, MatrixSeries, Value, VectorSample, VectorSeries};
 use model::{Labels, SampleValue};
@@ -143,8 +144,8 @@ impl Engine {
         time_ms: i64,
         options: &QueryOptions,
     ) -> Result<QueryOutput, QueryError> {
-        let grid = Grid { start: time_ms, step: 0, count: 1 };
-        self.run(storage, expr, query, grid, Times { start: time_ms, end: time_ms, step: 0, instant: true }, options)
+        let (grid, times) = instant_grid(time_ms);
+        self.run(storage, expr, query, grid, times, options, None)
     }
 
     /// Evaluates a query at `start`, `start + step`, … up to `end` (Unix milliseconds).
@@ -181,6 +182,29 @@ impl Engine {
         times_ms: (i64, i64, i64),
         options: &QueryOptions,
     ) -> Result<QueryOutput, QueryError> {
+        let (grid, times) = self.range_grid(expr, times_ms)?;
+        self.run(storage, expr, query, grid, times, options, None)
+    }
+
+    /// As [`Engine::range_expr`], or [`Engine::instant_expr`] at the end where the step is 0, and notes what each node costs.
+    pub(crate) fn run_profiled(
+        &self,
+        storage: &dyn Queryable,
+        expr: &Expr,
+        query: &str,
+        times_ms: (i64, i64, i64),
+        options: &QueryOptions,
+        profile: &Profile,
+    ) -> Result<QueryOutput, QueryError> {
+        let (grid, times) = match times_ms {
+            (_, end, 0) => instant_grid(end),
+            times_ms => self.range_grid(expr, times_ms)?,
+        };
+        self.run(storage, expr, query, grid, times, options, Some(profile))
+    }
+
+    /// The grid of a range query, if it may be evaluated on it.
+    fn range_grid(&self, expr: &Expr, times_ms: (i64, i64, i64)) -> Result<(Grid, Times), QueryError> {
         let (start, end, step) = times_ms;
         let fail = |text: String| Err(QueryError::Execution(text));
         if step <= 0 {
@@ -206,10 +230,10 @@ impl Engine {
                 self.options.max_steps
             ));
         }
-        let grid = Grid { start, step, count: count + 1 };
-        self.run(storage, expr, query, grid, Times { start, end, step, instant: false }, options)
+        Ok((Grid { start, step, count: count + 1 }, Times { start, end, step, instant: false }))
     }
 
+    #[allow(clippy::too_many_arguments)]
     fn run(
         &self,
         storage: &dyn Queryable,
@@ -218,10 +242,11 @@ impl Engine {
         grid: Grid,
         times: Times,
         options: &QueryOptions,
+        profile: Option<&Profile>,
     ) -> Result<QueryOutput, QueryError> {
         let begin = Instant::now();
         let annotations = Annotations::default();
-        let evaluator = Evaluator::new(storage, &self.options, options, times, &annotations, &self.helpers, None);
+        let evaluator = Evaluator::new(storage, &self.options, options, times, &annotations, &self.helpers, profile);
         evaluator.check_selectors(expr, query)?;
         let value = if expr.value_type() == ValueType::Matrix {
             let series = evaluator.range_vector(expr, grid)?;
@@ -235,6 +260,11 @@ impl Engine {
         stats.evaluation = begin.elapsed();
         Ok(QueryOutput { value, warnings, infos, stats })
     }
+}
+
+fn instant_grid(time_ms: i64) -> (Grid, Times) {
+    let grid = Grid { start: time_ms, step: 0, count: 1 };
+    (grid, Times { start: time_ms, end: time_ms, step: 0, instant: true })
 }
 
 /// Takes the names off at last, and joins what has the same labels now.

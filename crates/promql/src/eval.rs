@@ -24,15 +24,42 @@ pub(crate) struct Times {
     pub(crate) instant: bool,
 }
 
+/// Tells when a query has to stop.
+pub(crate) struct Watch {
+    begin: Instant,
+    timeout: Duration,
+    cancel: Option<Arc<AtomicBool>>,
+}
+
+impl Watch {
+    /// Of a query that begins now.
+    pub(crate) fn new(engine: &EngineOptions, options: &QueryOptions) -> Watch {
+        Watch {
+            begin: Instant::now(),
+            timeout: options.timeout.map_or(engine.timeout, |timeout| timeout.min(engine.timeout)),
+            cancel: options.cancel.clone(),
+        }
+    }
+
+    /// Fails if the query has been cancelled or takes too long.
+    pub(crate) fn check(&self) -> Result<(), QueryError> {
+        if self.cancel.as_ref().is_some_and(|cancel| cancel.load(Ordering::Relaxed)) {
+            return Err(QueryError::Canceled);
+        }
+        if self.begin.elapsed() > self.timeout {
+            return Err(QueryError::Timeout(self.timeout));
+        }
+        Ok(())
+    }
+}
+
 pub(crate) struct Evaluator<'a> {
     pub(crate) storage: &'a dyn Queryable,
     engine: &'a EngineOptions,
     pub(crate) times: Times,
     pub(crate) lookback: i64,
     pub(crate) annotations: &'a Annotations,
-    begin: Instant,
-    timeout: Duration,
-    cancel: Option<Arc<AtomicBool>>,
+    watch: Watch,
     /// Samples that intermediate results hold.
     live: AtomicUsize,
     peak: AtomicUsize,
@@ -62,9 +89,7 @@ impl<'a> Evaluator<'a> {
             times,
             lookback: options.lookback_delta_ms.filter(|&ms| ms > 0).unwrap_or(engine.lookback_delta_ms),
             annotations,
-            begin: Instant::now(),
-            timeout: options.timeout.map_or(engine.timeout, |timeout| timeout.min(engine.timeout)),
-            cancel: options.cancel.clone(),
+            watch: Watch::new(engine, options),
             live: AtomicUsize::new(0),
             peak: AtomicUsize::new(0),
             read: AtomicU64::new(0),
@@ -133,13 +158,7 @@ impl<'a> Evaluator<'a> {
 
     /// Fails if the query has been cancelled or takes too long.
     pub(crate) fn check_time(&self) -> Result<(), QueryError> {
-        if self.cancel.as_ref().is_some_and(|cancel| cancel.load(Ordering::Relaxed)) {
-            return Err(QueryError::Canceled);
-        }
-        if self.begin.elapsed() > self.timeout {
-            return Err(QueryError::Timeout(self.timeout));
-        }
-        Ok(())
+        self.watch.check()
     }
 
     /// Notes samples read that are dropped again before the next read.

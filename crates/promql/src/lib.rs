@@ -11,6 +11,7 @@ mod binary;
 mod engine;
 mod error;
 mod eval;
+mod explain;
 mod functions;
 mod grouping;
 pub mod histogram;
@@ -24,5 +25,6 @@ mod value;
 
 pub use engine::{Engine, EngineOptions, QueryOptions, QueryOutput, QueryStats};
 pub use error::QueryError;
+pub use explain::{Estimate, ExplainNode, ExplainTimes, Hint, MetadataOf};
 pub use profile::NodeCost;
 pub use value::{MatrixSeries, Value, VectorSample};

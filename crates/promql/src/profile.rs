@@ -72,4 +72,8 @@ impl Profile {
         let series = u64::from(!samples.is_empty());
         self.add(span, NodeCost { series, samples: samples.len() as u64, bytes: bytes as u64, time });
     }
+
+    pub(crate) fn get(&self, span: Span) -> Option<NodeCost> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&span).copied()
+    }
 }
