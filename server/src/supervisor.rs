@@ -57,6 +57,8 @@ pub(crate) async fn run(flags: ServeFlags) -> Result<()> {
     let engine = Arc::new(promql::Engine::new(promql::EngineOptions {
         lookback_delta_ms: duration_flag("query.lookback-delta", &flags.lookback_delta)?,
         max_samples: flags.query_max_samples,
+        max_series: Some(flags.query_max_series).filter(|max| *max > 0),
+        max_memory_bytes: flags.query_max_memory_bytes,
         timeout: flag_duration("query.timeout", &flags.query_timeout)?,
         default_step_ms: i64::try_from(configs.prometheus.evaluation_interval.as_millis()).unwrap_or(60_000),
         // The API checks the resolution of a range itself, as Prometheus does.

@@ -211,6 +211,9 @@ impl Evaluator<'_> {
         let mut out: Vec<VectorSeries> = Vec::new();
         let mut places: HashMap<(Labels, bool), usize> = HashMap::new();
         for (place, group) in groups.iter().enumerate() {
+            if place % 64 == 0 {
+                self.check_time()?;
+            }
             let key = table.labels(place);
             if group.one.is_empty() && fill_one.is_none() || group.many.is_empty() && fill_many.is_none() {
                 if group.many.is_empty() {
@@ -229,6 +232,7 @@ impl Evaluator<'_> {
                     if column.is_empty() {
                         continue;
                     }
+                    self.count_live(column.points(), column.bytes())?;
                     let labels = if key_is_result {
                         key.clone()
                     } else {
@@ -251,6 +255,7 @@ impl Evaluator<'_> {
             }
             let mut pairs: HashMap<(usize, usize), usize> = HashMap::new();
             for step in 0..grid.count {
+                self.check_time()?;
                 let mut present = group.one.iter().copied().filter(|&index| one[index].column.is_present(step));
                 let partner = present.next();
                 if let (Some(first), Some(second)) = (partner, present.next())

@@ -20,6 +20,9 @@ use storage::{Queryable, Samples};
 /// Prometheus' limit on the points of a series in a range query.
 pub(crate) const STEPS_MAX: usize = 11_000;
 
+/// Room for more samples than a query may hold, even where columns are mostly empty.
+const MEMORY_BYTES_MAX: usize = 2 << 30;
+
 /// What holds for all queries of an engine.
 #[derive(Clone, Debug)]
 pub struct EngineOptions {
@@ -27,6 +30,10 @@ pub struct EngineOptions {
     pub lookback_delta_ms: i64,
     /// How many samples a query may hold in memory at once.
     pub max_samples: usize,
+    /// How many series the selectors of a query may read, all together; `None`: as many as there are.
+    pub max_series: Option<usize>,
+    /// How many bytes the intermediate results of a query may take at once.
+    pub max_memory_bytes: usize,
     /// How long a query may take.
     pub timeout: Duration,
     /// Step of subqueries that name none.
@@ -45,6 +52,8 @@ impl Default for EngineOptions {
         EngineOptions {
             lookback_delta_ms: 300_000,
             max_samples: 50_000_000,
+            max_series: None,
+            max_memory_bytes: MEMORY_BYTES_MAX,
             timeout: Duration::from_secs(120),
             default_step_ms: 60_000,
             use_start_timestamps: true,

@@ -19,8 +19,23 @@ pub enum QueryError {
     #[error("query was canceled in expression evaluation")]
     Canceled,
     /// More samples in memory at once than allowed.
-    #[error("query processing would load too many samples into memory in query execution (limit {0})")]
-    TooManySamples(usize),
+    #[error(
+        "query processing would load too many samples into memory in query execution: {reached}, and the limit is {limit}; \
+         ask for fewer series, a shorter range or a longer step, or raise --query.max-samples"
+    )]
+    TooManySamples { limit: usize, reached: usize },
+    /// The selectors of the query accept more series than allowed.
+    #[error(
+        "query would read too many series: {reached} so far, and the limit is {limit}; \
+         narrow the matchers of its selectors, or raise --query.max-series"
+    )]
+    TooManySeries { limit: usize, reached: usize },
+    /// Intermediate results take more memory than allowed.
+    #[error(
+        "query would take too much memory: {reached} bytes for intermediate results, and the limit is {limit}; \
+         aggregate before joining, ask for fewer series, a shorter range or a longer step, or raise --query.max-memory-bytes"
+    )]
+    TooMuchMemory { limit: usize, reached: usize },
     #[error("{0}")]
     Storage(#[from] StorageError),
 }

@@ -24,6 +24,11 @@ pub(crate) struct Times {
     pub(crate) instant: bool,
 }
 
+/// What a step of a column or of an aggregation's state takes, at most.
+const STEP_BYTES: usize = 32;
+/// So many columns are in memory at once, at least, while a query runs.
+const COLUMNS_MIN: usize = 4;
+
 /// Tells when a query has to stop.
 pub(crate) struct Watch {
     begin: Instant,
@@ -60,8 +65,11 @@ pub(crate) struct Evaluator<'a> {
     pub(crate) lookback: i64,
     pub(crate) annotations: &'a Annotations,
     watch: Watch,
-    /// Samples that intermediate results hold.
+    /// Samples that intermediate results hold, and their bytes.
     live: AtomicUsize,
+    live_bytes: AtomicUsize,
+    /// Series read so far.
+    series: AtomicUsize,
     peak: AtomicUsize,
     read: AtomicU64,
     /// Tells the samples read to whoever watches.
@@ -91,6 +99,8 @@ impl<'a> Evaluator<'a> {
             annotations,
             watch: Watch::new(engine, options),
             live: AtomicUsize::new(0),
+            live_bytes: AtomicUsize::new(0),
+            series: AtomicUsize::new(0),
             peak: AtomicUsize::new(0),
             read: AtomicU64::new(0),
             progress: options.samples_read.clone(),
@@ -170,16 +180,43 @@ impl<'a> Evaluator<'a> {
         self.note_peak(self.live.load(Ordering::Relaxed) + samples)
     }
 
-    /// Notes samples that stay until the node's result is done.
-    pub(crate) fn count_live(&self, samples: usize) -> Result<(), QueryError> {
+    /// Notes series that a selector reads.
+    pub(crate) fn count_series(&self, series: usize) -> Result<(), QueryError> {
+        let reached = self.series.fetch_add(series, Ordering::Relaxed) + series;
+        match self.engine.max_series {
+            Some(limit) if reached > limit => Err(QueryError::TooManySeries { limit, reached }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Notes samples that stay until the node's result is done, and the memory that they take.
+    pub(crate) fn count_live(&self, samples: usize, bytes: usize) -> Result<(), QueryError> {
         let before = self.live.fetch_add(samples, Ordering::Relaxed);
+        let bytes = self.live_bytes.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes);
+        self.check_memory(bytes)?;
         self.note_peak(before + samples)
+    }
+
+    /// As [`Evaluator::count_live`], for a series.
+    pub(crate) fn count_live_series(&self, series: &VectorSeries) -> Result<(), QueryError> {
+        self.count_live(series.column.points(), series.bytes())
+    }
+
+    fn check_memory(&self, reached: usize) -> Result<(), QueryError> {
+        let limit = self.engine.max_memory_bytes;
+        if reached > limit { Err(QueryError::TooMuchMemory { limit, reached }) } else { Ok(()) }
+    }
+
+    /// Fails if a few columns of `count` steps, or of `count` states of an aggregation, would be too much.
+    pub(crate) fn check_steps(&self, count: usize) -> Result<(), QueryError> {
+        let needed = count.saturating_mul(STEP_BYTES * COLUMNS_MIN);
+        self.check_memory(self.live_bytes.load(Ordering::Relaxed).saturating_add(needed))
     }
 
     fn note_peak(&self, live: usize) -> Result<(), QueryError> {
         self.peak.fetch_max(live, Ordering::Relaxed);
         if live > self.engine.max_samples {
-            return Err(QueryError::TooManySamples(self.engine.max_samples));
+            return Err(QueryError::TooManySamples { limit: self.engine.max_samples, reached: live });
         }
         Ok(())
     }
@@ -217,7 +254,7 @@ impl<'a> Evaluator<'a> {
     /// Evaluates a node at every step of a grid.
     pub(crate) fn eval(&self, expr: &Expr, grid: Grid) -> Result<Intermediate, QueryError> {
         self.check_time()?;
-        let live = self.live.load(Ordering::Relaxed);
+        let (live, live_bytes) = (self.live.load(Ordering::Relaxed), self.live_bytes.load(Ordering::Relaxed));
         let begin = self.profile_mark();
         let value = if grid.count > 1 && !is_literal(expr) && is_step_invariant(expr) {
             // Nothing in it depends on the time: once is enough.
@@ -229,11 +266,15 @@ impl<'a> Evaluator<'a> {
             profile.add_value(expr.span(), &value, begin.elapsed());
         }
         self.live.store(live, Ordering::Relaxed);
-        self.count_live(match &value {
-            Intermediate::Vector(series) => series.iter().map(|series| series.column.points()).sum(),
-            Intermediate::Scalar(values) => values.len(),
-            Intermediate::String(_) => 1,
-        })?;
+        self.live_bytes.store(live_bytes, Ordering::Relaxed);
+        let (samples, bytes) = match &value {
+            Intermediate::Vector(series) => series
+                .iter()
+                .fold((0, 0), |(samples, bytes), series| (samples + series.column.points(), bytes + series.bytes())),
+            Intermediate::Scalar(values) => (values.len(), values.len() * size_of::<f64>()),
+            Intermediate::String(text) => (1, text.value.len()),
+        };
+        self.count_live(samples, bytes)?;
         Ok(value)
     }
 

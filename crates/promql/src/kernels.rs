@@ -26,6 +26,8 @@ pub(crate) enum Kernel {
     Present,
 }
 
+/// So many samples are looked at before the time is looked at again: a millisecond or so.
+pub(crate) const WORK_UNWATCHED: usize = 1 << 20;
 /// Windows of so many samples and more are worth a queue for their extreme.
 const QUEUE_SAMPLES_MIN: usize = 16;
 
@@ -57,7 +59,7 @@ impl Kernel {
     }
 
     /// Writes the results of all steps into `column`; true if any window held a sample. `times` ascend, and `values`,
-    /// of the same length, hold no stale marker.
+    /// of the same length, hold no stale marker. Gives up as soon as `stopped` says so.
     pub(crate) fn run(
         self,
         times: &[i64],
@@ -65,8 +67,9 @@ impl Kernel {
         grid: Grid,
         range: &RangeTimes,
         column: &mut Column,
+        stopped: &dyn Fn() -> bool,
     ) -> bool {
-        let windows = Windows { times, grid, range };
+        let windows = Windows { times, grid, range, stopped };
         match self {
             Kernel::Rate => extrapolate(windows, values, true, true, column),
             Kernel::Increase => extrapolate(windows, values, true, false, column),
@@ -91,15 +94,23 @@ struct Windows<'a> {
     times: &'a [i64],
     grid: Grid,
     range: &'a RangeTimes,
+    stopped: &'a dyn Fn() -> bool,
 }
 
 impl Windows<'_> {
     /// Calls `f` with the samples `from..to` of every window that holds any. True if there was one.
     fn each(self, column: &mut Column, mut f: impl FnMut(usize, usize) -> Option<f64>) -> bool {
-        let (mut position, mut any) = (Position::default(), false);
+        let (mut position, mut any, mut work) = (Position::default(), false, 0);
         for step in 0..self.grid.count {
             let bounds = self.range.bounds(self.grid.time(step));
             let (from, to) = position.follow(self.times, bounds.start, bounds.end);
+            work += to - from;
+            if work > WORK_UNWATCHED {
+                if (self.stopped)() {
+                    break;
+                }
+                work = 0;
+            }
             if from == to {
                 continue;
             }

@@ -280,6 +280,7 @@ impl Evaluator<'_> {
                 self.check_time()?;
             }
             let series = series?;
+            self.count_series(1)?;
             samples.clear();
             series.read(&mut samples)?;
             self.count_read(samples.len())?;
@@ -305,7 +306,7 @@ impl Evaluator<'_> {
         let mut out = Vec::new();
         self.each_series(selector, plan.bounds(), hints, |labels, samples| {
             if let Some(series) = self.instant_series(&plan, labels, samples) {
-                self.count_live(series.column.points())?;
+                self.count_live_series(&series)?;
                 out.push(series);
             }
             Ok(())
@@ -457,7 +458,7 @@ impl Evaluator<'_> {
     pub(crate) fn range_vector(&self, expr: &Expr, grid: Grid) -> Result<Vec<RangeSeries>, QueryError> {
         let mut out = Vec::new();
         self.each_range(expr, grid, "", |series| {
-            self.count_live(series.len())?;
+            self.count_live(series.len(), series.len() * (size_of::<i64>() + size_of::<f64>()))?;
             out.push(series);
             Ok(())
         })?;
@@ -501,15 +502,17 @@ impl Evaluator<'_> {
                 if start > last.end {
                     return Ok(());
                 }
-                let count = usize::try_from((last.end - start) / step + 1)
-                    .ok()
-                    .filter(|&count| count <= self.max_samples())
-                    .ok_or(QueryError::TooManySamples(self.max_samples()))?;
+                let count = usize::try_from(last.end.saturating_sub(start) / step + 1).unwrap_or(usize::MAX);
+                if count > self.max_samples() {
+                    return Err(QueryError::TooManySamples { limit: self.max_samples(), reached: count });
+                }
+                self.check_steps(count)?;
                 let inner = Grid { start, step, count };
                 let crate::value::Intermediate::Vector(series) = self.eval(&e.inner, inner)? else {
                     return Err(QueryError::Execution("a subquery needs an instant vector".to_owned()));
                 };
                 for one in series {
+                    self.check_time()?;
                     if one.column.kinds.iter().any(|kind| *kind != Kind::Absent) {
                         visit(RangeSeries::from_column(one, inner))?;
                     }

@@ -17,6 +17,8 @@ const CHUNK_STEPS: usize = 8192;
 /// So many series at least and at most.
 const CHUNK_SERIES_MIN: usize = 4;
 const CHUNK_SERIES_MAX: usize = 64;
+/// Series with more steps than these, which only subqueries have, are taken one by one for the sake of memory.
+const STEPS_MANY: usize = 100_000;
 
 /// Changes the values of a series at all steps; may clear some.
 pub(crate) type Stage<'e> = Box<dyn Fn(&mut VectorSeries) + Sync + 'e>;
@@ -98,7 +100,8 @@ impl<'a> Evaluator<'a> {
         for node in nodes.into_iter().rev() {
             stages.push((node.span(), self.stage(node, grid)?));
         }
-        let chunk = (CHUNK_STEPS / grid.count.max(1)).clamp(CHUNK_SERIES_MIN, CHUNK_SERIES_MAX);
+        let fewest = if grid.count > STEPS_MANY { 1 } else { CHUNK_SERIES_MIN };
+        let chunk = (CHUNK_STEPS / grid.count.max(1)).clamp(fewest, CHUNK_SERIES_MAX);
         Ok(Some(Stream { leaf, leaf_span: bottom.span(), read_span, stages, selector, bounds, hints, chunk }))
     }
 
@@ -146,6 +149,7 @@ impl<'a> Evaluator<'a> {
         });
         let map = |chunk: Vec<Box<dyn Series>>| {
             self.check_time()?;
+            self.count_series(chunk.len())?;
             let mut samples = Samples::default();
             let mut out = Vec::with_capacity(chunk.len());
             for series in chunk {
@@ -160,7 +164,7 @@ impl<'a> Evaluator<'a> {
                 if self.histogram_stats() {
                     note_resets(&mut samples);
                 }
-                if let Some(value) = self.run_series(stream, series.labels(), &mut samples, mark) {
+                if let Some(value) = self.run_series(stream, series.labels(), &mut samples, mark)? {
                     out.push(value);
                 }
             }
@@ -177,11 +181,12 @@ impl<'a> Evaluator<'a> {
         labels: &model::Labels,
         samples: &mut Samples,
         mark: Mark,
-    ) -> Option<VectorSeries> {
-        let mut value = match &stream.leaf {
+    ) -> Result<Option<VectorSeries>, QueryError> {
+        let value = match &stream.leaf {
             Leaf::Instant(plan) => self.instant_series(plan, labels, samples),
-            Leaf::Range(plan) => plan.evaluate(self, labels, samples),
-        }?;
+            Leaf::Range(plan) => plan.evaluate(self, labels, samples)?,
+        };
+        let Some(mut value) = value else { return Ok(None) };
         // The span of an instant selector was noted with the read.
         let mut mark = match &stream.leaf {
             Leaf::Instant(_) => mark,
@@ -191,10 +196,10 @@ impl<'a> Evaluator<'a> {
             stage(&mut value);
             mark = self.profile_series(mark, *span, &value.column);
             if value.column.is_empty() {
-                return None;
+                return Ok(None);
             }
         }
-        Some(value)
+        Ok(Some(value))
     }
 
     /// Hands the series of a vector to `fold`, one by one; all of them are in memory at once only if they must be.
@@ -214,7 +219,7 @@ impl<'a> Evaluator<'a> {
     pub(crate) fn collect_stream(&self, stream: &Stream<'_>) -> Result<Vec<VectorSeries>, QueryError> {
         let mut out = Vec::new();
         self.run_stream(stream, |series| {
-            self.count_live(series.column.points())?;
+            self.count_live_series(&series)?;
             out.push(series);
             Ok(())
         })?;

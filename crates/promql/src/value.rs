@@ -172,6 +172,13 @@ pub(crate) struct VectorSeries {
     pub(crate) column: Column,
 }
 
+impl VectorSeries {
+    /// Memory that the series takes; labels are mostly shared with the storage.
+    pub(crate) fn bytes(&self) -> usize {
+        size_of::<VectorSeries>() + self.column.bytes()
+    }
+}
+
 /// An intermediate result.
 #[derive(Clone, Debug)]
 pub(crate) enum Intermediate {

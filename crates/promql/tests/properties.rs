@@ -149,7 +149,7 @@ fn limits_and_cancelling() {
     let small = Engine::new(EngineOptions { max_samples: 10, ..EngineOptions::default() });
     let options = QueryOptions::default();
     let outcome = small.range(&storage, "rate(m[5m])", 0, 600_000, 15_000, &options);
-    assert!(matches!(outcome, Err(QueryError::TooManySamples(10))), "{outcome:?}");
+    assert!(matches!(outcome, Err(QueryError::TooManySamples { limit: 10, .. })), "{outcome:?}");
     let engine = Engine::default();
     let cancelled = QueryOptions { cancel: Some(Arc::new(AtomicBool::new(true))), ..QueryOptions::default() };
     assert!(matches!(engine.instant(&storage, "m", 0, &cancelled), Err(QueryError::Canceled)));
@@ -243,5 +243,52 @@ fn threads_change_no_bit() {
         };
         let (alone, many): (Vec<(Labels, Vec<u64>)>, _) = (result(0), result(5));
         assert_eq!(alone, many, "{query}");
+    }
+}
+
+/// Queries that would take hours or all memory end soon, with a word about the limit that stopped them.
+#[test]
+fn hostile_queries() {
+    const CASES: &str = r#"
+count_values("v", c + time() / 1e9)                     => too much memory
+histogram_quantiles(b, "q", time() / 1e9)               => too much memory
+max_over_time(c[1y:1ms])                                => too many samples
+max_over_time(sum(c)[1w:100ms])                         => too many samples
+max_over_time(c[30d:1s])                                => too
+quantile_over_time(0.5, c[1d:1s])                       => too
+c * on () group_left c                                  => found duplicate series
+sum(c) by (i) + sum(c) by (i) + count_values by (i) ("x", c * time())  => too much memory
+mad_over_time(sum(c)[1h:200ms])                          => timed out
+quantile_over_time(0.5, sum(c)[1h:200ms])                => timed out
+stddev_over_time(sum(c)[1h:200ms])                      => timed out
+stddev_over_time(sum(c)[1h:50ms])                       => too much memory
+c                                                       => too many series
+"#;
+    let storage = MemoryStorage::new();
+    for index in 0..40_i64 {
+        for name in ["c", "b"] {
+            let labels = Labels::from_pairs([("__name__", name), ("le", "1"), ("i", &index.to_string())]);
+            let mut samples = Samples::default();
+            for step in 0..4_000 {
+                samples.push_float(step * STEP_MS, (step * index % 97) as f64);
+            }
+            storage.replace_series(labels, samples);
+        }
+    }
+    let options = EngineOptions {
+        max_samples: 2_000_000,
+        max_memory_bytes: 64 << 20,
+        timeout: Duration::from_secs(1),
+        ..EngineOptions::default()
+    };
+    let engine = Engine::new(options.clone());
+    let few = Engine::new(EngineOptions { max_series: Some(39), ..options });
+    for case in CASES.trim().lines() {
+        let (query, expected) = case.split_once("=>").unwrap();
+        let engine = if expected.contains("series") && !expected.contains("duplicate") { &few } else { &engine };
+        let begin = std::time::Instant::now();
+        let error = engine.range(&storage, query.trim(), 0, 55_000_000, 5_500, &QueryOptions::default()).unwrap_err();
+        assert!(error.to_string().contains(expected.trim()), "`{}`: {error}", query.trim());
+        assert!(begin.elapsed() < Duration::from_secs(20), "`{}` took {:?}", query.trim(), begin.elapsed());
     }
 }

@@ -91,6 +91,14 @@ pub(crate) struct ServeFlags {
     #[arg(long = "query.max-samples", value_name = "N", default_value_t = 50_000_000)]
     pub(crate) query_max_samples: usize,
 
+    /// Series that the selectors of one query may read, all together; 0: as many as there are.
+    #[arg(long = "query.max-series", value_name = "N", default_value_t = 0)]
+    pub(crate) query_max_series: usize,
+
+    /// Memory that the intermediate results of one query may take.
+    #[arg(long = "query.max-memory-bytes", value_name = "BYTES", default_value_t = 2 << 30)]
+    pub(crate) query_max_memory_bytes: usize,
+
     /// Feature flags of Prometheus: what they switch on is on here. Taken so that service files stay as they are.
     #[arg(long = "enable-feature", value_name = "NAMES")]
     pub(crate) enable_feature: Vec<String>,
@@ -136,6 +144,8 @@ impl ServeFlags {
             ("query.lookback-delta", self.lookback_delta.clone()),
             ("query.max-concurrency", self.query_max_concurrency.to_string()),
             ("query.max-samples", self.query_max_samples.to_string()),
+            ("query.max-series", self.query_max_series.to_string()),
+            ("query.max-memory-bytes", self.query_max_memory_bytes.to_string()),
             ("query.timeout", self.query_timeout.clone()),
             ("storage.sync", self.storage_sync.clone()),
             ("storage.tsdb.path", self.storage_path.display().to_string()),

@@ -136,6 +136,16 @@ impl Floats {
         }
     }
 
+    fn step_bytes(op: AggregateOp) -> usize {
+        match op {
+            AggregateOp::Sum => size_of::<Sum>() + 1,
+            AggregateOp::Avg => size_of::<Mean>() + 1,
+            AggregateOp::Min | AggregateOp::Max => size_of::<f64>() + 1,
+            AggregateOp::Stddev | AggregateOp::Stdvar => size_of::<Variance>() + 1,
+            _ => size_of::<u32>(),
+        }
+    }
+
     fn add(&mut self, column: &Column) {
         match self {
             Floats::Count(counts) => {
@@ -182,6 +192,8 @@ pub(super) struct Folding<'a, 'b> {
     op: AggregateOp,
     span: Span,
     grid: Grid,
+    /// Memory that a group takes for a step.
+    step_bytes: usize,
     filter: LabelFilter,
     table: GroupTable,
     groups: Vec<Group>,
@@ -196,14 +208,24 @@ impl<'a, 'b> Folding<'a, 'b> {
 
     pub(super) fn new(evaluator: &'a Evaluator<'b>, e: &AggregateExpr, grid: Grid) -> Self {
         let (filter, span) = (group_filter(e), e.inner.span());
-        Folding { evaluator, op: e.op, span, grid, filter, table: GroupTable::default(), groups: Vec::new() }
+        let step_bytes = Floats::step_bytes(e.op);
+        Folding {
+            evaluator,
+            op: e.op,
+            span,
+            grid,
+            step_bytes,
+            filter,
+            table: GroupTable::default(),
+            groups: Vec::new(),
+        }
     }
 
     /// Takes the next series.
     pub(super) fn add(&mut self, series: VectorSeries) -> Result<(), QueryError> {
         let place = self.table.place(&self.filter, &series.labels);
         if place == self.groups.len() {
-            self.evaluator.count_live(self.grid.count)?;
+            self.evaluator.count_live(self.grid.count, self.grid.count * self.step_bytes)?;
             let floats = Floats::new(self.op, self.grid.count);
             self.groups.push(Group { drop_name: series.drop_name, floats, histograms: Vec::new() });
         }
@@ -226,7 +248,7 @@ impl<'a, 'b> Folding<'a, 'b> {
             group.histograms[step].push(histogram);
             kept += 1;
         }
-        self.evaluator.count_live(kept)
+        self.evaluator.count_live(kept, kept * size_of::<Arc<FloatHistogram>>())
     }
 
     /// One series a group, in the order in which the groups appeared.

@@ -11,7 +11,11 @@ use crate::numbers::{Mean, Sum, Variance, kahan_add, quantile};
 use crate::value::{At, Column, Grid, Intermediate, VectorSeries};
 use model::{FloatHistogram, Labels, histogram::CounterResetHint};
 use promql_syntax::{AggregateExpr, AggregateOp, Span};
-use std::{cmp::Ordering, collections::BTreeMap, sync::Arc};
+use std::{
+    cmp::Ordering,
+    collections::{BTreeMap, btree_map::Entry},
+    sync::Arc,
+};
 
 /// The series of one group, as indexes into the input, in its order.
 struct Group {
@@ -40,7 +44,7 @@ impl Evaluator<'_> {
                     .map_or_else(|| model::labels::quote(&label.value), promql_syntax::quote_bytes);
                 return Err(QueryError::Execution(format!("invalid label name {quoted}")));
             }
-            return count_values(e, &label.value, &input, grid);
+            return self.count_values(e, &label.value, &input, grid);
         }
         let params = match param {
             Some(Intermediate::Scalar(values)) => values,
@@ -58,6 +62,7 @@ impl Evaluator<'_> {
                 }
                 let mut out = Vec::with_capacity(groups.len());
                 for group in groups {
+                    self.check_time()?;
                     let mut column = Column::empty(grid.count);
                     self.group_quantile(e, &group, &params, &input, &mut column);
                     if !column.is_empty() {
@@ -181,6 +186,7 @@ impl Evaluator<'_> {
         let mut kept: Vec<Column> = input.iter().map(|_| Column::empty(grid.count)).collect();
         let mut order = Vec::new();
         for step in 0..grid.count {
+            self.check_time()?;
             let k = check_k(params[step])?;
             if k == 0 {
                 continue;
@@ -232,6 +238,7 @@ impl Evaluator<'_> {
             Vec::new()
         };
         for step in 0..grid.count {
+            self.check_time()?;
             if e.op == AggregateOp::Limitk {
                 let k = check_k(params[step])?;
                 for group in groups {
@@ -306,33 +313,42 @@ fn group_filter(e: &AggregateExpr) -> LabelFilter {
     if e.without { LabelFilter::but(&e.grouping) } else { LabelFilter::only(&e.grouping) }
 }
 
-fn count_values(
-    e: &AggregateExpr,
-    label: &str,
-    input: &[VectorSeries],
-    grid: Grid,
-) -> Result<Vec<VectorSeries>, QueryError> {
-    let mut out: BTreeMap<Labels, VectorSeries> = BTreeMap::new();
-    let filter = group_filter(e);
-    for series in input {
-        let base = filter.apply(&series.labels);
-        for step in 0..grid.count {
-            let text = match series.column.get(step) {
-                None => continue,
-                Some(At::Float(value)) => model::float::format_float(value),
-                Some(At::Histogram(histogram)) => describe(histogram),
-            };
-            let labels = base.to_builder().set(label, &text).build();
-            let entry = out.entry(labels.clone()).or_insert_with(|| VectorSeries {
-                labels,
-                drop_name: false,
-                column: Column::empty(grid.count),
-            });
-            let before = if entry.column.is_present(step) { entry.column.values[step] } else { 0.0 };
-            entry.column.set_float(step, before + 1.0);
+impl Evaluator<'_> {
+    fn count_values(
+        &self,
+        e: &AggregateExpr,
+        label: &str,
+        input: &[VectorSeries],
+        grid: Grid,
+    ) -> Result<Vec<VectorSeries>, QueryError> {
+        let mut out: BTreeMap<Labels, VectorSeries> = BTreeMap::new();
+        let filter = group_filter(e);
+        for series in input {
+            self.check_time()?;
+            let base = filter.apply(&series.labels);
+            for step in 0..grid.count {
+                let text = match series.column.get(step) {
+                    None => continue,
+                    Some(At::Float(value)) => model::float::format_float(value),
+                    Some(At::Histogram(histogram)) => describe(histogram),
+                };
+                let labels = base.to_builder().set(label, &text).build();
+                let entry = match out.entry(labels) {
+                    Entry::Occupied(entry) => entry.into_mut(),
+                    Entry::Vacant(entry) => {
+                        // Every value may make a series of its own.
+                        let labels = entry.key().clone();
+                        let series = VectorSeries { labels, drop_name: false, column: Column::empty(grid.count) };
+                        self.count_live(1, series.bytes())?;
+                        entry.insert(series)
+                    }
+                };
+                let before = if entry.column.is_present(step) { entry.column.values[step] } else { 0.0 };
+                entry.column.set_float(step, before + 1.0);
+            }
         }
+        Ok(out.into_values().collect())
     }
-    Ok(out.into_values().collect())
 }
 
 /// A histogram as Prometheus prints it: `{count:4, sum:5, (1,2]:3}`.

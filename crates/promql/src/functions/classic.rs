@@ -8,7 +8,7 @@ use crate::value::{At, Column, Grid, VectorSeries};
 use model::{FloatHistogram, Labels, float::format_float, labels::quote};
 use promql_syntax::{Call, Expr, Span};
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, btree_map::Entry},
     sync::Arc,
 };
 
@@ -43,7 +43,7 @@ impl Evaluator<'_> {
                 let q = self.eval_scalar(&e.args[0], grid)?;
                 let input = self.eval_vector(&e.args[1], grid)?;
                 self.warn_quantiles(&q, e.args[0].span());
-                return Ok(Some(self.quantiles(&input, &q, None, e.args[1].span(), grid)));
+                return self.quantiles(&input, &q, None, e.args[1].span(), grid).map(Some);
             }
             "histogram_quantiles" => {
                 let input = self.eval_vector(&e.args[0], grid)?;
@@ -52,7 +52,8 @@ impl Evaluator<'_> {
                 for arg in &e.args[2..] {
                     let q = self.eval_scalar(arg, grid)?;
                     self.warn_quantiles(&q, arg.span());
-                    out.extend(self.quantiles(&input, &q, label.first().map(String::as_str), e.args[0].span(), grid));
+                    let label = label.first().map(String::as_str);
+                    out.extend(self.quantiles(&input, &q, label, e.args[0].span(), grid)?);
                 }
                 return Ok(Some(out));
             }
@@ -60,7 +61,7 @@ impl Evaluator<'_> {
                 let (lower, upper) = (self.eval_scalar(&e.args[0], grid)?, self.eval_scalar(&e.args[1], grid)?);
                 let input = self.eval_vector(&e.args[2], grid)?;
                 let span = e.args[2].span();
-                return Ok(Some(self.histograms(&input, span, grid, |step, found, metric| match found {
+                let fractions = self.histograms(&input, span, grid, |step, found, metric| match found {
                     Found::Native(h) => {
                         if h.sum.is_nan() {
                             let text = format!(
@@ -72,7 +73,8 @@ impl Evaluator<'_> {
                         histogram::fraction(lower[step], upper[step], h)
                     }
                     Found::Classic(buckets) => bucket_fraction(lower[step], upper[step], buckets),
-                })));
+                });
+                return fractions.map(Some);
             }
             _ => return Ok(None),
         };
@@ -109,7 +111,7 @@ impl Evaluator<'_> {
         label: Option<&str>,
         span: Span,
         grid: Grid,
-    ) -> Vec<VectorSeries> {
+    ) -> Result<Vec<VectorSeries>, QueryError> {
         let mut out = self.histograms(input, span, grid, |step, found, metric| match found {
             Found::Native(h) => {
                 let (value, note) = histogram::quantile(q[step], h);
@@ -135,16 +137,22 @@ impl Evaluator<'_> {
                 }
                 value
             }
-        });
-        let Some(label) = label else { return out };
+        })?;
+        let Some(label) = label else { return Ok(out) };
         // The quantile is an expression and may differ from step to step: then each value is a series of its own.
         let mut labelled: Vec<VectorSeries> = Vec::with_capacity(out.len());
         for series in out.drain(..) {
             let mut by_quantile: BTreeMap<String, Column> = BTreeMap::new();
             for step in 0..grid.count {
                 if series.column.is_present(step) {
-                    let column =
-                        by_quantile.entry(quantile_label(q[step])).or_insert_with(|| Column::empty(grid.count));
+                    let column = match by_quantile.entry(quantile_label(q[step])) {
+                        Entry::Occupied(entry) => entry.into_mut(),
+                        Entry::Vacant(entry) => {
+                            let column = Column::empty(grid.count);
+                            self.count_live(1, column.bytes())?;
+                            entry.insert(column)
+                        }
+                    };
                     column.copy_from(step, &series.column);
                 }
             }
@@ -154,7 +162,7 @@ impl Evaluator<'_> {
                 column,
             }));
         }
-        labelled
+        Ok(labelled)
     }
 
     /// Sorts a vector into histograms, classic and native, and calls `f` for each of them at each step.
@@ -164,7 +172,7 @@ impl Evaluator<'_> {
         span: Span,
         grid: Grid,
         f: impl Fn(usize, Found<'_>, &str) -> f64,
-    ) -> Vec<VectorSeries> {
+    ) -> Result<Vec<VectorSeries>, QueryError> {
         let mut groups: Vec<HistogramGroup> = Vec::new();
         let mut places: HashMap<Labels, usize> = HashMap::new();
         let mut place = |labels: Labels, groups: &mut Vec<HistogramGroup>, drop_name: bool| {
@@ -206,6 +214,7 @@ impl Evaluator<'_> {
         let mut out = Vec::with_capacity(groups.len());
         let mut buckets: Vec<Cumulative> = Vec::new();
         for group in groups {
+            self.check_time()?;
             let metric = group.labels.metric_name().to_owned();
             let mut column = Column::empty(grid.count);
             for step in 0..grid.count {
@@ -236,7 +245,7 @@ impl Evaluator<'_> {
                 out.push(VectorSeries { labels: group.labels, drop_name: group.drop_name, column });
             }
         }
-        out
+        Ok(out)
     }
 }
 

@@ -3,7 +3,7 @@
 use super::{over_time, rate};
 use crate::error::QueryError;
 use crate::eval::Evaluator;
-use crate::kernels::Kernel;
+use crate::kernels::{Kernel, WORK_UNWATCHED};
 use crate::select::{Cursor, RangeSeries, RangeTimes, Window, drop_stale};
 use crate::value::{Column, Grid, VectorSeries};
 use model::{Labels, SampleValue};
@@ -129,41 +129,56 @@ impl<'e> RangePlan<'e> {
         evaluator: &Evaluator<'_>,
         labels: &Labels,
         samples: &mut Samples,
-    ) -> Option<VectorSeries> {
+    ) -> Result<Option<VectorSeries>, QueryError> {
         let kernel = self.kernel.filter(|_| samples.histograms.is_empty());
         let Some(kernel) = kernel.filter(|kernel| {
             samples.start_timestamps.is_empty() || !kernel.uses_starts() || !evaluator.use_start_timestamps()
         }) else {
             let series = RangeSeries::from_samples(labels.clone(), samples);
-            return if series.len() == 0 { None } else { self.evaluate_windows(evaluator, series) };
+            return if series.len() == 0 { Ok(None) } else { self.evaluate_windows(evaluator, series) };
         };
         drop_stale(samples);
         let mut column = Column::empty(self.grid.count);
-        let any = kernel.run(&samples.timestamps, &samples.values, self.grid, &self.times, &mut column);
+        let any = kernel.run(&samples.timestamps, &samples.values, self.grid, &self.times, &mut column, &|| {
+            evaluator.check_time().is_err()
+        });
+        // A kernel that was stopped has not seen all.
+        evaluator.check_time()?;
         if any && self.notes_counters {
             evaluator.note_counter_name(labels, self.span);
         }
-        self.finish(labels.clone(), false, column)
+        Ok(self.finish(labels.clone(), false, column))
     }
 
     /// The results for one series of a range vector of either kind.
-    pub(crate) fn evaluate_range(&self, evaluator: &Evaluator<'_>, series: RangeSeries) -> Option<VectorSeries> {
+    pub(crate) fn evaluate_range(
+        &self,
+        evaluator: &Evaluator<'_>,
+        series: RangeSeries,
+    ) -> Result<Option<VectorSeries>, QueryError> {
         let Some(kernel) = self.kernel.filter(|_| series.is_floats() && series.float_starts.is_empty()) else {
             return self.evaluate_windows(evaluator, series);
         };
         let mut column = Column::empty(self.grid.count);
-        let any = kernel.run(&series.float_times, &series.floats, self.grid, &self.times, &mut column);
+        let any = kernel.run(&series.float_times, &series.floats, self.grid, &self.times, &mut column, &|| {
+            evaluator.check_time().is_err()
+        });
+        evaluator.check_time()?;
         if any && self.notes_counters {
             evaluator.note_counter_name(&series.labels, self.span);
         }
-        self.finish(series.labels, series.drop_name, column)
+        Ok(self.finish(series.labels, series.drop_name, column))
     }
 
     /// The general way: every window on its own.
-    fn evaluate_windows(&self, evaluator: &Evaluator<'_>, series: RangeSeries) -> Option<VectorSeries> {
+    fn evaluate_windows(
+        &self,
+        evaluator: &Evaluator<'_>,
+        series: RangeSeries,
+    ) -> Result<Option<VectorSeries>, QueryError> {
         let mut column = Column::empty(self.grid.count);
         let metric = series.labels.metric_name().to_owned();
-        let (mut any_float, mut cursor) = (false, Cursor::default());
+        let (mut any_float, mut cursor, mut work) = (false, Cursor::default(), 0);
         let after = if self.smoothed { self.lookback } else { 0 };
         for step in 0..self.grid.count {
             let bounds = self.times.bounds(self.grid.time(step));
@@ -174,6 +189,11 @@ impl<'e> RangePlan<'e> {
             );
             if window.is_empty() {
                 continue;
+            }
+            work += window.floats.len() + window.histograms.len();
+            if work > WORK_UNWATCHED {
+                evaluator.check_time()?;
+                work = 0;
             }
             any_float |= !window.floats.is_empty();
             let param = |index: usize| self.params.get(index).map_or(0.0, |values| values[step]);
@@ -196,7 +216,7 @@ impl<'e> RangePlan<'e> {
         if any_float && self.notes_counters {
             evaluator.note_counter_name(&series.labels, self.span);
         }
-        self.finish(series.labels, series.drop_name, column)
+        Ok(self.finish(series.labels, series.drop_name, column))
     }
 
     fn finish(&self, labels: Labels, drop_name: bool, column: Column) -> Option<VectorSeries> {
@@ -270,8 +290,8 @@ impl Evaluator<'_> {
         };
         let mut out = Vec::new();
         self.each_range(range_arg, grid, &e.function, |series| {
-            if let Some(series) = plan.evaluate_range(self, series) {
-                self.count_live(series.column.points())?;
+            if let Some(series) = plan.evaluate_range(self, series)? {
+                self.count_live_series(&series)?;
                 out.push(series);
             }
             Ok(())
@@ -369,7 +389,10 @@ mod tests {
                 let column = series.column;
                 (0..grid.count).map(|step| column.is_present(step).then(|| column.values[step].to_bits())).collect()
             };
-            let (quick, slow) = (quick.evaluate_range(&evaluator, series.clone()), slow.evaluate_range(&evaluator, series));
+            let (quick, slow) = (
+                quick.evaluate_range(&evaluator, series.clone()).unwrap(),
+                slow.evaluate_range(&evaluator, series).unwrap(),
+            );
             prop_assert_eq!(bits(quick), bits(slow), "{}", text);
         }
     }
