@@ -122,6 +122,7 @@ pub(crate) async fn run(flags: ServeFlags) -> Result<()> {
         started_at_ms,
         registry: registry.clone(),
         tsdb: Arc::clone(&tsdb),
+        receiver: remote::receive::Receiver::default(),
         queryable: Arc::clone(&queryable) as Arc<dyn Queryable>,
         engine,
         query_slots: Arc::new(Semaphore::new(flags.query_max_concurrency.max(1))),

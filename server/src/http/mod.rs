@@ -30,6 +30,7 @@ pub(crate) struct App {
     pub(crate) started_at_ms: i64,
     pub(crate) registry: telemetry::Registry,
     pub(crate) tsdb: Arc<tsdb::Tsdb>,
+    pub(crate) receiver: remote::receive::Receiver,
     /// Our engine and the servers that are read from, merged.
     pub(crate) queryable: Arc<dyn storage::Queryable>,
     pub(crate) engine: Arc<promql::Engine>,

@@ -17,13 +17,10 @@ pub(crate) async fn write(State(app): State<Arc<App>>, headers: HeaderMap, body:
     }
     let get = |name: header::HeaderName| headers.get(name).and_then(|v| v.to_str().ok()).unwrap_or_default().to_owned();
     let (content_type, encoding) = (get(header::CONTENT_TYPE), get(header::CONTENT_ENCODING));
-    let work = tokio::task::spawn_blocking(move || {
-        let batch = remote::receive::decode(&content_type, &encoding, &body)?;
-        let receipt = remote::receive::append(app.tsdb.as_ref(), &batch)?;
-        Ok::<_, remote::receive::ReceiveError>((batch.version_2, receipt))
-    });
+    let work =
+        tokio::task::spawn_blocking(move || app.receiver.receive(app.tsdb.as_ref(), &content_type, &encoding, &body));
     match work.await {
-        Ok(Ok((version_2, receipt))) => {
+        Ok(Ok(remote::receive::Received { version_2, receipt })) => {
             let mut response = StatusCode::NO_CONTENT.into_response();
             for (name, value) in receipt.headers().into_iter().filter(|_| version_2) {
                 if let Ok(value) = http::HeaderValue::from_str(&value) {

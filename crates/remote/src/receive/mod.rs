@@ -1,5 +1,10 @@
 //! `POST /api/v1/write`: what other servers send, version 1 and 2 of the protocol.
 
+mod receiver;
+mod walk;
+
+pub use receiver::{Received, Receiver};
+
 use crate::{histogram, proto, snappy};
 use model::{Exemplar, Labels, Metadata, MetricType, SampleValue};
 use prost::Message;
@@ -59,6 +64,15 @@ pub struct Receipt {
 }
 
 impl Receipt {
+    /// Counts the samples of series.
+    fn add(&mut self, series: &[SeriesSamples]) {
+        let is_histogram = |sample: &&(i64, SampleValue)| matches!(sample.1, SampleValue::Histogram(_));
+        let all: u64 = series.iter().map(|series| series.samples.len() as u64).sum();
+        let histograms = series.iter().flat_map(|series| &series.samples).filter(is_histogram).count() as u64;
+        self.samples += all - histograms;
+        self.histograms += histograms;
+    }
+
     /// Headers of the answer.
     pub fn headers(&self) -> [(&'static str, String); 3] {
         [
@@ -74,6 +88,11 @@ impl Receipt {
 /// # Errors
 /// What is wrong with it.
 pub fn decode(content_type: &str, content_encoding: &str, body: &[u8]) -> Result<WriteBatch, ReceiveError> {
+    let version_2 = is_version_2(content_type, content_encoding)?;
+    decode_bytes(version_2, &uncompressed(body)?)
+}
+
+fn is_version_2(content_type: &str, content_encoding: &str) -> Result<bool, ReceiveError> {
     let mut parts = content_type.split(';').map(str::trim);
     let media_type = parts.next().unwrap_or_default();
     if !media_type.is_empty() && !media_type.eq_ignore_ascii_case("application/x-protobuf") {
@@ -87,37 +106,51 @@ pub fn decode(content_type: &str, content_encoding: &str, body: &[u8]) -> Result
     if !content_encoding.is_empty() && !content_encoding.eq_ignore_ascii_case("snappy") {
         return Err(ReceiveError::ContentEncoding(content_encoding.to_owned()));
     }
-    let bytes =
-        snappy::decode(body, DECODED_BYTES_MAX).map_err(|reason| ReceiveError::Body(format!("snappy: {reason}")))?;
-    let wrong = |error: prost::DecodeError| ReceiveError::Body(format!("protobuf: {error}"));
+    Ok(version_2)
+}
+
+fn uncompressed(body: &[u8]) -> Result<Vec<u8>, ReceiveError> {
+    snappy::decode(body, DECODED_BYTES_MAX).map_err(|reason| ReceiveError::Body(format!("snappy: {reason}")))
+}
+
+fn wrong(error: prost::DecodeError) -> ReceiveError {
+    ReceiveError::Body(format!("protobuf: {error}"))
+}
+
+fn decode_bytes(version_2: bool, bytes: &[u8]) -> Result<WriteBatch, ReceiveError> {
     if version_2 {
-        from_version_2(proto::WriteRequest2::decode(bytes.as_slice()).map_err(wrong)?)
+        from_version_2(proto::WriteRequest2::decode(bytes).map_err(wrong)?)
     } else {
-        from_version_1(proto::WriteRequest::decode(bytes.as_slice()).map_err(wrong)?)
+        from_version_1(proto::WriteRequest::decode(bytes).map_err(wrong)?)
     }
 }
 
 fn from_version_1(request: proto::WriteRequest) -> Result<WriteBatch, ReceiveError> {
     let mut batch = WriteBatch::default();
     for series in request.timeseries {
-        let labels = checked(series.labels.iter().map(|label| (label.name.as_str(), label.value.as_str())))?;
-        let mut samples = floats(&series.samples);
-        histograms(&series.histograms, &mut samples)?;
-        let exemplars = (series.exemplars.iter())
-            .map(|exemplar| Exemplar {
-                labels: Labels::from_pairs(exemplar.labels.iter().map(|label| (&label.name, &label.value))),
-                value: exemplar.value,
-                timestamp_ms: Some(exemplar.timestamp),
-            })
-            .collect();
-        batch.series.push(SeriesSamples { labels, samples, exemplars, start_timestamps: Vec::new() });
+        batch.series.push(series_of(series)?);
     }
-    for family in request.metadata {
-        let metric_type = MetricType::from(family.metric_type());
-        let metadata = Metadata { metric_type, help: family.help, unit: family.unit };
-        batch.metadata.push((family.metric_family_name, metadata));
-    }
+    batch.metadata.extend(request.metadata.into_iter().map(family_of));
     Ok(batch)
+}
+
+fn series_of(series: proto::TimeSeries) -> Result<SeriesSamples, ReceiveError> {
+    let labels = checked(series.labels.iter().map(|label| (label.name.as_str(), label.value.as_str())))?;
+    let mut samples = floats(&series.samples);
+    histograms(&series.histograms, &mut samples)?;
+    let exemplars = (series.exemplars.iter())
+        .map(|exemplar| Exemplar {
+            labels: Labels::from_pairs(exemplar.labels.iter().map(|label| (&label.name, &label.value))),
+            value: exemplar.value,
+            timestamp_ms: Some(exemplar.timestamp),
+        })
+        .collect();
+    Ok(SeriesSamples { labels, samples, exemplars, start_timestamps: Vec::new() })
+}
+
+fn family_of(family: proto::MetricMetadata) -> (String, Metadata) {
+    let metric_type = MetricType::from(family.metric_type());
+    (family.metric_family_name, Metadata { metric_type, help: family.help, unit: family.unit })
 }
 
 fn from_version_2(request: proto::WriteRequest2) -> Result<WriteBatch, ReceiveError> {
@@ -209,9 +242,8 @@ pub fn append(engine: &dyn Ingest, batch: &WriteBatch) -> Result<Receipt, Receiv
     if report.samples_refused() > 0 {
         return Err(ReceiveError::Refused(report));
     }
-    let is_histogram = |sample: &&(i64, SampleValue)| matches!(sample.1, SampleValue::Histogram(_));
-    let all: u64 = batch.series.iter().map(|series| series.samples.len() as u64).sum();
-    let histograms = batch.series.iter().flat_map(|series| &series.samples).filter(is_histogram).count() as u64;
     // What was there already counts as written: the sender has nothing more to do.
-    Ok(Receipt { samples: all - histograms, histograms, exemplars: report.exemplars_appended })
+    let mut receipt = Receipt { exemplars: report.exemplars_appended, ..Receipt::default() };
+    receipt.add(&batch.series);
+    Ok(receipt)
 }
