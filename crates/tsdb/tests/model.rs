@@ -19,6 +19,8 @@ enum Operation {
     Row(i64, u8, Vec<SampleValue>),
     /// One sample, so much later than the newest.
     Single(usize, i64, SampleValue),
+    /// Samples of the series, so much later than the newest, by the numbers of the series.
+    Column(Vec<(usize, i64, i8)>),
     Delete(i64, i64, usize),
     Maintain,
     Reopen,
@@ -46,6 +48,7 @@ fn operation() -> impl Strategy<Value = Operation> {
     prop_oneof![
         12 => (-20_i64..60, any::<u8>(), proptest::collection::vec(value(), SERIES)).prop_map(|(a, b, c)| Operation::Row(a, b, c)),
         8 => (0..SERIES, -150_i64..60, value()).prop_map(|(a, b, c)| Operation::Single(a, b, c)),
+        8 => proptest::collection::vec((0..SERIES, -150_i64..90, -3_i8..3), 1..12).prop_map(Operation::Column),
         2 => (-300_i64..300, 0_i64..200, 0..SERIES).prop_map(|(a, b, c)| Operation::Delete(a, a + b, c)),
         4 => Just(Operation::Maintain),
         2 => Just(Operation::Reopen),
@@ -195,6 +198,35 @@ fn run(operations: Vec<Operation>, window_ms: i64) {
                     }
                 } else if report.samples_too_old == 0 {
                     assert!(expected.last.contains_key(&series), "nothing speaks against {time}");
+                }
+            }
+            Operation::Column(mut list) => {
+                let last_ms = |expected: &Expected, series| expected.last.get(&series).map(|(time, _)| *time);
+                // With a window, what becomes of the newest itself depends on whether it is in a block already.
+                list.retain(|(series, later, _)| window_ms == 0 || last_ms(&expected, *series) != Some(newest + later));
+                let ids: Vec<_> = list.iter().map(|(series, ..)| layout.series[*series]).collect();
+                let times: Vec<i64> = list.iter().map(|(_, later, _)| newest + later).collect();
+                let values: Vec<f64> = list.iter().map(|(.., value)| f64::from(*value)).collect();
+                let report = engine.append_samples(&ids, &times, &values).unwrap();
+                let (min_valid_ms, max_ms) = (expected.min_valid_ms(), expected.max_ms);
+                let mut model_report = AppendReport::default();
+                for ((series, ..), (time, value)) in list.iter().zip(times.iter().zip(&values)) {
+                    let value = SampleValue::Float(*value);
+                    if window_ms == 0 {
+                        expected.append(*series, *time, &value, min_valid_ms, &mut model_report);
+                        continue;
+                    }
+                    let last = last_ms(&expected, *series);
+                    let in_order = last.is_none_or(|last| last < *time) && min_valid_ms.is_none_or(|min| min <= *time);
+                    if in_order || (last != Some(*time) && max_ms.is_none_or(|max| *time >= max - window_ms)) {
+                        expected.insert(*series, *time, text(&value));
+                        if last.is_none_or(|last| last < *time) {
+                            expected.last.insert(*series, (*time, text(&value)));
+                        }
+                    }
+                }
+                if window_ms == 0 {
+                    assert_eq!(report, model_report, "column at {newest}");
                 }
             }
             Operation::Delete(start, end, series) => {
