@@ -125,6 +125,7 @@ pub(crate) async fn run(flags: ServeFlags) -> Result<()> {
         receiver: remote::receive::Receiver::default(),
         queryable: Arc::clone(&queryable) as Arc<dyn Queryable>,
         engine,
+        result_cache: result_cache(&flags, &registry),
         query_slots: Arc::new(Semaphore::new(flags.query_max_concurrency.max(1))),
         scrape: Arc::clone(&scrape),
         rules: Arc::clone(&rules),
@@ -411,6 +412,30 @@ impl AlertSink for Alerts {
     }
 }
 
+/// The cache of range queries, unless it is switched off, with its metrics.
+fn result_cache(flags: &ServeFlags, registry: &telemetry::Registry) -> Option<Arc<promql::ResultCache>> {
+    let max_bytes = Some(flags.query_result_cache_bytes).filter(|bytes| *bytes > 0)?;
+    let options = promql::CacheOptions { max_bytes, ..promql::CacheOptions::default() };
+    let cache = Arc::new(promql::ResultCache::new(options));
+    let shown = Arc::clone(&cache);
+    registry.collector(move |out| {
+        let stats = shown.stats();
+        let name = "vigie_query_result_cache_requests_total";
+        let help = "Range queries of which some steps were in the cache (hit) or none (miss).";
+        out.counter(name, help, &[("result", "hit")], stats.hits as f64);
+        out.counter(name, help, &[("result", "miss")], stats.misses as f64);
+        let name = "vigie_query_result_cache_steps_total";
+        let help = "Steps of range queries that were in the cache (reused), and that were not (evaluated).";
+        out.counter(name, help, &[("how", "reused")], stats.steps_reused as f64);
+        out.counter(name, help, &[("how", "evaluated")], stats.steps_evaluated as f64);
+        let help = "Range queries of which steps are in the cache.";
+        out.gauge("vigie_query_result_cache_entries", help, &[], stats.entries as f64);
+        let help = "Memory that the cache of range queries takes, about.";
+        out.gauge("vigie_query_result_cache_bytes", help, &[], stats.bytes as f64);
+    });
+    Some(cache)
+}
+
 /// Our engine and the servers that are read from, exchanged as a whole by a reload.
 #[derive(Default)]
 struct Queryables(ArcSwap<Option<storage::fanout::Fanout>>);
@@ -430,6 +455,10 @@ impl Queryable for Queryables {
             Some(fanout) => fanout.querier(start_ms, end_ms),
             None => Err(StorageError::Unavailable { reason: "the server is starting".to_owned() }),
         }
+    }
+
+    fn history(&self) -> Option<storage::History> {
+        self.0.load().as_ref().as_ref()?.history()
     }
 }
 

@@ -8,6 +8,7 @@
 mod aggregate;
 mod annotations;
 mod binary;
+mod cache;
 mod engine;
 mod error;
 mod eval;
@@ -23,6 +24,7 @@ mod select;
 mod stream;
 mod value;
 
+pub use cache::{CacheOptions, CacheStats, ResultCache};
 pub use engine::{Engine, EngineOptions, QueryOptions, QueryOutput, QueryStats};
 pub use error::QueryError;
 pub use explain::{Estimate, ExplainNode, ExplainTimes, Hint, MetadataOf};

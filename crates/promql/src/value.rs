@@ -15,6 +15,12 @@ pub enum Value {
     Matrix(Vec<MatrixSeries>),
 }
 
+impl Default for Value {
+    fn default() -> Self {
+        Value::Matrix(Vec::new())
+    }
+}
+
 #[derive(Clone, Debug, PartialEq)]
 pub struct VectorSample {
     pub labels: Labels,

@@ -1,6 +1,6 @@
 //! Several engines as one: reads are merged.
 
-use crate::{Querier, Queryable, Samples, SelectHints, Series, SeriesSet, StorageError};
+use crate::{History, Querier, Queryable, Samples, SelectHints, Series, SeriesSet, StorageError};
 use model::{Labels, Matcher};
 use std::{cmp::Ordering, sync::Arc};
 
@@ -33,6 +33,17 @@ impl Queryable for Fanout {
             }
         }
         Ok(Box::new(FanoutQuerier { primary, secondaries, on_warning: Arc::clone(&self.on_warning) }))
+    }
+
+    fn history(&self) -> Option<History> {
+        // Of several, the sum of the epochs changes with each of them.
+        self.secondaries.iter().try_fold(self.primary.history()?, |all, engine| {
+            let own = engine.history()?;
+            Some(History {
+                epoch: all.epoch.wrapping_add(own.epoch),
+                settled_before_ms: all.settled_before_ms.min(own.settled_before_ms),
+            })
+        })
     }
 }
 

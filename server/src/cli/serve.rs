@@ -99,6 +99,10 @@ pub(crate) struct ServeFlags {
     #[arg(long = "query.max-memory-bytes", value_name = "BYTES", default_value_t = 2 << 30)]
     pub(crate) query_max_memory_bytes: usize,
 
+    /// Memory for the results of range queries, so that a refresh costs what is new; 0: none are kept.
+    #[arg(long = "query.result-cache-bytes", value_name = "BYTES", default_value_t = 128 << 20)]
+    pub(crate) query_result_cache_bytes: usize,
+
     /// Feature flags of Prometheus: what they switch on is on here. Taken so that service files stay as they are.
     #[arg(long = "enable-feature", value_name = "NAMES")]
     pub(crate) enable_feature: Vec<String>,
@@ -146,6 +150,7 @@ impl ServeFlags {
             ("query.max-samples", self.query_max_samples.to_string()),
             ("query.max-series", self.query_max_series.to_string()),
             ("query.max-memory-bytes", self.query_max_memory_bytes.to_string()),
+            ("query.result-cache-bytes", self.query_result_cache_bytes.to_string()),
             ("query.timeout", self.query_timeout.clone()),
             ("storage.sync", self.storage_sync.clone()),
             ("storage.tsdb.path", self.storage_path.display().to_string()),

@@ -34,6 +34,8 @@ pub(crate) struct App {
     /// Our engine and the servers that are read from, merged.
     pub(crate) queryable: Arc<dyn storage::Queryable>,
     pub(crate) engine: Arc<promql::Engine>,
+    /// Steps of range queries over `queryable`.
+    pub(crate) result_cache: Option<Arc<promql::ResultCache>>,
     /// Queries at one time.
     pub(crate) query_slots: Arc<Semaphore>,
     pub(crate) scrape: Arc<scrape::ScrapeManager>,

@@ -52,7 +52,11 @@ pub(crate) async fn range(State(app): State<Arc<App>>, params: Params) -> ApiRes
         ));
     }
     let text = params.get("query").to_owned();
-    let options = options(&params)?;
+    let mut options = options(&params)?;
+    // Statistics are those of the whole query.
+    if params.get("nocache").is_empty() && params.get("stats").is_empty() {
+        options.cache.clone_from(&app.result_cache);
+    }
     let limit = params.limit()?;
     let work = Arc::clone(&app);
     let output = run(&app, options, move |options| {
