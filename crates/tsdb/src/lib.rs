@@ -3,7 +3,6 @@
 mod append;
 mod block;
 mod bytes;
-mod chunk;
 pub mod codec;
 mod compact;
 mod db;

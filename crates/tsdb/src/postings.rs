@@ -1,4 +1,4 @@
-//! The inverted index: which series carry a label pair. One form for the head and for blocks.
+//! The inverted index: which series carry a label pair. Those of a block.
 
 use model::{Labels, MatchOp, Matcher};
 use regexp::LabelMatcher;
@@ -16,21 +16,18 @@ pub(crate) struct Postings {
 }
 
 impl Postings {
-    /// Adds a series whose number is larger than all before.
-    pub(crate) fn add(&mut self, id: u32, labels: &Labels) {
-        self.all.push(id);
-        for (name, value) in labels.iter() {
-            if !self.names.contains_key(name) {
-                self.names.insert(name.into(), BTreeMap::new());
+    /// From lists by name and value, each pair once, and the numbers of all series; all ascending.
+    pub(crate) fn from_lists<'a>(lists: impl Iterator<Item = (&'a str, &'a str, Vec<u32>)>, all: Vec<u32>) -> Self {
+        let mut names: BTreeMap<Box<str>, BTreeMap<Box<str>, Vec<u32>>> = BTreeMap::new();
+        for (name, value, list) in lists {
+            if !names.contains_key(name) {
+                names.insert(name.into(), BTreeMap::new());
             }
-            let Some(values) = self.names.get_mut(name) else { continue };
-            match values.get_mut(value) {
-                Some(list) => list.push(id),
-                None => {
-                    values.insert(value.into(), vec![id]);
-                }
+            if let Some(values) = names.get_mut(name) {
+                values.insert(value.into(), list);
             }
         }
+        Postings { names, all }
     }
 
     pub(crate) fn label_names(&self) -> impl Iterator<Item = &str> {
@@ -41,15 +38,15 @@ impl Postings {
         self.names.get(name).into_iter().flat_map(|values| values.keys().map(AsRef::as_ref))
     }
 
-    /// Numbers of the series that every matcher accepts, ascending.
-    pub(crate) fn select<'a>(&self, selector: &Selector, labels_of: impl Fn(u32) -> Option<&'a Labels>) -> Vec<u32> {
+    /// Numbers of the series that every matcher accepts, ascending; `accepts` tells of one series.
+    pub(crate) fn select(&self, selector: &Selector, accepts: impl Fn(u32, &LabelMatcher) -> bool) -> Vec<u32> {
         let mut found: Option<Vec<u32>> = None;
         // `selector` has the cheap and narrow ones first.
         for matcher in &selector.matchers {
             found = Some(match found {
                 Some(few) if few.len() < FILTER_BELOW => {
                     let mut few = few;
-                    few.retain(|id| labels_of(*id).is_some_and(|labels| matcher.matcher.matches_labels(labels)));
+                    few.retain(|id| accepts(*id, &matcher.matcher));
                     few
                 }
                 other => {
@@ -248,14 +245,16 @@ mod tests {
             let ops = [MatchOp::Equal, MatchOp::NotEqual, MatchOp::Regex, MatchOp::NotRegex];
             let all: Vec<Labels> = series.iter().map(|(x, y)| Labels::from_pairs([("x", x), ("y", y)])).collect();
             let matchers: Vec<Matcher> = matchers.into_iter().map(|(name, op, value)| Matcher::new(name, ops[op], value)).collect();
-            let mut postings = Postings::default();
-            for (id, labels) in all.iter().enumerate() {
-                postings.add(id as u32, labels);
+            let mut lists: BTreeMap<(&str, &str), Vec<u32>> = BTreeMap::new();
+            for (id, labels) in (0..).zip(&all) {
+                labels.iter().for_each(|pair| lists.entry(pair).or_default().push(id));
             }
+            let lists = lists.into_iter().map(|((name, value), list)| (name, value, list));
+            let postings = Postings::from_lists(lists, (0..all.len() as u32).collect());
             let selector = Selector::new(&matchers).unwrap();
             let run: Vec<LabelMatcher> = matchers.iter().map(|matcher| LabelMatcher::new(matcher).unwrap()).collect();
             let expected: Vec<u32> = (0..all.len() as u32).filter(|id| run.iter().all(|m| m.matches_labels(&all[*id as usize]))).collect();
-            prop_assert_eq!(&postings.select(&selector, |id| all.get(id as usize)), &expected);
+            prop_assert_eq!(&postings.select(&selector, |id, matcher| matcher.matches_labels(&all[id as usize])), &expected);
             // Without the shortcut for few candidates.
             let mut found: Option<Vec<u32>> = None;
             for matcher in &selector.matchers {

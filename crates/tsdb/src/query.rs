@@ -50,18 +50,7 @@ impl Querier for TsdbQuerier {
         let selector = Selector::new(matchers)?;
         let mut names: BTreeSet<String> = self.head.label_names(&selector).into_iter().collect();
         for block in self.blocks() {
-            let index = block.index();
-            if selector.is_empty() {
-                names.extend(index.postings.label_names().map(str::to_owned));
-                continue;
-            }
-            for place in index.select(&selector) {
-                for (name, _) in &index.series[place as usize].labels {
-                    if !names.contains(name) {
-                        names.insert(name.to_owned());
-                    }
-                }
-            }
+            block.label_names(&selector, &mut names);
         }
         Ok(names.into_iter().collect())
     }
@@ -70,18 +59,7 @@ impl Querier for TsdbQuerier {
         let selector = Selector::new(matchers)?;
         let mut values: BTreeSet<String> = self.head.label_values(name, &selector).into_iter().collect();
         for block in self.blocks() {
-            let index = block.index();
-            if selector.is_empty() {
-                values.extend(index.postings.label_values(name).map(str::to_owned));
-                continue;
-            }
-            for place in index.select(&selector) {
-                if let Some(value) = index.series[place as usize].labels.get(name)
-                    && !values.contains(value)
-                {
-                    values.insert(value.to_owned());
-                }
-            }
+            block.label_values(name, &selector, &mut values);
         }
         Ok(values.into_iter().collect())
     }

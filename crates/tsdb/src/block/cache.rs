@@ -1,73 +1,138 @@
-//! Decompressed frames: series of a query lie side by side, so that a frame is wanted many times in a row.
+//! Decoded frames and columns of times: series of a query lie side by side, so that a frame is wanted many times in
+//! a row, and a column of times by all series of a target.
 
+use super::{bundle::Bundle, index::SeriesPage};
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 /// Bytes that all cached frames may have together.
-const BYTES_MAX: usize = 32 << 20;
+const FRAME_BYTES_MAX: usize = 64 << 20;
+/// Bytes that all cached columns of times may have together.
+const TIMES_BYTES_MAX: usize = 16 << 20;
+/// Bytes that all cached pages of indexes may have together.
+const PAGE_BYTES_MAX: usize = 32 << 20;
+
+/// Where something stands: number of the block, byte or number in it.
+type Key = (u64, u64);
 
 #[derive(Debug, Default)]
 pub(crate) struct FrameCache {
-    inner: Mutex<Inner>,
+    frames: Mutex<Cache<Arc<Bundle>>>,
+    times: Mutex<Cache<Arc<Vec<i64>>>>,
+    pages: Mutex<Cache<Arc<SeriesPage>>>,
 }
 
-/// A decompressed frame and when it was last used.
-type Cached = (Arc<Vec<u8>>, u64);
-
-#[derive(Debug, Default)]
-struct Inner {
-    frames: HashMap<(u64, u64), Cached, foldhash::fast::RandomState>,
+#[derive(Debug)]
+struct Cache<T> {
+    /// With their sizes and when they were last used.
+    entries: HashMap<Key, (T, usize, u64), foldhash::fast::RandomState>,
     bytes: usize,
-    /// Counts uses; a frame's last use is its age.
+    /// Counts uses; an entry's last use is its age.
     tick: u64,
-    /// `tick` when [`FrameCache::clear_if_unused`] was last called.
+    /// `tick` when [`Cache::clear_if_unused`] was last called.
     seen: u64,
 }
 
-impl FrameCache {
-    fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+impl<T> Default for Cache<T> {
+    fn default() -> Self {
+        Cache { entries: HashMap::default(), bytes: 0, tick: 0, seen: 0 }
     }
+}
 
-    pub(crate) fn get(&self, block: u64, at: u64) -> Option<Arc<Vec<u8>>> {
-        let mut inner = self.lock();
-        inner.tick += 1;
-        let tick = inner.tick;
-        let (frame, used) = inner.frames.get_mut(&(block, at))?;
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl<T: Clone> Cache<T> {
+    fn get(&mut self, key: Key) -> Option<T> {
+        self.tick += 1;
+        let tick = self.tick;
+        let (value, _, used) = self.entries.get_mut(&key)?;
         *used = tick;
-        Some(Arc::clone(frame))
+        Some(value.clone())
     }
 
-    pub(crate) fn put(&self, block: u64, at: u64, frame: Vec<u8>) -> Arc<Vec<u8>> {
-        let frame = Arc::new(frame);
-        let mut inner = self.lock();
-        inner.tick += 1;
-        let tick = inner.tick;
-        inner.bytes += frame.len();
-        if let Some((old, _)) = inner.frames.insert((block, at), (Arc::clone(&frame), tick)) {
-            inner.bytes -= old.len();
+    fn put(&mut self, key: Key, value: T, bytes: usize, bytes_max: usize) {
+        self.tick += 1;
+        self.bytes += bytes;
+        if let Some((_, old, _)) = self.entries.insert(key, (value, bytes, self.tick)) {
+            self.bytes -= old;
         }
-        if inner.bytes > BYTES_MAX {
+        if self.bytes > bytes_max {
             // The older half at once, so that the search for the oldest is rare.
-            let mut ages: Vec<u64> = inner.frames.values().map(|(_, used)| *used).collect();
+            let mut ages: Vec<u64> = self.entries.values().map(|(_, _, used)| *used).collect();
             let middle = ages.len() / 2;
             let (_, median, _) = ages.select_nth_unstable(middle);
             let median = *median;
-            inner.frames.retain(|_, (_, used)| *used >= median);
-            inner.bytes = inner.frames.values().map(|(frame, _)| frame.len()).sum();
+            self.entries.retain(|_, (_, _, used)| *used >= median);
+            self.bytes = self.entries.values().map(|(_, bytes, _)| bytes).sum();
         }
-        frame
     }
 
-    /// Frees everything if nothing was asked since the last call.
-    pub(crate) fn clear_if_unused(&self) {
-        let mut inner = self.lock();
-        if inner.seen == inner.tick {
-            inner.frames = HashMap::default();
-            inner.bytes = 0;
+    fn clear_if_unused(&mut self) {
+        if self.seen == self.tick {
+            self.entries = HashMap::default();
+            self.bytes = 0;
         }
-        inner.seen = inner.tick;
+        self.seen = self.tick;
+    }
+}
+
+impl FrameCache {
+    pub(crate) fn frame(&self, block: u64, at: u64) -> Option<Arc<Bundle>> {
+        lock(&self.frames).get((block, at))
+    }
+
+    pub(crate) fn put_frame(&self, block: u64, at: u64, frame: &Arc<Bundle>) {
+        lock(&self.frames).put((block, at), Arc::clone(frame), frame.bytes(), FRAME_BYTES_MAX);
+    }
+
+    pub(crate) fn times(&self, block: u64, column: u32) -> Option<Arc<Vec<i64>>> {
+        lock(&self.times).get((block, u64::from(column)))
+    }
+
+    pub(crate) fn put_times(&self, block: u64, column: u32, times: &Arc<Vec<i64>>) {
+        // A map's entry is larger than a column of few rows.
+        let bytes = times.len() * 8 + 64;
+        lock(&self.times).put((block, u64::from(column)), Arc::clone(times), bytes, TIMES_BYTES_MAX);
+    }
+
+    pub(crate) fn page(&self, block: u64, at: u64) -> Option<Arc<SeriesPage>> {
+        lock(&self.pages).get((block, at))
+    }
+
+    pub(crate) fn put_page(&self, block: u64, at: u64, page: &Arc<SeriesPage>) {
+        lock(&self.pages).put((block, at), Arc::clone(page), page.bytes(), PAGE_BYTES_MAX);
+    }
+
+    /// Frees what nobody asked for since the last call.
+    pub(crate) fn clear_if_unused(&self) {
+        lock(&self.frames).clear_if_unused();
+        lock(&self.times).clear_if_unused();
+        lock(&self.pages).clear_if_unused();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_used_last_stays() {
+        let mut cache = Cache::default();
+        for number in 0..10 {
+            cache.put((0, number), number, 10, 100);
+        }
+        assert_eq!(cache.get((0, 0)), Some(0));
+        cache.put((0, 10), 10, 10, 100);
+        assert!(cache.bytes <= 100 && cache.bytes == cache.entries.len() * 10);
+        assert_eq!((cache.get((0, 0)), cache.get((0, 1)), cache.get((0, 10))), (Some(0), None, Some(10)));
+        cache.clear_if_unused();
+        assert_eq!(cache.get((0, 0)), Some(0));
+        cache.clear_if_unused();
+        cache.clear_if_unused();
+        assert_eq!((cache.get((0, 0)), cache.bytes), (None, 0));
     }
 }

@@ -8,8 +8,10 @@ pub(crate) const HEADER_BYTES: usize = 12;
 pub(crate) const RAW_BYTES_TARGET: usize = 64 << 10;
 /// A frame ends with the series that filled it, which may be a large one.
 const RAW_BYTES_MAX: usize = 64 << 20;
-/// zstd's level: 9 gains 3 % and takes four times as long.
-const ZSTD_LEVEL: i32 = 3;
+/// zstd's level for blocks that will be compacted again.
+pub(crate) const LEVEL_FIRST: i32 = 3;
+/// zstd's level for what stays: some percent smaller, and several times as long to compress.
+pub(crate) const LEVEL_LAST: i32 = 9;
 
 #[derive(Debug)]
 pub(crate) enum FrameError {
@@ -21,8 +23,8 @@ pub(crate) enum FrameError {
 ///
 /// # Errors
 /// When the compressor fails, which is for lack of memory.
-pub(crate) fn encode(raw: &[u8]) -> io::Result<Vec<u8>> {
-    let compressed = zstd::bulk::compress(raw, ZSTD_LEVEL)?;
+pub(crate) fn encode(raw: &[u8], level: i32) -> io::Result<Vec<u8>> {
+    let compressed = zstd::bulk::compress(raw, level)?;
     let mut out = Vec::with_capacity(HEADER_BYTES + compressed.len());
     out.extend_from_slice(&(compressed.len() as u32).to_le_bytes());
     out.extend_from_slice(&(raw.len() as u32).to_le_bytes());
@@ -42,6 +44,15 @@ pub(crate) fn frame_bytes(header: &[u8; HEADER_BYTES]) -> Result<(usize, usize),
     Ok((HEADER_BYTES + compressed, raw))
 }
 
+fn checked(header: &[u8; HEADER_BYTES], compressed: &[u8], raw: usize) -> Result<Vec<u8>, FrameError> {
+    let expected = u32::from_le_bytes([header[8], header[9], header[10], header[11]]);
+    let found = crc32c::crc32c_append(crc32c::crc32c(&header[..8]), compressed);
+    if found != expected {
+        return Err(FrameError::Damaged(format!("checksum {expected:08x}, data gives {found:08x}")));
+    }
+    zstd::bulk::decompress(compressed, raw).map_err(|error| FrameError::Damaged(format!("zstd: {error}")))
+}
+
 /// Reads the frame at a place of a file.
 pub(crate) fn read(file: &File, at: u64) -> Result<Vec<u8>, FrameError> {
     let mut header = [0; HEADER_BYTES];
@@ -53,12 +64,7 @@ pub(crate) fn read(file: &File, at: u64) -> Result<Vec<u8>, FrameError> {
     }
     let mut compressed = vec![0; total - HEADER_BYTES];
     read_exact(file, &mut compressed, at + HEADER_BYTES as u64)?;
-    let expected = u32::from_le_bytes([header[8], header[9], header[10], header[11]]);
-    let found = crc32c::crc32c_append(crc32c::crc32c(&header[..8]), &compressed);
-    if found != expected {
-        return Err(FrameError::Damaged(format!("checksum {expected:08x}, data gives {found:08x}")));
-    }
-    zstd::bulk::decompress(&compressed, raw).map_err(|error| FrameError::Damaged(format!("zstd: {error}")))
+    checked(&header, &compressed, raw)
 }
 
 fn read_exact(file: &File, buffer: &mut [u8], at: u64) -> Result<(), FrameError> {

@@ -1,183 +1,432 @@
-//! The index of a block: pages of series with the places of their chunks, and a directory of the pages.
-//! A page needs no other, so that damage costs the series of one page. See `FORMAT.md`, "Index".
+//! The index of a block: the symbols, pages of series with their labels as symbols and the extents of their chunks,
+//! and postings made from them. Pages are decoded when they are asked for. See `FORMAT.md`, "index".
 
-use super::frame::{self, FrameError, HEADER_BYTES};
+use super::{
+    DATA_FILE, INDEX_FILE, SYMBOLS_FILE, TIMES_FILE, frame,
+    frame::FrameError,
+    pages::{Magic, PagesFile, PagesWriter},
+};
 use crate::{
     Damage,
-    bytes::{Reader, put_uvarint, put_varint},
+    bytes::{Reader, put_text, put_uvarint, put_varint},
     postings::{Postings, Selector},
-    wal::record::{put_labels, take_labels},
 };
 use model::Labels;
-use std::{fs::File, os::unix::fs::FileExt, path::Path};
+use std::{collections::HashMap, io, path::Path, sync::Arc};
 
-/// First bytes of the file; the last of them is the version.
-pub(crate) const MAGIC: [u8; 8] = *b"VGIDX\0\0\x01";
-/// Last bytes of the file.
-pub(crate) const END_MAGIC: [u8; 4] = *b"XDGV";
-/// Place of the directory, its checksum, [`END_MAGIC`].
-pub(crate) const TRAILER_BYTES: u64 = 16;
+pub(crate) const DATA_MAGIC: Magic = *b"VGDAT\0\0\x02";
+pub(crate) const TIMES_MAGIC: Magic = *b"VGTIM\0\0\x02";
+pub(crate) const SYMBOLS_MAGIC: Magic = *b"VGSYM\0\0\x02";
+pub(crate) const INDEX_MAGIC: Magic = *b"VGIDX\0\0\x02";
+/// Series of a page: a page is decoded as a whole for any one of them.
+const PAGE_SERIES_MAX: usize = 2048;
 
-/// Where a chunk is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct ChunkRef {
-    /// Byte of its frame in the data file.
-    pub(crate) frame_at: u64,
-    /// Byte in the decompressed frame.
-    pub(crate) at: u32,
-    pub(crate) count: u32,
-    /// Times of first and last sample.
+type FastMap<K, V> = HashMap<K, V, foldhash::fast::RandomState>;
+
+/// Of what times a chunk is. Both ends are samples.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Extent {
     pub(crate) min_ms: i64,
     pub(crate) max_ms: i64,
+    pub(crate) count: u32,
 }
 
-#[derive(Debug)]
-pub(crate) struct IndexSeries {
-    /// Place among all series of the block, in order of labels; what tombstones name.
-    pub(crate) number: u32,
-    pub(crate) labels: Labels,
-    /// Ascending in time.
-    pub(crate) chunks: Box<[ChunkRef]>,
+/// Series one after the other.
+#[derive(Debug, Default)]
+pub(crate) struct SeriesPage {
+    /// Number of the first series in the block.
+    pub(crate) first: u32,
+    series: Vec<PageSeries>,
+    /// Names and values of all series.
+    pairs: Vec<(u32, u32)>,
+    /// Extents of all chunks, as places in `extents`.
+    chunks: Vec<u32>,
+    extents: Vec<Extent>,
 }
 
+/// Where things of a series begin; they end where those of the next do.
+#[derive(Clone, Copy, Debug)]
+struct PageSeries {
+    pairs: u32,
+    chunks: u32,
+    /// Number of the first chunk in the block.
+    first_chunk: u64,
+}
+
+impl SeriesPage {
+    pub(crate) fn len(&self) -> usize {
+        self.series.len()
+    }
+
+    /// Bytes of memory, roughly.
+    pub(crate) fn bytes(&self) -> usize {
+        self.series.len() * size_of::<PageSeries>()
+            + self.pairs.len() * 8
+            + self.chunks.len() * 4
+            + self.extents.len() * size_of::<Extent>()
+    }
+
+    /// Place in the page of a series of the block.
+    pub(crate) fn place(&self, number: u32) -> Option<usize> {
+        let place = number.checked_sub(self.first)? as usize;
+        (place < self.series.len()).then_some(place)
+    }
+
+    /// Names and values of a series, as symbols.
+    pub(crate) fn pairs(&self, place: usize) -> &[(u32, u32)] {
+        let begin = self.series.get(place).map_or(self.pairs.len(), |series| series.pairs as usize);
+        let end = self.series.get(place + 1).map_or(self.pairs.len(), |series| series.pairs as usize);
+        self.pairs.get(begin..end).unwrap_or_default()
+    }
+
+    /// Extents of the chunks of a series, ascending.
+    pub(crate) fn chunks(&self, place: usize) -> impl Iterator<Item = Extent> {
+        let begin = self.series.get(place).map_or(self.chunks.len(), |series| series.chunks as usize);
+        let end = self.series.get(place + 1).map_or(self.chunks.len(), |series| series.chunks as usize);
+        let chunks = self.chunks.get(begin..end).unwrap_or_default();
+        // `decode` has looked that the places are good.
+        chunks.iter().filter_map(|&extent| self.extents.get(extent as usize).copied())
+    }
+
+    pub(crate) fn first_chunk(&self, place: usize) -> u64 {
+        self.series.get(place).map_or(0, |series| series.first_chunk)
+    }
+
+    pub(crate) fn overlaps(&self, place: usize, start_ms: i64, end_ms: i64) -> bool {
+        self.chunks(place).any(|chunk| chunk.min_ms <= end_ms && start_ms <= chunk.max_ms)
+    }
+
+    /// Reads a decompressed page; `None` if it cannot have been written.
+    fn decode(raw: &[u8]) -> Option<Self> {
+        let mut reader = Reader::new(raw);
+        let first = u32::try_from(reader.uvarint()?).ok()?;
+        let mut first_chunk = reader.uvarint()?;
+        let count = reader.count()?;
+        let mut extents = Vec::with_capacity(count);
+        let mut before_ms = 0_i64;
+        for _ in 0..count {
+            let min_ms = before_ms.wrapping_add(reader.varint()?);
+            let max_ms = min_ms.wrapping_add(reader.varint()?);
+            extents.push(Extent { min_ms, max_ms, count: u32::try_from(reader.uvarint()?).ok()? });
+            before_ms = max_ms;
+        }
+        let mut page = SeriesPage { first, extents, ..SeriesPage::default() };
+        let mut before = 0..0;
+        while !reader.is_empty() {
+            let pairs_at = page.pairs.len();
+            page.series.push(PageSeries {
+                pairs: u32::try_from(pairs_at).ok()?,
+                chunks: u32::try_from(page.chunks.len()).ok()?,
+                first_chunk,
+            });
+            let head = reader.uvarint()?;
+            let (same, count) = (head & 1 != 0, usize::try_from(head >> 1).ok()?);
+            if count > reader.remaining() || same && count != before.len() {
+                return None;
+            }
+            for place in 0..count {
+                let old = page.pairs.get(before.start + place).filter(|_| place < before.len()).copied();
+                let name = if same { old?.0 } else { u32::try_from(reader.uvarint()?).ok()? };
+                let value = i64::from(old.map_or(0, |(_, value)| value)).checked_add(reader.varint()?)?;
+                page.pairs.push((name, u32::try_from(value).ok()?));
+            }
+            before = pairs_at..page.pairs.len();
+            for _ in 0..reader.count()? {
+                let extent = u32::try_from(reader.uvarint()?).ok()?;
+                page.extents.get(extent as usize)?;
+                page.chunks.push(extent);
+                first_chunk = first_chunk.checked_add(1)?;
+            }
+        }
+        Some(page)
+    }
+}
+
+/// Texts by number.
+#[derive(Debug, Default)]
+pub(crate) struct Symbols {
+    text: String,
+    /// Begin and end; nothing for those that a damaged page had.
+    places: Vec<Option<(u32, u32)>>,
+}
+
+impl Symbols {
+    pub(crate) fn get(&self, number: u32) -> Option<&str> {
+        let (begin, end) = (*self.places.get(number as usize)?)?;
+        self.text.get(begin as usize..end as usize)
+    }
+
+    fn load(dir: &Path, report: &mut impl FnMut(&str, u64, String)) -> Self {
+        let (file, fault) = PagesFile::open(&dir.join(SYMBOLS_FILE), SYMBOLS_MAGIC);
+        if let Some(reason) = fault {
+            report(SYMBOLS_FILE, 0, reason);
+        }
+        let mut symbols = Symbols::default();
+        for page in file.pages() {
+            let outcome = match file.read(page.at) {
+                Ok(raw) => symbols.add(&raw).ok_or_else(|| "the page cannot be decoded".to_owned()),
+                Err(FrameError::Damaged(reason)) => Err(reason),
+                Err(FrameError::Io(error)) => Err(error.to_string()),
+            };
+            if let Err(reason) = outcome {
+                report(SYMBOLS_FILE, page.at, format!("{reason}; the series with these labels are left out"));
+            }
+        }
+        symbols
+    }
+
+    fn add(&mut self, raw: &[u8]) -> Option<()> {
+        let mut reader = Reader::new(raw);
+        let first = usize::try_from(reader.uvarint()?).ok()?;
+        // A lost page leaves a gap of no more than a page's texts; a number from nowhere is no gap.
+        if first < self.places.len() || first - self.places.len() > 64 * frame::RAW_BYTES_TARGET {
+            return None;
+        }
+        let (mut text, mut places) = (String::new(), Vec::new());
+        while !reader.is_empty() {
+            let begin = self.text.len() + text.len();
+            text.push_str(reader.text()?);
+            places.push(Some((u32::try_from(begin).ok()?, u32::try_from(self.text.len() + text.len()).ok()?)));
+        }
+        self.places.resize(first, None);
+        self.places.append(&mut places);
+        self.text.push_str(&text);
+        Some(())
+    }
+}
+
+/// What is in memory of an open block while it is read.
 #[derive(Debug, Default)]
 pub(crate) struct BlockIndex {
-    /// In order of their labels.
-    pub(crate) series: Vec<IndexSeries>,
+    pub(crate) symbols: Symbols,
     pub(crate) postings: Postings,
+    series: PagesFile,
+    pub(crate) data: PagesFile,
+    pub(crate) times: PagesFile,
 }
 
 impl BlockIndex {
     /// Reads what can be read of an index, and tells what cannot.
-    pub(crate) fn load(path: &Path) -> (BlockIndex, Vec<Damage>) {
+    pub(crate) fn load(dir: &Path) -> (BlockIndex, Vec<Damage>) {
         let mut damage = Vec::new();
-        let mut report = |at: u64, reason: String| damage.push(Damage { path: path.to_owned(), at, reason });
-        let file = match File::open(path) {
-            Ok(file) => file,
-            Err(error) => {
-                report(0, format!("{error}; the block's series are left out"));
-                return (BlockIndex::default(), damage);
+        let mut report = |name: &str, at: u64, reason: String| damage.push(Damage { path: dir.join(name), at, reason });
+        let mut open = |name: &str, magic: Magic| {
+            let (file, fault) = PagesFile::open(&dir.join(name), magic);
+            if let Some(reason) = fault {
+                report(name, 0, reason);
             }
+            file
         };
-        let pages = match directory(&file) {
-            Ok(pages) => pages,
-            Err(reason) => {
-                report(0, format!("{reason}; the pages were searched one after the other"));
-                walk(&file)
-            }
-        };
-        let mut series: Vec<IndexSeries> = Vec::new();
-        for at in pages {
-            let page = match frame::read(&file, at) {
-                Ok(page) => decode_page(&page).ok_or_else(|| "the page cannot be decoded".to_owned()),
+        let (data, times, series) =
+            (open(DATA_FILE, DATA_MAGIC), open(TIMES_FILE, TIMES_MAGIC), open(INDEX_FILE, INDEX_MAGIC));
+        let symbols = Symbols::load(dir, &mut report);
+        let mut lists: FastMap<(u32, u32), Vec<u32>> = FastMap::default();
+        let mut all = Vec::new();
+        for page in series.pages() {
+            let decoded = match series.read(page.at) {
+                Ok(raw) => SeriesPage::decode(&raw).ok_or_else(|| "the page cannot be decoded".to_owned()),
                 Err(FrameError::Damaged(reason)) => Err(reason),
                 Err(FrameError::Io(error)) => Err(error.to_string()),
             };
-            match page {
-                Ok(page) => series.extend(page),
-                Err(reason) => report(at, format!("{reason}; the series of this page are left out")),
+            let decoded = match decoded {
+                Ok(decoded) => decoded,
+                Err(reason) => {
+                    report(INDEX_FILE, page.at, format!("{reason}; the series of this page are left out"));
+                    continue;
+                }
+            };
+            for (place, number) in (0..decoded.len()).zip(decoded.first..) {
+                let pairs = decoded.pairs(place);
+                let known = |symbol: u32| symbols.get(symbol).is_some();
+                if all.last().is_some_and(|last| *last >= number)
+                    || !pairs.iter().all(|(name, value)| known(*name) && known(*value))
+                {
+                    continue;
+                }
+                all.push(number);
+                for pair in pairs {
+                    lists.entry(*pair).or_default().push(number);
+                }
             }
         }
-        // Pages are in order; only a walk over a damaged file may find them otherwise.
-        if !series.windows(2).all(|pair| pair[0].labels < pair[1].labels) {
-            series.sort_by(|a, b| a.labels.cmp(&b.labels));
-            series.dedup_by(|a, b| a.labels == b.labels);
+        let texts = lists.into_iter().filter_map(|((name, value), mut list)| {
+            list.shrink_to_fit();
+            Some((symbols.get(name)?, symbols.get(value)?, list))
+        });
+        let postings = Postings::from_lists(texts, all);
+        (BlockIndex { symbols, postings, series, data, times }, damage)
+    }
+
+    /// Where the page of a series is.
+    pub(crate) fn page_at(&self, number: u32) -> Option<u64> {
+        self.series.find(u64::from(number)).map(|page| page.at)
+    }
+
+    /// A page of series; `None` for one that is damaged, which was reported when the index was loaded.
+    pub(crate) fn read_page(&self, at: u64) -> Option<Arc<SeriesPage>> {
+        SeriesPage::decode(&self.series.read(at).ok()?).map(Arc::new)
+    }
+
+    /// Calls `take` for the pages that can be read.
+    pub(crate) fn for_each_page(&self, take: impl FnMut(Arc<SeriesPage>)) {
+        self.series.pages().iter().filter_map(|page| self.read_page(page.at)).for_each(take);
+    }
+
+    /// Labels of a series of a page; `None` if a symbol is lost.
+    pub(crate) fn labels(&self, page: &SeriesPage, place: usize) -> Option<Labels> {
+        let pairs = page.pairs(place);
+        let texts = pairs.iter().map(|(name, value)| Some((self.symbols.get(*name)?, self.symbols.get(*value)?)));
+        Some(Labels::from_sorted(texts.collect::<Option<Vec<_>>>()?))
+    }
+
+    /// The value of a label of a series, empty without one.
+    pub(crate) fn value(&self, page: &SeriesPage, place: usize, name: &str) -> &str {
+        let mut pairs = page.pairs(place).iter();
+        let found = pairs.find(|(own, _)| self.symbols.get(*own) == Some(name));
+        found.and_then(|(_, value)| self.symbols.get(*value)).unwrap_or("")
+    }
+
+    /// Numbers of series, ascending; `page_of` gives the page of a series.
+    pub(crate) fn select(&self, selector: &Selector, page_of: impl Fn(u32) -> Option<Arc<SeriesPage>>) -> Vec<u32> {
+        self.postings.select(selector, |number, matcher| {
+            let Some(page) = page_of(number) else { return false };
+            let Some(place) = page.place(number) else { return false };
+            matcher.matches(self.value(&page, place, matcher.name()))
+        })
+    }
+}
+
+/// Writes symbols and pages of series.
+#[derive(Debug)]
+pub(crate) struct IndexWriter {
+    symbols: PagesWriter,
+    numbers: FastMap<Box<str>, u32>,
+    /// Symbols of the page in work.
+    symbols_raw: Vec<u8>,
+    symbols_first: u32,
+    pages: PagesWriter,
+    /// Series of the page in work.
+    raw: Vec<u8>,
+    count: usize,
+    first: u32,
+    first_chunk: u64,
+    /// Number of the next chunk.
+    next_chunk: u64,
+    extents: Vec<Extent>,
+    places: FastMap<Extent, u32>,
+    before: Vec<(u32, u32)>,
+    pairs: Vec<(u32, u32)>,
+}
+
+impl IndexWriter {
+    pub(crate) fn create(dir: &Path, level: i32) -> io::Result<Self> {
+        Ok(IndexWriter {
+            symbols: PagesWriter::create(&dir.join(SYMBOLS_FILE), SYMBOLS_MAGIC, level)?,
+            numbers: FastMap::default(),
+            symbols_raw: Vec::new(),
+            symbols_first: 0,
+            pages: PagesWriter::create(&dir.join(INDEX_FILE), INDEX_MAGIC, level)?,
+            raw: Vec::new(),
+            count: 0,
+            first: 0,
+            first_chunk: 0,
+            next_chunk: 0,
+            extents: Vec::new(),
+            places: FastMap::default(),
+            before: Vec::new(),
+            pairs: Vec::new(),
+        })
+    }
+
+    fn symbol(&mut self, text: &str) -> io::Result<u32> {
+        if let Some(&number) = self.numbers.get(text) {
+            return Ok(number);
         }
-        let mut postings = Postings::default();
-        for (place, series) in series.iter().enumerate() {
-            postings.add(place as u32, &series.labels);
+        let number = u32::try_from(self.numbers.len()).map_err(|_| io::Error::other("more than 2^32 symbols"))?;
+        self.numbers.insert(text.into(), number);
+        put_text(&mut self.symbols_raw, text);
+        if self.symbols_raw.len() >= frame::RAW_BYTES_TARGET {
+            self.flush_symbols()?;
         }
-        (BlockIndex { series, postings }, damage)
+        Ok(number)
     }
 
-    /// Places in `series`, ascending.
-    pub(crate) fn select(&self, selector: &Selector) -> Vec<u32> {
-        self.postings.select(selector, |place| self.series.get(place as usize).map(|series| &series.labels))
-    }
-}
-
-/// Places of the pages, from the end of the file.
-fn directory(file: &File) -> Result<Vec<u64>, String> {
-    let length = file.metadata().map_err(|error| error.to_string())?.len();
-    let mut trailer = [0; TRAILER_BYTES as usize];
-    let at = length.checked_sub(TRAILER_BYTES).ok_or("the file is cut short")?;
-    file.read_exact_at(&mut trailer, at).map_err(|error| error.to_string())?;
-    let mut reader = Reader::new(&trailer);
-    let (Some(directory_at), Some(checksum)) = (reader.u64_le(), reader.u32_le()) else {
-        return Err("the file is cut short".into());
-    };
-    if trailer[12..] != END_MAGIC || crc32c::crc32c(&trailer[..8]) != checksum {
-        return Err("the end of the file is damaged".into());
-    }
-    let directory = frame::read(file, directory_at).map_err(|error| match error {
-        FrameError::Io(error) => error.to_string(),
-        FrameError::Damaged(reason) => format!("the directory is damaged: {reason}"),
-    })?;
-    let mut reader = Reader::new(&directory);
-    let mut pages = Vec::new();
-    let mut at = 0;
-    while !reader.is_empty() {
-        at += reader.uvarint().ok_or("the directory cannot be decoded")?;
-        pages.push(at);
-    }
-    Ok(pages)
-}
-
-/// Places of what may be pages, following their lengths from the beginning of the file.
-fn walk(file: &File) -> Vec<u64> {
-    let mut pages = Vec::new();
-    let mut at = MAGIC.len() as u64;
-    let mut header = [0; HEADER_BYTES];
-    while file.read_exact_at(&mut header, at).is_ok() {
-        let Ok((bytes, _)) = frame::frame_bytes(&header) else { break };
-        pages.push(at);
-        at += bytes as u64;
-    }
-    // The directory is a frame like the pages, the last one.
-    pages
-}
-
-/// Collects the series of one page.
-#[derive(Debug, Default)]
-pub(crate) struct PageBuilder {
-    pub(crate) raw: Vec<u8>,
-}
-
-impl PageBuilder {
-    pub(crate) fn push(&mut self, number: u32, labels: &Labels, chunks: &[ChunkRef]) {
-        let out = &mut self.raw;
-        put_uvarint(out, u64::from(number));
-        put_labels(out, labels);
-        put_uvarint(out, chunks.len() as u64);
-        let (mut frame_at, mut time) = (0_u64, 0_i64);
-        for chunk in chunks {
-            put_uvarint(out, chunk.frame_at.wrapping_sub(frame_at));
-            put_uvarint(out, u64::from(chunk.at));
-            put_uvarint(out, u64::from(chunk.count));
-            put_varint(out, chunk.min_ms.wrapping_sub(time));
-            put_varint(out, chunk.max_ms.wrapping_sub(chunk.min_ms));
-            (frame_at, time) = (chunk.frame_at, chunk.max_ms);
+    /// Adds a series with the extents of its chunks, which are the next ones.
+    pub(crate) fn push(&mut self, labels: &Labels, chunks: &[Extent]) -> io::Result<()> {
+        self.pairs.clear();
+        for (name, value) in labels {
+            let pair = (self.symbol(name)?, self.symbol(value)?);
+            self.pairs.push(pair);
         }
-    }
-}
-
-fn decode_page(page: &[u8]) -> Option<Vec<IndexSeries>> {
-    let mut reader = Reader::new(page);
-    let mut list = Vec::new();
-    while !reader.is_empty() {
-        let number = u32::try_from(reader.uvarint()?).ok()?;
-        let labels = take_labels(&mut reader)?;
-        let count = reader.count()?;
-        let mut chunks = Vec::with_capacity(count);
-        let (mut frame_at, mut time) = (0_u64, 0_i64);
-        for _ in 0..count {
-            frame_at = frame_at.wrapping_add(reader.uvarint()?);
-            let (at, count) = (u32::try_from(reader.uvarint()?).ok()?, u32::try_from(reader.uvarint()?).ok()?);
-            let min_ms = time.wrapping_add(reader.varint()?);
-            time = min_ms.wrapping_add(reader.varint()?);
-            chunks.push(ChunkRef { frame_at, at, count, min_ms, max_ms: time });
+        let same = self.count > 0
+            && self.pairs.len() == self.before.len()
+            && self.pairs.iter().zip(&self.before).all(|(own, before)| own.0 == before.0);
+        put_uvarint(&mut self.raw, (self.pairs.len() as u64) << 1 | u64::from(same));
+        for (place, (name, value)) in self.pairs.iter().enumerate() {
+            if !same {
+                put_uvarint(&mut self.raw, u64::from(*name));
+            }
+            let before = self.before.get(place).map_or(0, |(_, value)| *value);
+            put_varint(&mut self.raw, i64::from(*value) - i64::from(before));
         }
-        list.push(IndexSeries { number, labels, chunks: chunks.into_boxed_slice() });
+        std::mem::swap(&mut self.pairs, &mut self.before);
+        put_uvarint(&mut self.raw, chunks.len() as u64);
+        for extent in chunks {
+            let next = self.extents.len() as u32;
+            let place = *self.places.entry(*extent).or_insert(next);
+            if place == next {
+                self.extents.push(*extent);
+            }
+            put_uvarint(&mut self.raw, u64::from(place));
+        }
+        self.next_chunk += chunks.len() as u64;
+        self.count += 1;
+        if self.count >= PAGE_SERIES_MAX || self.raw.len() >= frame::RAW_BYTES_TARGET {
+            self.flush_page()?;
+        }
+        Ok(())
     }
-    Some(list)
+
+    fn flush_symbols(&mut self) -> io::Result<()> {
+        if !self.symbols_raw.is_empty() {
+            let mut raw = Vec::with_capacity(self.symbols_raw.len() + 8);
+            put_uvarint(&mut raw, u64::from(self.symbols_first));
+            raw.append(&mut self.symbols_raw);
+            self.symbols.push(u64::from(self.symbols_first), &raw)?;
+            self.symbols_first = self.numbers.len() as u32;
+        }
+        Ok(())
+    }
+
+    fn flush_page(&mut self) -> io::Result<()> {
+        if self.count > 0 {
+            let mut raw = Vec::with_capacity(self.raw.len() + 64);
+            put_uvarint(&mut raw, u64::from(self.first));
+            put_uvarint(&mut raw, self.first_chunk);
+            put_uvarint(&mut raw, self.extents.len() as u64);
+            let mut before_ms = 0_i64;
+            for extent in self.extents.drain(..) {
+                put_varint(&mut raw, extent.min_ms.wrapping_sub(before_ms));
+                put_varint(&mut raw, extent.max_ms.wrapping_sub(extent.min_ms));
+                put_uvarint(&mut raw, u64::from(extent.count));
+                before_ms = extent.max_ms;
+            }
+            raw.append(&mut self.raw);
+            self.pages.push(u64::from(self.first), &raw)?;
+            self.first += self.count as u32;
+            self.first_chunk = self.next_chunk;
+            self.count = 0;
+            self.places.clear();
+            self.before.clear();
+        }
+        Ok(())
+    }
+
+    /// Forces everything to the disk.
+    pub(crate) fn finish(&mut self) -> io::Result<()> {
+        self.flush_symbols()?;
+        self.flush_page()?;
+        self.symbols.finish()?;
+        self.pages.finish()
+    }
 }

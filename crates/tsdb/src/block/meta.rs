@@ -5,7 +5,7 @@ use crate::wal::WalPosition;
 use serde::{Deserialize, Serialize};
 use std::{fs, path::Path};
 
-pub(crate) const VERSION: u32 = 1;
+pub(crate) const VERSION: u32 = 2;
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct BlockMeta {
@@ -62,6 +62,14 @@ impl Cut {
     }
 }
 
+/// Why a description cannot be used.
+#[derive(Debug)]
+pub(crate) enum MetaError {
+    /// It is whole, and that of another version.
+    Version(u32),
+    Damaged(String),
+}
+
 impl BlockMeta {
     pub(crate) fn encode(&self) -> Result<Vec<u8>, serde_json::Error> {
         let mut meta = BlockMeta { crc32c: 0, ..self.clone() };
@@ -73,33 +81,39 @@ impl BlockMeta {
     ///
     /// # Errors
     /// What is wrong with it.
-    pub(crate) fn load(dir: &Path) -> Result<Self, String> {
-        let bytes = fs::read(dir.join(META_FILE)).map_err(|error| error.to_string())?;
-        let mut meta: BlockMeta = serde_json::from_slice(&bytes).map_err(|error| error.to_string())?;
+    pub(crate) fn load(dir: &Path) -> Result<Self, MetaError> {
+        let damaged = |error: &dyn std::fmt::Display| MetaError::Damaged(error.to_string());
+        let bytes = fs::read(dir.join(META_FILE)).map_err(|error| damaged(&error))?;
+        let mut meta: BlockMeta = serde_json::from_slice(&bytes).map_err(|error| damaged(&error))?;
         let expected = std::mem::take(&mut meta.crc32c);
-        let found = crc32c::crc32c(&serde_json::to_vec_pretty(&meta).map_err(|error| error.to_string())?);
+        let found = crc32c::crc32c(&serde_json::to_vec_pretty(&meta).map_err(|error| damaged(&error))?);
         if found != expected {
-            return Err(format!("checksum {expected}, data gives {found}"));
+            return Err(damaged(&format_args!("checksum {expected}, data gives {found}")));
         }
         if meta.version != VERSION {
-            return Err(format!("version {} is not {VERSION}", meta.version));
+            return Err(MetaError::Version(meta.version));
         }
         Ok(meta)
     }
 
     /// What can be known without the file.
     pub(crate) fn from_index(dir: &Path, index: &BlockIndex) -> Self {
-        let chunks = || index.series.iter().flat_map(|series| series.chunks.iter());
+        let (mut min_ms, mut max_ms, mut stats) = (i64::MAX, i64::MIN, BlockStats::default());
+        index.for_each_page(|page| {
+            stats.series += page.len() as u64;
+            for chunk in (0..page.len()).flat_map(|place| page.chunks(place)) {
+                min_ms = min_ms.min(chunk.min_ms);
+                max_ms = max_ms.max(chunk.max_ms);
+                stats.chunks += 1;
+                stats.samples += u64::from(chunk.count);
+            }
+        });
         BlockMeta {
             version: VERSION,
             ulid: dir.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default(),
-            min_time_ms: chunks().map(|chunk| chunk.min_ms).min().unwrap_or(0),
-            max_time_ms: chunks().map(|chunk| chunk.max_ms).max().map_or(0, |max| max.saturating_add(1)),
-            stats: BlockStats {
-                samples: chunks().map(|chunk| u64::from(chunk.count)).sum(),
-                series: index.series.len() as u64,
-                chunks: chunks().count() as u64,
-            },
+            min_time_ms: if stats.chunks == 0 { 0 } else { min_ms },
+            max_time_ms: if stats.chunks == 0 { 0 } else { max_ms.saturating_add(1) },
+            stats,
             compaction: Compaction { level: 1, parents: Vec::new() },
             cuts: Vec::new(),
             crc32c: 0,

@@ -1,26 +1,27 @@
 //! Blocks: folders of a time range that are written once and then only read. See `FORMAT.md`, "Blocks".
 
+mod bundle;
 pub(crate) mod cache;
+mod chunk;
 pub(crate) mod frame;
 pub(crate) mod index;
 pub(crate) mod meta;
+mod pages;
+mod times;
 pub(crate) mod tombstones;
 pub(crate) mod writer;
 
-use crate::{
-    Damage,
-    bytes::Reader,
-    chunk::{ChunkKind, column},
-    files,
-    postings::Selector,
-};
+use crate::{Damage, codec, files, postings::Selector};
+use bundle::Bundle;
 use cache::FrameCache;
-use index::{BlockIndex, ChunkRef};
+use frame::FrameError;
+use index::{BlockIndex, SeriesPage};
 use meta::BlockMeta;
 use model::Labels;
+use pages::PagesFile;
 use std::{
-    collections::HashSet,
-    fs::File,
+    cell::RefCell,
+    collections::{BTreeSet, HashSet},
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError, RwLock,
@@ -31,6 +32,8 @@ use storage::{Samples, Series, SeriesSet, StorageError};
 use tombstones::Tombstones;
 
 pub(crate) const DATA_FILE: &str = "data";
+pub(crate) const TIMES_FILE: &str = "times";
+pub(crate) const SYMBOLS_FILE: &str = "symbols";
 pub(crate) const INDEX_FILE: &str = "index";
 pub(crate) const META_FILE: &str = "meta.json";
 pub(crate) const TOMBSTONES_FILE: &str = "tombstones";
@@ -42,14 +45,13 @@ pub(crate) struct Block {
     pub(crate) meta: BlockMeta,
     /// Number in this process, for the cache.
     number: u64,
-    data: File,
     bytes: AtomicU64,
     index: Mutex<Option<Arc<BlockIndex>>>,
     /// When the index was last used, in Unix milliseconds.
     used_ms: AtomicI64,
     tombstones: RwLock<Arc<Tombstones>>,
     /// Places of damage that were reported already.
-    reported: Mutex<HashSet<u64>>,
+    reported: Mutex<HashSet<(PathBuf, u64, u64)>>,
     /// Not to be rewritten: what is damaged may be wanted for repair.
     damaged: AtomicBool,
     shared: Arc<BlockShared>,
@@ -89,19 +91,21 @@ impl Block {
     /// Opens a block. Damage of its parts is reported and what is left is served.
     ///
     /// # Errors
-    /// When the data file cannot be opened.
+    /// When it is of another version.
     pub(crate) fn open(dir: &Path, shared: &Arc<BlockShared>) -> Result<Arc<Block>, StorageError> {
-        let data_path = dir.join(DATA_FILE);
-        let data = File::open(&data_path).map_err(files::at(&data_path))?;
         let (meta, mut loaded) = match BlockMeta::load(dir) {
             Ok(meta) => (meta, None),
-            Err(reason) => {
+            Err(meta::MetaError::Version(version)) => {
+                let reason = format!("its format is version {version}, and this program reads {}", meta::VERSION);
+                return Err(StorageError::Unavailable { reason });
+            }
+            Err(meta::MetaError::Damaged(reason)) => {
                 shared.report(Damage {
                     path: dir.join(META_FILE),
                     at: 0,
                     reason: format!("{reason}; range and numbers were taken from the index"),
                 });
-                let (index, damage) = BlockIndex::load(&dir.join(INDEX_FILE));
+                let (index, damage) = BlockIndex::load(dir);
                 damage.into_iter().for_each(|damage| shared.report(damage));
                 (BlockMeta::from_index(dir, &index), Some(Arc::new(index)))
             }
@@ -116,7 +120,6 @@ impl Block {
             damaged: AtomicBool::new(loaded.is_some()),
             meta,
             number: shared.next_number.fetch_add(1, Ordering::Relaxed),
-            data,
             bytes: AtomicU64::new(files::folder_bytes(dir)),
             index: Mutex::new(loaded.take()),
             used_ms: AtomicI64::new(shared.clock.now_ms()),
@@ -153,9 +156,9 @@ impl Block {
         if let Some(index) = slot.as_ref() {
             return Arc::clone(index);
         }
-        let (index, damage) = BlockIndex::load(&self.dir.join(INDEX_FILE));
+        let (index, damage) = BlockIndex::load(&self.dir);
         for damage in damage {
-            self.report(damage.at | 1 << 63, damage);
+            self.report(0, damage);
         }
         let index = Arc::new(index);
         *slot = Some(Arc::clone(&index));
@@ -176,11 +179,11 @@ impl Block {
     pub(crate) fn delete(&self, start_ms: i64, end_ms: i64, selector: &Selector) -> Result<(), StorageError> {
         let index = self.index();
         let mut next = Tombstones::clone(&self.tombstones());
-        for place in index.select(selector) {
-            let series = &index.series[place as usize];
-            let has_samples = series.chunks.iter().any(|chunk| chunk.min_ms <= end_ms && start_ms <= chunk.max_ms);
-            if has_samples {
-                next.add(series.number, start_ms, end_ms);
+        let pages = Pages::new(self, &index);
+        for number in index.select(selector, |number| pages.of(number)) {
+            let Some((page, place)) = pages.find(number) else { continue };
+            if page.overlaps(place, start_ms, end_ms) {
+                next.add(number, start_ms, end_ms);
             }
         }
         let path = self.dir.join(TOMBSTONES_FILE);
@@ -190,10 +193,48 @@ impl Block {
         Ok(())
     }
 
-    fn report(&self, key: u64, damage: Damage) {
+    /// `part` tells places apart that have the same byte of a file.
+    fn report(&self, part: u64, damage: Damage) {
         self.damaged.store(true, Ordering::Relaxed);
+        let key = (damage.path.clone(), damage.at, part);
         if self.reported.lock().unwrap_or_else(PoisonError::into_inner).insert(key) {
             self.shared.report(damage);
+        }
+    }
+
+    /// Names of the labels of the series that the selector accepts.
+    pub(crate) fn label_names(&self, selector: &Selector, into: &mut BTreeSet<String>) {
+        let index = self.index();
+        if selector.is_empty() {
+            into.extend(index.postings.label_names().map(str::to_owned));
+            return;
+        }
+        let pages = Pages::new(self, &index);
+        let mut seen: HashSet<u32> = HashSet::new();
+        for number in index.select(selector, |number| pages.of(number)) {
+            let Some((page, place)) = pages.find(number) else { continue };
+            for (name, _) in page.pairs(place) {
+                if seen.insert(*name) {
+                    into.extend(index.symbols.get(*name).map(str::to_owned));
+                }
+            }
+        }
+    }
+
+    /// Values of a label of the series that the selector accepts.
+    pub(crate) fn label_values(&self, name: &str, selector: &Selector, into: &mut BTreeSet<String>) {
+        let index = self.index();
+        if selector.is_empty() {
+            into.extend(index.postings.label_values(name).map(str::to_owned));
+            return;
+        }
+        let pages = Pages::new(self, &index);
+        for number in index.select(selector, |number| pages.of(number)) {
+            let Some((page, place)) = pages.find(number) else { continue };
+            let value = index.value(&page, place, name);
+            if !value.is_empty() && !into.contains(value) {
+                into.insert(value.to_owned());
+            }
         }
     }
 
@@ -201,86 +242,172 @@ impl Block {
     /// What is damaged is reported and left out.
     pub(crate) fn select(self: &Arc<Self>, selector: &Selector, start_ms: i64, end_ms: i64) -> SeriesSet {
         let index = self.index();
-        let places = index.select(selector);
+        let numbers = {
+            let pages = Pages::new(self, &index);
+            index.select(selector, |number| pages.of(number))
+        };
         let (block, tombstones) = (Arc::clone(self), self.tombstones());
-        Box::new(places.into_iter().filter_map(move |place| {
-            let chunks = &index.series[place as usize].chunks;
-            let any = chunks.iter().any(|chunk| chunk.min_ms <= end_ms && start_ms <= chunk.max_ms);
-            any.then(|| {
-                Ok(Box::new(BlockSeries {
-                    block: Arc::clone(&block),
-                    index: Arc::clone(&index),
-                    tombstones: Arc::clone(&tombstones),
-                    place: place as usize,
-                    start_ms,
-                    end_ms,
-                }) as Box<dyn Series>)
-            })
+        let mut current: Option<Arc<SeriesPage>> = None;
+        Box::new(numbers.into_iter().filter_map(move |number| {
+            let page = match current.take().filter(|page| page.place(number).is_some()) {
+                Some(page) => page,
+                None => block.page(&index, number)?,
+            };
+            let page = current.insert(page);
+            let place = page.place(number)?;
+            if !page.overlaps(place, start_ms, end_ms) {
+                return None;
+            }
+            Some(Ok(Box::new(BlockSeries {
+                labels: index.labels(page, place)?,
+                block: Arc::clone(&block),
+                index: Arc::clone(&index),
+                tombstones: Arc::clone(&tombstones),
+                page: Arc::clone(page),
+                number,
+                place,
+                start_ms,
+                end_ms,
+            }) as Box<dyn Series>))
         }))
     }
 
-    /// Appends the samples of a chunk between two times to `into`.
-    fn read_chunk(&self, chunk: &ChunkRef, start_ms: i64, end_ms: i64, into: &mut Samples) -> Result<(), StorageError> {
-        let frame = match self.shared.cache.get(self.number, chunk.frame_at) {
-            Some(frame) => frame,
-            None => match frame::read(&self.data, chunk.frame_at) {
-                Ok(frame) => self.shared.cache.put(self.number, chunk.frame_at, frame),
-                Err(frame::FrameError::Io(source)) => {
-                    return Err(StorageError::Io { path: self.dir.join(DATA_FILE), source });
-                }
-                Err(frame::FrameError::Damaged(reason)) => {
-                    let reason = format!("{reason}; its chunks are left out");
-                    self.report(chunk.frame_at, Damage { path: self.dir.join(DATA_FILE), at: chunk.frame_at, reason });
-                    return Ok(());
-                }
-            },
-        };
-        let before = into.len();
-        if decode_chunk(&frame, chunk.at as usize, start_ms, end_ms, into).is_none() {
-            truncate(into, before);
-            let reason = format!("chunk at byte {} of the frame cannot be decoded; it is left out", chunk.at);
-            let key = chunk.frame_at.wrapping_add(u64::from(chunk.at) << 40);
-            self.report(key, Damage { path: self.dir.join(DATA_FILE), at: chunk.frame_at, reason });
+    /// The page of a series.
+    fn page(&self, index: &BlockIndex, number: u32) -> Option<Arc<SeriesPage>> {
+        let at = index.page_at(number)?;
+        if let Some(page) = self.shared.cache.page(self.number, at) {
+            return Some(page);
         }
+        let page = index.read_page(at)?;
+        self.shared.cache.put_page(self.number, at, &page);
+        Some(page)
+    }
+
+    /// The frame that has a thing of this number. `None`, and a report, if it is damaged.
+    fn bundle(&self, file: &PagesFile, kind: Kind, number: u64) -> Result<Option<Arc<Bundle>>, StorageError> {
+        let (name, flag, left_out) = match kind {
+            Kind::Data => (DATA_FILE, 0, "its chunks are left out"),
+            Kind::Times => (TIMES_FILE, TIMES_FLAG, "the chunks of these times are left out"),
+        };
+        let damaged = |at: u64, reason: String| {
+            let reason = format!("{reason}; {left_out}");
+            self.report(0, Damage { path: self.dir.join(name), at, reason });
+            Ok(None)
+        };
+        let Some(page) = file.find(number) else { return damaged(0, "a frame is missing".into()) };
+        if let Some(bundle) = self.shared.cache.frame(self.number, page.at | flag) {
+            return Ok(Some(bundle));
+        }
+        let raw = match file.read(page.at) {
+            Ok(raw) => raw,
+            Err(FrameError::Io(source)) => return Err(StorageError::Io { path: self.dir.join(name), source }),
+            Err(FrameError::Damaged(reason)) => return damaged(page.at, reason),
+        };
+        let Some(bundle) = Bundle::decode(raw, matches!(kind, Kind::Data)) else {
+            return damaged(page.at, "the frame cannot be decoded".into());
+        };
+        let bundle = Arc::new(bundle);
+        self.shared.cache.put_frame(self.number, page.at | flag, &bundle);
+        Ok(Some(bundle))
+    }
+
+    /// A column of times. `None`, and a report, if it is damaged.
+    fn times(&self, index: &BlockIndex, column: u32) -> Result<Option<Arc<Vec<i64>>>, StorageError> {
+        if let Some(times) = self.shared.cache.times(self.number, column) {
+            return Ok(Some(times));
+        }
+        let number = u64::from(column);
+        let Some(bundle) = self.bundle(&index.times, Kind::Times, number)? else { return Ok(None) };
+        let mut times = Vec::new();
+        let decoded = bundle.blob(number).is_some_and(|blob| codec::times::decode(blob, &mut times).is_ok());
+        if !decoded {
+            let at = index.times.find(number).map_or(0, |page| page.at);
+            let reason = format!("column {column} of times cannot be decoded; the chunks of these times are left out");
+            self.report(number, Damage { path: self.dir.join(TIMES_FILE), at, reason });
+            return Ok(None);
+        }
+        let times = Arc::new(times);
+        self.shared.cache.put_times(self.number, column, &times);
+        Ok(Some(times))
+    }
+
+    /// Appends the samples of a chunk between two times to `into`.
+    fn read_chunk(
+        &self,
+        index: &BlockIndex,
+        chunk: u64,
+        (start_ms, end_ms): (i64, i64),
+        into: &mut Samples,
+    ) -> Result<(), StorageError> {
+        let Some(bundle) = self.bundle(&index.data, Kind::Data, chunk)? else { return Ok(()) };
+        let found = bundle.blob(chunk).zip(bundle.times(chunk));
+        let Some((blob, times)) = found else {
+            return self.bad_chunk(index, chunk);
+        };
+        let Some(column) = self.times(index, times.column)? else { return Ok(()) };
+        let rows = match times.part {
+            None => Some(column.as_slice()),
+            Some((start, count)) => {
+                (start as usize).checked_add(count as usize).and_then(|end| column.get(start as usize..end))
+            }
+        };
+        match rows.and_then(|rows| chunk::decode(blob, rows, start_ms, end_ms, into)) {
+            Some(()) => Ok(()),
+            None => self.bad_chunk(index, chunk),
+        }
+    }
+
+    fn bad_chunk(&self, index: &BlockIndex, chunk: u64) -> Result<(), StorageError> {
+        let at = index.data.find(chunk).map_or(0, |page| page.at);
+        let reason = format!("chunk {chunk} cannot be decoded; it is left out");
+        self.report(chunk, Damage { path: self.dir.join(DATA_FILE), at, reason });
         Ok(())
     }
 }
 
-fn truncate(samples: &mut Samples, length: usize) {
-    samples.timestamps.truncate(length);
-    samples.values.truncate(length);
-    samples.histograms.truncate(length);
-    samples.start_timestamps.truncate(length);
+#[derive(Clone, Copy)]
+enum Kind {
+    Data,
+    Times,
 }
 
-/// Reads a chunk of a frame; `None` if it cannot have been written.
-fn decode_chunk(frame: &[u8], at: usize, start_ms: i64, end_ms: i64, into: &mut Samples) -> Option<()> {
-    let mut reader = Reader::new(frame.get(at..)?);
-    let kind = match reader.u8()? {
-        writer::KIND_FLOAT => ChunkKind::Float,
-        writer::KIND_HISTOGRAM => ChunkKind::Histogram,
-        _ => return None,
-    };
-    let count = usize::try_from(reader.uvarint()?).ok()?;
-    let times = match reader.uvarint()? {
-        0 => {
-            let length = reader.count()?;
-            column::decode_times(count, &mut Reader::new(reader.take(length)?))?
+/// Tells frames of times from those of data in the cache, where both are known by their bytes.
+const TIMES_FLAG: u64 = 1 << 63;
+
+/// Pages of a block's index, the last one at hand: series are asked for in their order.
+struct Pages<'a> {
+    block: &'a Block,
+    index: &'a BlockIndex,
+    last: RefCell<Option<Arc<SeriesPage>>>,
+}
+
+impl<'a> Pages<'a> {
+    fn new(block: &'a Block, index: &'a BlockIndex) -> Self {
+        Pages { block, index, last: RefCell::default() }
+    }
+
+    fn of(&self, number: u32) -> Option<Arc<SeriesPage>> {
+        let mut last = self.last.borrow_mut();
+        if last.as_ref().is_none_or(|page| page.place(number).is_none()) {
+            *last = self.block.page(self.index, number);
         }
-        back => {
-            let mut column = Reader::new(frame.get(usize::try_from(back).ok()?.checked_sub(1)?..)?);
-            let length = column.count()?;
-            column::decode_times(count, &mut Reader::new(column.take(length)?))?
-        }
-    };
-    let length = reader.count()?;
-    column::decode_values(kind, &times, &mut Reader::new(reader.take(length)?), start_ms, end_ms, into)
+        last.clone()
+    }
+
+    fn find(&self, number: u32) -> Option<(Arc<SeriesPage>, usize)> {
+        let page = self.of(number)?;
+        let place = page.place(number)?;
+        Some((page, place))
+    }
 }
 
 struct BlockSeries {
     block: Arc<Block>,
     index: Arc<BlockIndex>,
     tombstones: Arc<Tombstones>,
+    labels: Labels,
+    page: Arc<SeriesPage>,
+    number: u32,
     place: usize,
     start_ms: i64,
     end_ms: i64,
@@ -288,25 +415,26 @@ struct BlockSeries {
 
 impl Series for BlockSeries {
     fn labels(&self) -> &Labels {
-        &self.index.series[self.place].labels
+        &self.labels
     }
 
     fn read(&self, into: &mut Samples) -> Result<(), StorageError> {
-        let series = &self.index.series[self.place];
-        let deleted = self.tombstones.of(series.number);
-        for chunk in &series.chunks {
-            if chunk.min_ms > self.end_ms || chunk.max_ms < self.start_ms {
+        let deleted = self.tombstones.of(self.number);
+        let range = (self.start_ms, self.end_ms);
+        for (chunk, extent) in (self.page.first_chunk(self.place)..).zip(self.page.chunks(self.place)) {
+            if extent.min_ms > self.end_ms || extent.max_ms < self.start_ms {
                 continue;
             }
             if deleted.is_empty() {
-                self.block.read_chunk(chunk, self.start_ms, self.end_ms, into)?;
+                self.block.read_chunk(&self.index, chunk, range, into)?;
                 continue;
             }
             let mut all = Samples::default();
-            self.block.read_chunk(chunk, self.start_ms, self.end_ms, &mut all)?;
+            self.block.read_chunk(&self.index, chunk, range, &mut all)?;
             for (index, &time) in all.timestamps.iter().enumerate() {
                 if !deleted.iter().any(|(from, to)| (*from..=*to).contains(&time)) {
                     into.push(time, all.value(index));
+                    into.set_last_start_timestamp(all.start_timestamp(index));
                 }
             }
         }
