@@ -10,7 +10,7 @@ const LAYERS: [&[&str]; 6] = [
     &["model"],
     &["api", "regexp", "yaml", "promql-syntax", "dashboard", "exposition", "relabel", "go-template", "chart"],
     &["system", "storage", "http-client", "telemetry"],
-    &["tsdb", "promql", "remote", "discovery"],
+    &["tsdb", "prometheus-tsdb", "promql", "remote", "discovery"],
     &["scrape", "rules", "alertmanager", "blackbox", "dashboard-store", "host", "promqltest"],
     &["app", "server", "harness", "end_to_end", "browser", "bench_page", "xtask"],
 ];
