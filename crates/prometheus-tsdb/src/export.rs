@@ -23,6 +23,15 @@ pub fn new_ulid(now_ms: i64) -> String {
     Ulid::from_parts(u64::try_from(now_ms).unwrap_or(0), random(0) << 64 | random(1)).to_string()
 }
 
+/// Makes a data folder for blocks, as a whole for Prometheus' tools: `promtool tsdb dump` wants a log, if an empty one.
+///
+/// # Errors
+/// `Io`.
+pub fn create_data_folder(dir: &Path) -> Result<(), Error> {
+    let wal = dir.join("wal");
+    fs::create_dir_all(&wal).map_err(error::at(&wal))
+}
+
 /// Writes the series that the matchers accept (all without matchers), with their samples from `from_ms` to `to_ms`, the
 /// latter exclusive, as the block `ulid` below `dir`. `told` hears of every series with the number of its samples.
 /// `None`, and no folder, if there is none.

@@ -23,6 +23,15 @@ struct ChunkFile {
     length: u64,
 }
 
+/// A chunk that was found whole.
+pub(super) struct Found<'a> {
+    pub(super) encoding: Encoding,
+    pub(super) data: &'a [u8],
+    pub(super) path: &'a Path,
+    /// Place of the data in the file.
+    pub(super) at: u64,
+}
+
 /// The files of a block, read through one window.
 pub(super) struct ChunkFiles {
     files: Vec<ChunkFile>,
@@ -62,15 +71,11 @@ impl ChunkFiles {
         Ok(ChunkFiles { files, window: Vec::new(), window_file: usize::MAX, window_at: 0 })
     }
 
-    /// Encoding and data of a chunk, its file and the place of the data. `None`, reported, if it cannot be used.
+    /// The chunk of a reference. `None`, reported, if it cannot be used.
     ///
     /// # Errors
     /// `Io`.
-    pub(super) fn read(
-        &mut self,
-        reference: u64,
-        damage: &mut DamageList,
-    ) -> Result<Option<(Encoding, &[u8], &Path, u64)>, Error> {
+    pub(super) fn read(&mut self, reference: u64, damage: &mut DamageList) -> Result<Option<Found<'_>>, Error> {
         let (number, at) = ((reference >> 32) as usize, reference & 0xffff_ffff);
         let Some(own) = self.files.get(number) else {
             let dir = self.files.first().map(|file| file.path.clone()).unwrap_or_default();
@@ -104,7 +109,7 @@ impl ChunkFiles {
         }
         let Some((&encoding, data)) = checked.split_first() else { return Ok(None) };
         match Encoding::from_byte(encoding) {
-            Some(encoding) => Ok(Some((encoding, data, path, start + 1))),
+            Some(encoding) => Ok(Some(Found { encoding, data, path, at: start + 1 })),
             None => {
                 damage.report(path, start, format!("encoding {encoding} is not known; the chunk is left out"));
                 Ok(None)

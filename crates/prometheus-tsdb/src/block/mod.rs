@@ -11,7 +11,7 @@ pub use meta::{Compaction, Downsample, Meta, Parent, Stats, Thanos, ThanosFile};
 pub use writer::BlockWriter;
 
 use crate::{DamageList, Error, chunk, error};
-use chunks::ChunkFiles;
+use chunks::{ChunkFiles, Found};
 use index::{IndexReader, SeriesEntry};
 use model::Labels;
 use std::{
@@ -96,7 +96,7 @@ impl BlockReader {
         let Some(labels) = self.index.next(&mut self.entry, damage)? else { return Ok(None) };
         let mut overlapping: Vec<Samples> = Vec::new();
         for meta in &self.entry.chunks {
-            let Some((encoding, data, path, at)) = self.chunks.read(meta.reference, damage)? else { continue };
+            let Some(Found { encoding, data, path, at }) = self.chunks.read(meta.reference, damage)? else { continue };
             // Chunks of one series overlap only where late samples came.
             let late = samples.timestamps.last().is_some_and(|last| meta.min_ms <= *last);
             let mut own = Samples::default();
