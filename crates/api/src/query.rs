@@ -249,26 +249,64 @@ impl<'de> Deserialize<'de> for HistogramPoint {
     }
 }
 
+/// Appends what [`format_value`] gives.
+pub fn push_value(out: &mut String, value: f64) {
+    let magnitude = value.abs();
+    if magnitude == 0.0 || !magnitude.is_finite() || (1e-6..1e21).contains(&magnitude) {
+        return model::float::push_float(out, value);
+    }
+    // Rust writes `1e-7`, Go `1e-07`: at least two digits and a sign.
+    let text = format!("{value:e}");
+    let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
+    let (sign, digits) = match exponent.strip_prefix('-') {
+        Some(digits) => ('-', digits),
+        None => ('+', exponent),
+    };
+    out.push_str(&format!("{mantissa}e{sign}{digits:0>2}"));
+}
+
+/// Appends Unix milliseconds as seconds, as [`model::timestamp::format_seconds`] writes them.
+pub fn push_seconds(out: &mut String, timestamp_ms: i64) {
+    if timestamp_ms < 0 {
+        out.push('-');
+    }
+    let (seconds, millis) = (timestamp_ms.unsigned_abs() / 1000, timestamp_ms.unsigned_abs() % 1000);
+    let mut buffer = itoa::Buffer::new();
+    out.push_str(buffer.format(seconds));
+    if millis > 0 {
+        // A leading one keeps the zeros.
+        let digits = buffer.format(1000 + millis);
+        out.push('.');
+        out.push_str(&digits[1..]);
+    }
+}
+
 /// A value as Prometheus' JSON API writes it: Go's shortest `'f'` format, with an exponent below 1e-6 and from 1e21 on.
 pub fn format_value(value: f64) -> String {
-    let magnitude = value.abs();
-    if magnitude != 0.0 && magnitude.is_finite() && !(1e-6..1e21).contains(&magnitude) {
-        // Rust writes `1e-7`, Go `1e-07`: at least two digits and a sign.
-        let text = format!("{value:e}");
-        if let Some((mantissa, exponent)) = text.split_once('e') {
-            let (sign, digits) = match exponent.strip_prefix('-') {
-                Some(digits) => ('-', digits),
-                None => ('+', exponent),
-            };
-            return format!("{mantissa}e{sign}{digits:0>2}");
-        }
-    }
-    model::float::format_float(value)
+    let mut out = String::new();
+    push_value(&mut out, value);
+    out
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn values_read_back_and_times_are_seconds(bits in any::<u64>(), small in -1e6..1e6, exponent in -12..22, ms in any::<i64>()) {
+            let scaled = small * 10_f64.powi(exponent);
+            for value in [f64::from_bits(bits), small, scaled, scaled.trunc()].into_iter().filter(|value| !value.is_nan()) {
+                prop_assert_eq!(format_value(value).parse::<f64>().unwrap().to_bits(), value.to_bits());
+            }
+            for ms in [ms, ms % 1_000_000, ms / 1000] {
+                let mut out = String::new();
+                push_seconds(&mut out, ms);
+                prop_assert_eq!(out, model::timestamp::format_seconds(ms));
+            }
+        }
+    }
 
     #[test]
     fn shapes() {

@@ -1,18 +1,65 @@
 //! Floats as Go prints them, which is what the APIs of this field send.
 
+/// Whole numbers below this are exact and have no exponent.
+const WHOLE_MAX: f64 = 1e15;
+
 /// As Go's `strconv.FormatFloat(v, 'f', -1, 64)`: shortest text that reads back equal, never an
 /// exponent; `NaN`, `+Inf`, `-Inf`.
 pub fn format_float(value: f64) -> String {
+    let mut out = String::new();
+    push_float(&mut out, value);
+    out
+}
+
+/// Appends what [`format_float`] gives.
+pub fn push_float(out: &mut String, value: f64) {
     if value.is_nan() {
-        "NaN".to_owned()
-    } else if value == f64::INFINITY {
-        "+Inf".to_owned()
-    } else if value == f64::NEG_INFINITY {
-        "-Inf".to_owned()
-    } else {
-        // Rust's `Display` prints the shortest digits without exponent, and `-0` for negative zero, as Go does.
-        value.to_string()
+        return out.push_str("NaN");
     }
+    if value.is_infinite() {
+        return out.push_str(if value > 0.0 { "+Inf" } else { "-Inf" });
+    }
+    if value.abs() < WHOLE_MAX && !(value == 0.0 && value.is_sign_negative()) {
+        // Within the bounds of an i64 by the check above.
+        let whole = value as i64;
+        if whole as f64 == value {
+            return out.push_str(itoa::Buffer::new().format(whole));
+        }
+    }
+    // Of two shortest texts that are equally near, Go takes the one with the even digit, and so does zmij; `Display` does not.
+    let mut buffer = zmij::Buffer::new();
+    let text = buffer.format_finite(value);
+    match text.split_once('e') {
+        None => out.push_str(text.strip_suffix(".0").unwrap_or(text)),
+        Some((mantissa, exponent)) => push_expanded(out, mantissa, exponent.parse().unwrap_or(0)),
+    }
+}
+
+/// Writes `1.5e-7` without the exponent.
+fn push_expanded(out: &mut String, mantissa: &str, exponent: i32) {
+    let magnitude = mantissa.strip_prefix('-').unwrap_or(mantissa);
+    if magnitude.len() < mantissa.len() {
+        out.push('-');
+    }
+    let (whole, fraction) = magnitude.split_once('.').unwrap_or((magnitude, ""));
+    let fraction = if fraction == "0" { "" } else { fraction };
+    let digits = || whole.chars().chain(fraction.chars());
+    // How many digits stand before the point. Texts are short and exponents small, so that nothing is lost.
+    let before = whole.len() as i32 + exponent;
+    if before <= 0 {
+        out.push_str("0.");
+        out.extend((before..0).map(|_| '0'));
+        out.extend(digits());
+        return;
+    }
+    let count = (whole.len() + fraction.len()) as i32;
+    for (index, digit) in (0..).zip(digits()) {
+        if index == before {
+            out.push('.');
+        }
+        out.push(digit);
+    }
+    out.extend((count..before).map(|_| '0'));
 }
 
 /// Reads a float as Go's `strconv.ParseFloat` does: decimal, exponent, hexadecimal (`0x1p-2`),
@@ -60,6 +107,19 @@ fn parse_hex_float(hex: &str) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn texts_read_back_and_are_shortest(bits in any::<u64>(), small in -1e6..1e6, exponent in -25..25) {
+            let scaled = small * 10_f64.powi(exponent);
+            for value in [f64::from_bits(bits), small, scaled, scaled.trunc()].into_iter().filter(|v| v.is_finite()) {
+                let text = format_float(value);
+                prop_assert_eq!(text.parse::<f64>().unwrap().to_bits(), value.to_bits(), "{}", &text);
+                prop_assert_eq!(text.len(), value.to_string().len(), "{}", &text);
+            }
+        }
+    }
 
     #[test]
     fn go_texts() {
@@ -70,6 +130,13 @@ mod tests {
             (1.5e-7, "0.00000015"),
             (f64::INFINITY, "+Inf"),
             (100.0, "100"),
+            // Go takes the even one of .2 and .3, which are equally near.
+            (3_325_834_735_314_481.0 / 4.0, "831458683828620.2"),
+            (5e-324, &format!("0.{}5", "0".repeat(323))),
+            (-1.25e17, "-125000000000000000"),
+            (123_456_789_012_345_680.0, "123456789012345680"),
+            (1e15, "1000000000000000"),
+            (0.000_012_5, "0.0000125"),
         ] {
             assert_eq!(format_float(value), text);
             assert_eq!(parse_float(text).map(f64::to_bits), Some(value.to_bits()), "{text}");

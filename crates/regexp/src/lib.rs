@@ -1,5 +1,6 @@
 //! Go's regular expressions (RE2 syntax), as every configuration file of this field uses them.
 
+mod cache;
 mod exact;
 mod matcher;
 mod parse;

@@ -17,7 +17,7 @@ impl LabelMatcher {
     /// # Errors
     /// A pattern that is no RE2.
     pub fn new(matcher: &Matcher) -> Result<Self, RegexpError> {
-        let regex = if matcher.op.is_regex() { Some(Regexp::anchored(&matcher.value)?) } else { None };
+        let regex = if matcher.op.is_regex() { Some(crate::cache::anchored(&matcher.value)?) } else { None };
         Ok(LabelMatcher { matcher: matcher.clone(), regex })
     }
 

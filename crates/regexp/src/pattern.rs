@@ -14,6 +14,8 @@ pub struct RegexpError(pub String);
 const AUTOMATON_BYTES_MAX: usize = 10 << 20;
 /// The lazily built DFA of a pattern, for each thread that runs it.
 const CACHE_BYTES_MAX: usize = 2 << 20;
+/// What the lazily built DFA mostly comes to.
+const THREAD_CACHE_BYTES: usize = 64 << 10;
 const ONEPASS_BYTES_MAX: usize = 1 << 20;
 
 /// A compiled pattern.
@@ -59,6 +61,16 @@ impl Regexp {
             let _ = regex.set(Some(built));
         }
         Ok(Regexp(Arc::new(Compiled { pattern: pattern.to_owned(), hir, names, accepts, regex })))
+    }
+
+    /// Memory of the automaton, with room for one thread's cache.
+    pub(crate) fn automaton_bytes(&self) -> usize {
+        self.0.regex.get().and_then(Option::as_ref).map_or(0, |regex| regex.memory_usage() + THREAD_CACHE_BYTES)
+    }
+
+    #[cfg(test)]
+    pub(crate) fn is_same(&self, other: &Regexp) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
     }
 
     fn regex(&self) -> Option<&Regex> {

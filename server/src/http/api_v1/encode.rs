@@ -1,7 +1,7 @@
 //! Query results as JSON, written straight from the columns: the bytes that Prometheus writes.
 
-use api::query::format_value;
-use model::{FloatHistogram, Labels, SampleValue, timestamp::format_seconds};
+use api::query::{push_seconds, push_value};
+use model::{FloatHistogram, Labels, SampleValue};
 use promql::{QueryOutput, Value};
 
 /// The whole body of an answer. `time_ms` is the time of an instant query: scalars and strings are of that time.
@@ -37,7 +37,7 @@ fn value(out: &mut String, value: &Value, time_ms: i64) {
         }
         Value::String(value) => {
             out.push_str(r#""string","result":["#);
-            out.push_str(&format_seconds(time_ms));
+            push_seconds(out, time_ms);
             out.push(',');
             text(out, value);
             out.push(']');
@@ -110,19 +110,19 @@ fn metric(out: &mut String, labels: &Labels) {
 
 fn point(out: &mut String, timestamp_ms: i64, value: f64) {
     out.push('[');
-    out.push_str(&format_seconds(timestamp_ms));
+    push_seconds(out, timestamp_ms);
     out.push_str(",\"");
-    out.push_str(&format_value(value));
+    push_value(out, value);
     out.push_str("\"]");
 }
 
 fn histogram_point(out: &mut String, timestamp_ms: i64, histogram: &FloatHistogram) {
     out.push('[');
-    out.push_str(&format_seconds(timestamp_ms));
+    push_seconds(out, timestamp_ms);
     out.push_str(r#",{"count":""#);
-    out.push_str(&format_value(histogram.count));
+    push_value(out, histogram.count);
     out.push_str(r#"","sum":""#);
-    out.push_str(&format_value(histogram.sum));
+    push_value(out, histogram.sum);
     out.push('"');
     let mut written = 0;
     for (i, bucket) in promql::histogram::all_buckets(histogram).into_iter().enumerate() {
@@ -136,17 +136,19 @@ fn histogram_point(out: &mut String, timestamp_ms: i64, histogram: &FloatHistogr
         written += 1;
         // 0: (lower, upper], 1: [lower, upper), 2: (lower, upper), 3: [lower, upper].
         let boundaries = match (lower_inclusive, upper_inclusive) {
-            (false, true) => 0,
-            (true, false) => 1,
-            (false, false) => 2,
-            (true, true) => 3,
+            (false, true) => '0',
+            (true, false) => '1',
+            (false, false) => '2',
+            (true, true) => '3',
         };
-        out.push_str(&format!(
-            r#"[{boundaries},"{}","{}","{}"]"#,
-            format_value(bucket.lower),
-            format_value(bucket.upper),
-            format_value(bucket.count)
-        ));
+        out.push('[');
+        out.push(boundaries);
+        for number in [bucket.lower, bucket.upper, bucket.count] {
+            out.push_str(",\"");
+            push_value(out, number);
+            out.push('"');
+        }
+        out.push(']');
     }
     if written > 0 {
         out.push(']');
@@ -163,6 +165,13 @@ fn comma(out: &mut String, index: usize) {
 /// A JSON string, escaped as Go's encoder does it for HTML's sake too.
 fn text(out: &mut String, value: &str) {
     out.push('"');
+    // 0xE2 begins, among others, the line separators.
+    let is_plain = |byte: u8| !matches!(byte, 0..0x20 | b'"' | b'\\' | b'<' | b'>' | b'&' | 0xE2);
+    if value.bytes().all(is_plain) {
+        out.push_str(value);
+        out.push('"');
+        return;
+    }
     for c in value.chars() {
         match c {
             '"' => out.push_str("\\\""),
