@@ -22,6 +22,8 @@ use tsdb::{SyncPolicy, Tsdb, TsdbOptions};
 
 /// How often the engine looks whether there is something to compact or to drop.
 const MAINTENANCE: Duration = Duration::from_secs(30);
+/// How often it is looked whether the head is to be cut: history that is sent at once would fill the memory otherwise.
+const CUT_CHECK: Duration = Duration::from_secs(2);
 /// How long a queue may take to send what it holds when it is stopped; the rest is sent after the next start.
 const QUEUE_FLUSH: Duration = Duration::from_secs(5);
 /// How long expired silences and the notification log are kept, as Alertmanager does.
@@ -510,14 +512,21 @@ fn retention_text(flags: &ServeFlags, time_ms: Option<i64>, bytes: Option<u64>) 
 
 fn spawn_maintenance(tsdb: Arc<Tsdb>, mut stopped: watch::Receiver<bool>) -> tokio::task::JoinHandle<()> {
     tokio::spawn(async move {
+        let mut waited = Duration::ZERO;
+        let mut failed = false;
         loop {
             tokio::select! {
-                () = tokio::time::sleep(MAINTENANCE) => {}
+                () = tokio::time::sleep(CUT_CHECK) => waited += CUT_CHECK,
                 _ = stopped.wait_for(|stop| *stop) => return,
             }
+            // After a failure, of a full disk for example, there is no haste.
+            if waited < MAINTENANCE && (failed || !tsdb.is_cut_due()) {
+                continue;
+            }
+            (waited, failed) = (Duration::ZERO, true);
             let tsdb = Arc::clone(&tsdb);
             match tokio::task::spawn_blocking(move || tsdb.maintain()).await {
-                Ok(Ok(())) => {}
+                Ok(Ok(())) => failed = false,
                 Ok(Err(error)) => tracing::error!(%error, "compaction or retention failed; it is tried again"),
                 Err(error) => tracing::error!(%error, "compaction or retention ended early"),
             }

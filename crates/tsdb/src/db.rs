@@ -74,7 +74,9 @@ impl Tsdb {
         });
         let blocks = open_blocks(&options.dir, &shared)?;
         let cuts: Vec<Cut> = blocks.iter().flat_map(|block| block.meta.cuts.iter().copied()).collect();
-        let cut_ms = blocks.iter().map(|block| block.meta.max_time_ms).max().unwrap_or(i64::MIN);
+        // A block may end inside a block range whose other samples are still to come.
+        let border = |time_ms: i64| time_ms.div_euclid(options.block_range_ms).saturating_mul(options.block_range_ms);
+        let cut_ms = blocks.iter().map(|block| border(block.meta.max_time_ms)).max().unwrap_or(i64::MIN);
         let head = Arc::new(Head::new(options.block_range_ms));
         let mut exemplars = Exemplars::new(options.exemplars_max);
         let mut metadata = MetadataMap::new();

@@ -13,6 +13,7 @@ use crate::{
     head::cut::Window,
     postings::Selector,
     query::View,
+    wal::WalPosition,
 };
 use std::{
     fs,
@@ -34,6 +35,8 @@ pub(crate) struct Maintenance {
     retired: Vec<Weak<View>>,
     /// Samples that are in a block now and go from the head when no reader holds an older view.
     cut: Option<Vec<Window>>,
+    /// The cut took what is new too: its series stay, for the order of their next samples is still to be watched.
+    keep_series: bool,
     /// Folders to delete when no reader holds an older view.
     doomed: Vec<PathBuf>,
     /// Everything older is in blocks.
@@ -48,6 +51,7 @@ impl Maintenance {
         Maintenance {
             retired: Vec::new(),
             cut: None,
+            keep_series: false,
             doomed: Vec::new(),
             cut_done_ms: cut_ms,
             last_ulid: last_ulid.unwrap_or(Ulid::nil()),
@@ -131,6 +135,9 @@ impl Tsdb {
             }
             self.metrics.chunks_removed.add(dropped as f64);
             self.metrics.head_truncations.inc();
+            if std::mem::take(&mut state.keep_series) {
+                return;
+            }
             let mut appends = lock(&self.appends);
             appends.sweep_layouts();
             let held = appends.held_series();
@@ -139,27 +146,77 @@ impl Tsdb {
         }
     }
 
-    /// Writes what lies more than half a block behind the newest sample, in whole blocks.
-    fn cut_head(&self, state: &mut Maintenance) -> Result<(), StorageError> {
+    /// Where the head is to be cut, if it is time: half a block behind the newest sample, in whole blocks.
+    fn cut_border(&self, state: &Maintenance) -> Option<i64> {
         let range = self.options.block_range_ms;
         let max_ms = self.head.max_ms();
-        if max_ms == i64::MIN {
-            return Ok(());
-        }
         let before_ms = max_ms.saturating_sub(range / 2).div_euclid(range).saturating_mul(range);
-        if before_ms <= state.cut_done_ms {
-            return Ok(());
+        (max_ms != i64::MIN && before_ms > state.cut_done_ms).then_some(before_ms)
+    }
+
+    /// True if [`Tsdb::maintain`] would cut the head, which should not wait: the head grows with what is sent. False
+    /// while somebody maintains.
+    pub fn is_cut_due(&self) -> bool {
+        match self.maintenance.try_lock() {
+            Ok(state) => state.cut.is_some() || self.cut_border(&state).is_some(),
+            Err(_) => false,
         }
+    }
+
+    /// Puts everything into blocks, however new, and compacts them: before a backup, or to see what history takes on
+    /// the disk. Later samples of the same time go into another block, and both become one.
+    ///
+    /// # Errors
+    /// `Io`; `Unavailable` while a query still reads what the last cut left, or when the log cannot be written.
+    pub fn compact_all(&self) -> Result<(), StorageError> {
+        let mut state = lock(&self.maintenance);
+        self.settle(&mut state);
+        if state.cut.is_some() {
+            let reason = "a query reads what is to be cut from memory; try again when it has ended".to_owned();
+            return Err(StorageError::Unavailable { reason });
+        }
+        let (windows, position, before_ms) = {
+            let mut appends = lock(&self.appends);
+            // What is in blocks shall not share a segment with what comes.
+            appends.wal.begin_segment()?;
+            let before_ms = self.head.max_ms().saturating_add(1);
+            (self.head.windows_before(before_ms), appends.wal.end(), before_ms)
+        };
+        state.keep_series = true;
+        self.write_windows(&mut state, windows, position, before_ms)?;
+        self.settle(&mut state);
+        self.compact(&mut state)?;
+        self.settle(&mut state);
+        Ok(())
+    }
+
+    /// Writes what lies more than half a block behind the newest sample, in whole blocks.
+    fn cut_head(&self, state: &mut Maintenance) -> Result<(), StorageError> {
+        let Some(before_ms) = self.cut_border(state) else { return Ok(()) };
         let (windows, position) = {
             let mut appends = lock(&self.appends);
             appends.cut_ms = appends.cut_ms.max(before_ms);
             (self.head.windows_before(before_ms), appends.wal.end())
         };
+        state.keep_series = false;
+        self.write_windows(state, windows, position, before_ms)?;
+        state.cut_done_ms = before_ms;
+        Ok(())
+    }
+
+    /// Makes blocks of windows that hold all samples before a time which were logged before `position`.
+    fn write_windows(
+        &self,
+        state: &mut Maintenance,
+        windows: Vec<Window>,
+        position: WalPosition,
+        before_ms: i64,
+    ) -> Result<(), StorageError> {
         let mut blocks = self.view().blocks.clone();
         let mut cut: Vec<Window> = Vec::new();
         let mut outcome = Ok(());
         for window in windows {
-            let (min_ms, max_ms) = (window.min_ms, window.max_ms);
+            let (min_ms, max_ms) = (window.min_ms, window.max_ms.min(before_ms));
             let plan = BlockPlan {
                 ulid: state.next_ulid(self.options.clock.now_ms()),
                 min_time_ms: min_ms,
@@ -183,7 +240,6 @@ impl Tsdb {
             state.cut = Some(cut);
         }
         outcome?;
-        state.cut_done_ms = before_ms;
         let truncated = lock(&self.appends).wal.truncate(position, before_ms);
         match truncated {
             Ok(0) => {}

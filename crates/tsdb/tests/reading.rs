@@ -4,10 +4,10 @@
 mod common;
 
 use common::{labels, options, read_all};
-use model::{Exemplar, Labels, MatchOp, Matcher, Metadata, MetricType};
+use model::{Exemplar, Labels, MatchOp, Matcher, Metadata, MetricType, SampleValue};
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
-use storage::{Ingest, Presence, Queryable, Row};
-use tsdb::{SeriesExemplars, Tsdb};
+use storage::{Ingest, Presence, Queryable, Row, SeriesSamples};
+use tsdb::{SeriesExemplars, Tsdb, TsdbOptions};
 
 #[test]
 fn readers_see_everything_acknowledged_while_blocks_come_and_go() {
@@ -112,9 +112,9 @@ fn label_names_and_values_come_from_head_and_blocks() {
     let dir = tempfile::tempdir().unwrap();
     let engine = Tsdb::open(options(dir.path())).unwrap();
     let append = |pairs: &[(&str, &str)], time: i64| {
-        let one = storage::SeriesSamples {
+        let one = SeriesSamples {
             labels: Labels::from_pairs(pairs.iter().copied()),
-            samples: vec![(time, model::SampleValue::Float(1.0))],
+            samples: vec![(time, SampleValue::Float(1.0))],
             exemplars: vec![],
             start_timestamps: Vec::new(),
         };
@@ -133,4 +133,43 @@ fn label_names_and_values_come_from_head_and_blocks() {
     assert_eq!(engine.querier(400, 1000).unwrap().label_values("__name__", &[]).unwrap(), ["new"]);
     assert!(querier.label_names(&[Matcher::new("a", MatchOp::Regex, "(")]).is_err());
     assert_eq!(engine.status(10).series, 1, "the head forgot the series that is only in the block");
+}
+
+#[test]
+fn everything_goes_into_blocks_when_it_is_asked_for() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = TsdbOptions { block_range_ms: 1000, ..options(dir.path()) };
+    let append = |engine: &Tsdb, number: usize, times: std::ops::Range<i64>| {
+        let series = SeriesSamples {
+            labels: labels(number),
+            samples: times.map(|time| (time, SampleValue::Float(time as f64))).collect(),
+            ..SeriesSamples::default()
+        };
+        engine.append_series(&[series]).unwrap().samples_appended
+    };
+    let engine = Tsdb::open(options.clone()).unwrap();
+    assert_eq!(append(&engine, 0, 100..2500), 2400);
+    assert_eq!(append(&engine, 1, 2300..2400), 100);
+    let content = read_all(&engine);
+    engine.compact_all().unwrap();
+    assert_eq!(read_all(&engine), content);
+    assert_eq!(engine.blocks().iter().map(|block| block.samples).sum::<u64>(), 2500, "{:?}", engine.blocks());
+    let wal: u64 =
+        std::fs::read_dir(dir.path().join("wal")).unwrap().map(|file| file.unwrap().metadata().unwrap().len()).sum();
+    assert!(wal < 100, "{wal} bytes of log");
+    // What comes late is taken as before, what comes twice is not.
+    assert_eq!(append(&engine, 1, 2350..2450), 50);
+    let content = read_all(&engine);
+    drop(engine);
+    let engine = Tsdb::open(options).unwrap();
+    assert_eq!(read_all(&engine), content);
+    assert_eq!(append(&engine, 1, 2450..2460), 10);
+    assert_eq!(append(&engine, 0, 2500..2600), 100);
+    let content = read_all(&engine);
+    engine.compact_all().unwrap();
+    engine.maintain().unwrap();
+    assert_eq!(read_all(&engine), content);
+    let blocks = engine.blocks();
+    assert!(blocks.windows(2).all(|pair| pair[0].max_time_ms <= pair[1].min_time_ms), "{blocks:?}");
+    assert_eq!(engine.damage(), []);
 }

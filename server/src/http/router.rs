@@ -45,6 +45,7 @@ pub(crate) fn router(app: Arc<App>, prefix: &str) -> Router {
         .route("/read", post(remote_read::read))
         .route("/admin/tsdb/delete_series", post(admin::delete_series).put(admin::delete_series))
         .route("/admin/tsdb/clean_tombstones", post(admin::clean_tombstones).put(admin::clean_tombstones))
+        .route("/admin/tsdb/compact", post(admin::compact).put(admin::compact))
         .route("/admin/tsdb/snapshot", post(admin::snapshot).put(admin::snapshot))
         .fallback(unknown_api);
 

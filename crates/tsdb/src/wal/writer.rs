@@ -144,6 +144,19 @@ impl WalWriter {
         Ok(self.current)
     }
 
+    /// Makes sure that nothing more is written to the segments there are.
+    ///
+    /// # Errors
+    /// `Unavailable` with the reason.
+    pub(crate) fn begin_segment(&mut self) -> Result<(), StorageError> {
+        self.prepare()?;
+        let has_records = |info: &SegmentInfo| info.bytes > MAGIC.len() as u64;
+        if self.segments.get(&self.current).is_some_and(has_records) {
+            self.rotate().map_err(|error| self.unavailable(&error))?;
+        }
+        Ok(())
+    }
+
     fn rotate(&mut self) -> io::Result<()> {
         if let Some(file) = self.file.take() {
             self.syncer.lock().dirty = None;

@@ -45,6 +45,16 @@ pub(crate) async fn clean_tombstones(State(app): State<Arc<App>>) -> ApiResult {
     .await
 }
 
+/// Not one of Prometheus: everything into blocks, and these together.
+pub(crate) async fn compact(State(app): State<Arc<App>>) -> ApiResult {
+    allowed(&app)?;
+    super::blocking(move || {
+        app.tsdb.compact_all()?;
+        Ok(StatusCode::NO_CONTENT.into_response())
+    })
+    .await
+}
+
 pub(crate) async fn snapshot(State(app): State<Arc<App>>, params: Params) -> ApiResult {
     allowed(&app)?;
     let skip_head = match params.get("skip_head") {
