@@ -38,6 +38,7 @@ mod controls;
 mod edit;
 mod kept;
 mod live;
+mod memo;
 mod pages;
 mod panels;
 mod router;

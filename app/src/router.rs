@@ -3,6 +3,7 @@
 //! Addresses within the program begin at our own root. Where the server is published below a path (`/vigie` of
 //! `--web.external-url`), this module alone adds that prefix and takes it away.
 
+use crate::memo::{Memo, memo};
 use leptos::{prelude::*, tachys::dom::window};
 use wasm_bindgen::{JsCast as _, JsValue, closure::Closure};
 use web_sys::{Element, HtmlAnchorElement, MouseEvent};
@@ -40,12 +41,12 @@ thread_local! {
 
 /// The present path; tracked.
 pub fn use_path() -> Memo<String> {
-    Memo::new(|_| HERE.with(|here| here.with(|place| place.path.clone())))
+    memo(|| HERE.with(|here| here.with(|place| place.path.clone())))
 }
 
 /// The present query part, without `?`; tracked.
 pub fn use_search() -> Memo<String> {
-    Memo::new(|_| HERE.with(|here| here.with(|place| place.search.clone())))
+    memo(|| HERE.with(|here| here.with(|place| place.search.clone())))
 }
 
 /// An address of ours as the browser and the server know it; others stay as they are.

@@ -1,5 +1,6 @@
 //! Every page's address, those of Prometheus, Grafana and Alertmanager included.
 
+use crate::memo::{Memo, memo, memo_from};
 use crate::{
     pages,
     router::{self, Go, Params, fits, use_path},
@@ -89,16 +90,14 @@ struct PageParams(Memo<Params>);
 /// Outside of a page.
 pub fn use_param(name: &'static str) -> Memo<Option<String>> {
     let PageParams(params) = expect_context();
-    Memo::new(move |_| {
-        params.with(|params| params.iter().find(|(known, _)| *known == name).map(|(_, value)| value.clone()))
-    })
+    memo(move || params.with(|params| params.iter().find(|(known, _)| *known == name).map(|(_, value)| value.clone())))
 }
 
 /// The page that the address names. A change within the same pattern keeps the page and renews its parts.
 #[component]
 pub fn Pages() -> impl IntoView {
     let path = use_path();
-    let at = Memo::new(move |_| path.with(|path| find(path)).map(|(at, _)| at));
+    let at = memo(move || path.with(|path| find(path)).map(|(at, _)| at));
     Effect::new(move |_| {
         if let Some(new) = path.with(|path| moved(path)) {
             let search = router::use_search().get_untracked();
@@ -109,7 +108,7 @@ pub fn Pages() -> impl IntoView {
     move || match at.get() {
         Some(mine) => {
             // A page that is being left keeps its own parts to its end.
-            let params = Memo::new(move |before: Option<&Params>| match path.with(|path| find(path)) {
+            let params = memo_from(move |before: Option<&Params>| match path.with(|path| find(path)) {
                 Some((now, params)) if now == mine => params,
                 _ => before.cloned().unwrap_or_default(),
             });

@@ -1,5 +1,6 @@
 //! The one reader and writer of a dashboard's address. Pages derive from it and keep no second copy.
 
+use crate::memo::{Memo, memo};
 use crate::{
     router::{self, Go},
     zone::now_ms,
@@ -28,7 +29,7 @@ impl UrlState {
     /// Of the page around. Addresses that are no dashboard's (a new one) read as one without uid.
     pub fn here() -> UrlState {
         let (path, search) = (router::use_path(), router::use_search());
-        let location = Memo::new(move |_| {
+        let location = memo(move || {
             let (path, search) = (path.get(), search.get());
             DashboardLocation::parse(&format!("{path}?{search}")).unwrap_or_else(|| {
                 let mut location = DashboardLocation::default();

@@ -8,6 +8,7 @@ mod variables;
 pub use keys::Keys;
 pub use sources::{Sources, provide_sources, use_sources};
 
+use crate::memo::{Memo, memo, memo_from};
 use crate::{
     panels::{PanelInput, values::Look},
     shell::theme::use_theme,
@@ -88,7 +89,7 @@ impl Board {
             url.peek(|location| sources.with(|list| VariableSet::new(&dashboard.variables, &location.variables, list)));
         let dashboard = RwSignal::new(Arc::new(dashboard));
         let now = RwSignal::new(now_ms());
-        let zone = Memo::new(move |_| {
+        let zone = memo(move || {
             let word = url.with(|location| location.timezone.clone());
             if word.is_empty() {
                 dashboard.with(|dashboard| Zone::parse(&dashboard.timezone))
@@ -96,29 +97,29 @@ impl Board {
                 Zone::parse(&word)
             }
         });
-        let range = Memo::new(move |_| {
+        let range = memo(move || {
             let saved = dashboard.with(|dashboard| TimeRange::new(&dashboard.from, &dashboard.to));
             url.with(|location| location.time_range(&saved))
         });
         // A range that makes no sense keeps the last one that did.
-        let span = Memo::new(move |before: Option<&Span>| {
+        let span = memo_from(move |before: Option<&Span>| {
             let now = now.get();
             let resolved =
                 zone.with(|zone| zone.with_calendar(|calendar| range.with(|range| range.resolve(now, calendar))));
             resolved.ok().or(before.copied()).unwrap_or(Span { from_ms: now - 21_600_000, to_ms: now })
         });
         let dark = use_theme().dark;
-        let look = Memo::new(move |_| Look {
+        let look = memo(move || Look {
             theme: if dark.get() { Theme::Dark } else { Theme::Light },
             zone: zone.get(),
             now_ms: now.get(),
         });
-        let refresh = Memo::new(move |_| {
+        let refresh = memo(move || {
             let own = url.with(|location| location.refresh.clone());
             own.unwrap_or_else(|| dashboard.with(|dashboard| dashboard.refresh.clone()))
         });
         let variables = RwSignal::new(set);
-        let placed = Memo::new(move |_| {
+        let placed = memo(move || {
             let toggled = url.with(|location| location.view.toggled_rows.clone());
             let panels = dashboard.with(|dashboard| variables.with(|set| expand(dashboard, set)));
             Arc::new(arrange(&panels, &toggled))
@@ -233,7 +234,7 @@ impl Board {
     }
 
     fn refresh_by_itself(self) {
-        let every = Memo::new(move |_| self.refresh_ms());
+        let every = memo(move || self.refresh_ms());
         Effect::new(move |_| {
             if let Some(ms) = every.get() {
                 crate::client::every_while_visible(ms.clamp(1_000, i64::from(u32::MAX)) as u32, move || {

@@ -1,6 +1,7 @@
 //! Loading the options of variables, each query once per change, in the order they need each other.
 
 use super::Board;
+use crate::memo::memo;
 use crate::{
     client::{Answer, prometheus},
     url_state::Entry,
@@ -17,7 +18,7 @@ use leptos::{prelude::*, task::spawn_local};
 pub(super) fn follow(board: Board) {
     // What is on its way, so that one change asks each query once.
     let asked = StoredValue::new(Vec::<(String, VariableQuery)>::new());
-    let wanted = Memo::new(move |_| board.url.with(|location| location.variables.clone()));
+    let wanted = memo(move || board.url.with(|location| location.variables.clone()));
     Effect::new(move |before: Option<()>| {
         let address = wanted.get();
         if before.is_some() {

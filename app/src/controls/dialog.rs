@@ -1,6 +1,7 @@
 //! A window over the page, the browser's own `<dialog>`: it keeps the focus inside and gives it back.
 
 use super::icon::Icon;
+use crate::memo::Show;
 use leptos::{html, prelude::*};
 
 /// Shown while `open`; Escape, the close button and a press on the backdrop set it to false. Its content is made anew

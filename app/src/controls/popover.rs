@@ -1,5 +1,6 @@
 //! What opens beside a button and closes again: by Escape, by a press elsewhere, by leaving it with the keyboard.
 
+use crate::memo::Show;
 use leptos::{context::Provider, ev, html, prelude::*};
 use wasm_bindgen::JsCast as _;
 use web_sys::{HtmlElement, Node};

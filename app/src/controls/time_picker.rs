@@ -4,6 +4,7 @@ use super::{
     icon::Icon,
     popover::{ClosePopover, Popover},
 };
+use crate::memo::{live, memo};
 use crate::zone::{Zone, now_ms};
 use dashboard::{
     calendar::Calendar,
@@ -51,7 +52,7 @@ pub fn TimePicker(
             {Icon::Clock.view()}
             <span class="sr">"Time range: "</span>
             <span>{words}</span>
-            <span class="dim only-l">{move || zone.with(|zone| zone.word().to_owned())}</span>
+            <span class="dim only-l">{live(move || zone.with(|zone| zone.word().to_owned()))}</span>
             {Icon::Down.view()}
         }
     };
@@ -128,7 +129,7 @@ fn Fields(
     };
     let from = RwSignal::new(shown(&first.from));
     let to = RwSignal::new(shown(&first.to));
-    let wanted = Memo::new(move |_| {
+    let wanted = memo(move || {
         let zone = zone.get();
         let text = phrase.get();
         if text.trim().is_empty() { ends(&from.get(), &to.get(), &zone) } else { understand(&text, &zone) }

@@ -1,6 +1,7 @@
 //! Somebody else saved meanwhile: both changes side by side, and four ways on, none of which loses work.
 
 use super::{comparison::Comparison, difference::merge, draft::version_of, kept};
+use crate::memo::memo;
 use crate::{
     board::Board,
     client,
@@ -49,7 +50,7 @@ pub fn ConflictView(
             Some(Sides { base: base.unwrap_or_else(|| Value::clone(&board.stored.get_untracked())), theirs })
         }
     });
-    let merged = Memo::new(move |_| {
+    let merged = memo(move || {
         let Sides { base, theirs } = sides.get()??;
         let (mut merged, collisions) = mine.with_value(|mine| merge(&base, &mine.dashboard, &theirs));
         if let (Value::Object(map), Some(version)) = (&mut merged, theirs.get("version")) {

@@ -1,5 +1,6 @@
 //! One option of the panel: a control bound to a place in the panel's JSON. What is set has a mark and a reset.
 
+use crate::memo::{Memo, Show, memo};
 use crate::{board::Board, controls::icon::Icon};
 use dashboard::model::set_at;
 use leptos::prelude::*;
@@ -84,7 +85,7 @@ fn text_of(value: Option<&Value>) -> String {
 /// The row of one option.
 #[component]
 pub fn Field(edited: Edited, opt: Opt) -> impl IntoView {
-    let value = Memo::new(move |_| edited.get(opt.path));
+    let value = memo(move || edited.get(opt.path));
     let changed = move || value.with(Option::is_some);
     let reset = move |_| edited.set(opt.word, opt.path, Value::Null, false);
     let required = matches!(opt.path, "title");

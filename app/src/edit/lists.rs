@@ -2,6 +2,7 @@
 
 use super::field::Edited;
 use crate::controls::icon::Icon;
+use crate::memo::{live, memo};
 use leptos::prelude::*;
 use serde_json::{Map, Value, json};
 
@@ -20,7 +21,7 @@ fn text(value: &Value, key: &str) -> String {
 /// Links with title and address, at a path of the panel.
 #[component]
 pub fn LinksGroup(edited: Edited, title: &'static str, path: &'static str, test: &'static str) -> impl IntoView {
-    let count = Memo::new(move |_| list_at(edited, path).len());
+    let count = memo(move || list_at(edited, path).len());
     let write = move |list: Vec<Value>, merge: bool| {
         let value = if list.is_empty() { Value::Null } else { Value::Array(list) };
         edited.set(title, path, value, merge);
@@ -60,8 +61,8 @@ pub fn LinksGroup(edited: Edited, title: &'static str, path: &'static str, test:
     };
     view! {
         <section class="grp" data-t=test>
-            <h3>{title}<span class="n num">{move || Some(count.get()).filter(|count| *count > 0)}</span></h3>
-            {move || (0..count.get()).map(row).collect_view()}
+            <h3>{title}<span class="n num">{live(move || Some(count.get()).filter(|count| *count > 0))}</span></h3>
+            {live(move || (0..count.get()).map(row).collect_view())}
             <button type="button" class="btn out" data-t="add-link" on:click=add>{Icon::Plus.view()} "Link"</button>
         </section>
     }
@@ -168,7 +169,7 @@ fn mappings(rows: &[Row]) -> Vec<Value> {
 pub fn MappingsGroup(edited: Edited) -> impl IntoView {
     let now = move || rows(&list_at(edited, MAPPINGS));
     // While two values are the same for a moment, one mapping cannot hold both: the list is the truth, not its lines.
-    let shape = Memo::new(move |_| now().iter().map(|row| row.kind.clone()).collect::<Vec<_>>());
+    let shape = memo(move || now().iter().map(|row| row.kind.clone()).collect::<Vec<_>>());
     let write = move |rows: &[Row], merge: bool| {
         let list = mappings(rows);
         let value = if list.is_empty() { Value::Null } else { Value::Array(list) };
@@ -188,7 +189,7 @@ pub fn MappingsGroup(edited: Edited) -> impl IntoView {
         write(&rows, false);
     };
     let line = move |(at, kind): (usize, String)| {
-        let row = Memo::new(move |_| now().get(at).cloned());
+        let row = memo(move || now().get(at).cloned());
         let change = move |merge: bool, change: &dyn Fn(&mut Row)| {
             let mut rows = untrack(now);
             if let Some(row) = rows.get_mut(at) {
@@ -272,8 +273,8 @@ pub fn MappingsGroup(edited: Edited) -> impl IntoView {
     };
     view! {
         <section class="grp" data-t="mappings">
-            <h3>"Value mappings"<span class="n num">{move || Some(shape.with(Vec::len)).filter(|count| *count > 0)}</span></h3>
-            {move || shape.get().into_iter().enumerate().map(line).collect_view()}
+            <h3>"Value mappings"<span class="n num">{live(move || Some(shape.with(Vec::len)).filter(|count| *count > 0))}</span></h3>
+            {live(move || shape.get().into_iter().enumerate().map(line).collect_view())}
             <button type="button" class="btn out" data-t="add-mapping" on:click=add>{Icon::Plus.view()} "Mapping"</button>
         </section>
     }

@@ -17,6 +17,7 @@ mod versions;
 
 pub use panel_editor::PanelEditor;
 
+use crate::memo::{Memo, Show, live, memo};
 use crate::{
     board::Board,
     controls::{
@@ -47,7 +48,7 @@ pub fn open_save(board: Board) {
 /// What the top bar offers while editing, and the windows behind it. `again` loads the stored form anew.
 #[component]
 pub fn Actions(board: Board, again: Callback<()>) -> impl IntoView {
-    let dirty = Memo::new(move |_| board.is_dirty());
+    let dirty = memo(move || board.is_dirty());
     let editing = move || board.editing.get() || board.url.with(|location| !location.edit_panel.is_empty());
     view! {
         <Show when=editing>
@@ -77,7 +78,7 @@ fn Steps(board: Board, dirty: Memo<bool>) -> impl IntoView {
             .with(|history| history.undo_label().map_or_else(|| "Undo".to_owned(), |label| format!("Undo: {label}")))
     };
     view! {
-        <span class="dim small only-l" data-t="dirty">{move || dirty.get().then_some("Unsaved changes")}</span>
+        <span class="dim small only-l" data-t="dirty">{live(move || dirty.get().then_some("Unsaved changes"))}</span>
         <button class="btn sq" data-t="undo" aria-label=undo_name title=undo_name disabled=move || !can_undo() on:click=move |_| board.undo()>
             {Icon::Undo.view()}
         </button>
@@ -133,7 +134,7 @@ fn Windows(board: Board) -> impl IntoView {
 /// Back to the dashboard from the editor, or out of edit mode, with what was changed or without.
 #[component]
 fn Leave(board: Board, dirty: Memo<bool>, again: Callback<()>) -> impl IntoView {
-    let in_editor = Memo::new(move |_| board.url.with(|location| !location.edit_panel.is_empty()));
+    let in_editor = memo(move || board.url.with(|location| !location.edit_panel.is_empty()));
     let back = move |_| board.url.change(Entry::Push, |location| location.edit_panel.clear());
     let stop = move |_| {
         if dirty.get_untracked() {

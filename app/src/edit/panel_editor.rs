@@ -7,6 +7,7 @@ use super::{
     queries::Queries,
     thresholds::ThresholdsGroup,
 };
+use crate::memo::{Memo, Show, memo};
 use crate::{
     board::Board,
     controls::icon::Icon,
@@ -37,7 +38,7 @@ pub fn PanelEditor(board: Board, panel_key: String) -> impl IntoView {
     let place = NodeRef::<html::Div>::new();
     follow_width(board, place);
     let width = Signal::derive(move || board.width.get() - 26.0);
-    let asks = Memo::new(move |_| !is_static(&edited.kind()));
+    let asks = memo(move || !is_static(&edited.kind()));
     view! {
         <div class="ed" data-t="panel-editor">
             <div class="ed-left" node_ref=place>
@@ -55,7 +56,7 @@ pub fn PanelEditor(board: Board, panel_key: String) -> impl IntoView {
 #[component]
 fn Options(edited: Edited) -> impl IntoView {
     let search = RwSignal::new(String::new());
-    let kind = Memo::new(move |_| edited.kind());
+    let kind = memo(move || edited.kind());
     let groups = move || {
         let (kind, words) = (kind.get(), search.with(|text| text.to_lowercase()));
         GROUPS

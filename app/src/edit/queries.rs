@@ -2,6 +2,7 @@
 
 use super::field::Edited;
 use crate::controls::{icon::Icon, query_editor::QueryEditor};
+use crate::memo::{live, memo};
 use leptos::prelude::*;
 use serde_json::{Value, json};
 
@@ -21,7 +22,7 @@ fn free_letter(targets: &[Value]) -> String {
 /// All queries.
 #[component]
 pub fn Queries(edited: Edited) -> impl IntoView {
-    let count = Memo::new(move |_| targets(edited).len());
+    let count = memo(move || targets(edited).len());
     let rows = move || (0..count.get()).map(|at| view! { <Query edited at /> }).collect_view();
     let add = move |_| {
         let now = targets(edited);
@@ -115,7 +116,7 @@ fn Query(edited: Edited, at: usize) -> impl IntoView {
     view! {
         <div class="query" data-t="query">
             <div class="query-bar">
-                <b class="ref mono">{move || text("refId")}</b>
+                <b class="ref mono">{live(move || text("refId"))}</b>
                 <label class="var"><i>"legend"</i><input placeholder="auto" data-t="legend-format" prop:value=move || text("legendFormat") on:change=move |event| edited.set("Legend", &path("legendFormat"), Value::String(event_target_value(&event)), true) /></label>
                 <label class="var"><i>"min step"</i><input class="short" placeholder="auto" prop:value=move || text("interval") on:change=move |event| edited.set("Min step", &path("interval"), Value::String(event_target_value(&event)), true) /></label>
                 <label class="var"><i>"format"</i>

@@ -5,6 +5,7 @@ use super::{
     conflict::{Conflict, ConflictView},
     difference::in_words,
 };
+use crate::memo::{Show, live, memo};
 use crate::{
     board::Board,
     client::{self, ClientError},
@@ -33,7 +34,7 @@ fn Form(board: Board, again: Callback<()>) -> impl IntoView {
     let conflict = RwSignal::new(None::<Conflict>);
     let fresh = board.dashboard.with_untracked(|dashboard| dashboard.uid.is_empty());
     let notices = use_notices();
-    let nothing = Memo::new(move |_| {
+    let nothing = memo(move || {
         !fresh
             && board
                 .dashboard
@@ -96,8 +97,8 @@ fn Form(board: Board, again: Callback<()>) -> impl IntoView {
     view! {
         <form method="dialog" on:submit=submit class="save-form">
             <div class="dlg-body">
-                {move || conflict.get().map(|found| view! { <ConflictView board conflict=found again on_overwrite=Callback::new(move |()| save(true)) resolved=Callback::new(move |()| conflict.set(None)) /> })}
-                {move || fault.get().map(|fault| view! { <p class="hint bad" role="alert" data-t="save-fault">{fault}</p> })}
+                {live(move || conflict.get().map(|found| view! { <ConflictView board conflict=found again on_overwrite=Callback::new(move |()| save(true)) resolved=Callback::new(move |()| conflict.set(None)) /> }))}
+                {live(move || fault.get().map(|fault| view! { <p class="hint bad" role="alert" data-t="save-fault">{fault}</p> }))}
                 {fresh.then(|| view! {
                     <label class="f">
                         <span>"Title"</span>
@@ -117,7 +118,7 @@ fn Form(board: Board, again: Callback<()>) -> impl IntoView {
             <footer>
                 <button type="button" class="btn" on:click=move |_| board.saving.set(false)>"Cancel"</button>
                 <button class="btn pri" data-t="save-confirm" disabled=move || busy.get() || nothing.get() || conflict.with(Option::is_some)>
-                    {move || if busy.get() { "Saving…" } else { "Save" }}
+                    {live(move || if busy.get() { "Saving…" } else { "Save" })}
                 </button>
             </footer>
         </form>

@@ -2,6 +2,7 @@
 
 use super::field::Edited;
 use crate::controls::icon::Icon;
+use crate::memo::{Show, live, memo};
 use dashboard::sorting::Order;
 use leptos::prelude::*;
 use serde_json::{Value, json};
@@ -51,7 +52,7 @@ fn write(edited: Edited, mut steps: Vec<Step>, merge: bool) {
 /// The group.
 #[component]
 pub fn ThresholdsGroup(edited: Edited) -> impl IntoView {
-    let count = Memo::new(move |_| steps(edited).len());
+    let count = memo(move || steps(edited).len());
     let rows = move || (0..count.get()).rev().map(|at| view! { <Row edited at /> }).collect_view();
     let add = move |_| {
         let mut now = steps(edited);
@@ -103,7 +104,7 @@ pub fn ThresholdsGroup(edited: Edited) -> impl IntoView {
 
 #[component]
 fn Row(edited: Edited, at: usize) -> impl IntoView {
-    let step = Memo::new(move |_| steps(edited).get(at).cloned().unwrap_or((None, "green".to_owned())));
+    let step = memo(move || steps(edited).get(at).cloned().unwrap_or((None, "green".to_owned())));
     let set_color = move |event| {
         let mut now = steps(edited);
         if let Some(step) = now.get_mut(at) {
@@ -138,7 +139,7 @@ fn Row(edited: Edited, at: usize) -> impl IntoView {
         <div class="threshold">
             <i class="dot" style=swatch></i>
             <select class="inp" aria-label="Colour" on:change=set_color>
-                {move || other().map(|color| view! { <option value=color.clone() selected=true>{color.clone()}</option> })}
+                {live(move || other().map(|color| view! { <option value=color.clone() selected=true>{color.clone()}</option> }))}
                 {COLORS.map(|(id, word)| view! { <option value=id selected=move || step.get().1 == id>{word}</option> }).collect_view()}
             </select>
             {if at == 0 {

@@ -1,6 +1,7 @@
 //! Version history: who saved when and why, what changed, and back to it.
 
 use super::comparison::Comparison;
+use crate::memo::Show;
 use crate::{
     board::Board,
     client,

@@ -6,6 +6,7 @@ mod graph;
 mod range_bar;
 mod table;
 
+use crate::memo::{Memo, Show, live, memo};
 use crate::{
     controls::{
         icon::{Glyph, Icon},
@@ -117,8 +118,8 @@ fn write(address: Address, location: &ExploreLocation) {
 pub fn Explore() -> impl IntoView {
     let address = Address::here();
     let search = crate::router::use_search();
-    let location = Memo::new(move |_| search.with(|search| read(search)));
-    let panes = Memo::new(move |_| location.with(|location| location.panes.len()));
+    let location = memo(move || search.with(|search| read(search)));
+    let panes = memo(move || location.with(|location| location.panes.len()));
     let two = move || panes.get() > 1;
     let split = move |_| {
         let mut location = location.get_untracked();
@@ -134,7 +135,7 @@ pub fn Explore() -> impl IntoView {
         view! {
             <button class="btn out only-l" aria-pressed=move || (panes.get() > 1).to_string() data-t="split" on:click=split>
                 {Icon::Row.view()}
-                {move || if panes.get() > 1 { "One pane" } else { "Two panes" }}
+                {live(move || if panes.get() > 1 { "One pane" } else { "Two panes" })}
             </button>
         }
     };
@@ -153,10 +154,10 @@ pub fn Explore() -> impl IntoView {
 
 #[component]
 fn Pane(pane: PaneState) -> impl IntoView {
-    let now = Memo::new(move |_| pane.get());
-    let tab = Memo::new(move |_| now.with(tab_of));
+    let now = memo(move || pane.get());
+    let tab = memo(move || now.with(tab_of));
     let names =
-        Memo::new(move |_| now.with(|pane| pane.queries.iter().map(|query| query.ref_id.clone()).collect::<Vec<_>>()));
+        memo(move || now.with(|pane| pane.queries.iter().map(|query| query.ref_id.clone()).collect::<Vec<_>>()));
     // What is typed and not yet run, by the name of its query.
     let drafts = RwSignal::new(Vec::<(String, RwSignal<String>)>::new());
     let again = Trigger::new();
@@ -199,7 +200,7 @@ fn Pane(pane: PaneState) -> impl IntoView {
         });
     };
     let full = move || names.with(Vec::len) >= QUERIES_MAX;
-    let asked = Memo::new(move |_| now.with(|pane| pane.queries.iter().any(|query| !query.expr.trim().is_empty())));
+    let asked = memo(move || now.with(|pane| pane.queries.iter().any(|query| !query.expr.trim().is_empty())));
     view! {
         <section class="ex-pane" aria-label="Query" data-t="pane">
             <div class="card ex-queries">
@@ -229,7 +230,7 @@ fn Pane(pane: PaneState) -> impl IntoView {
                     "Table"
                 </button>
             </div>
-            <span class="ex-took num dim small" role="status">{move || answers.get().map(|answers| answers.describe())}</span>
+            <span class="ex-took num dim small" role="status">{live(move || answers.get().map(|answers| answers.describe()))}</span>
             <Show
                 when=move || asked.get()
                 fallback=|| {
@@ -303,7 +304,7 @@ fn QueryRow(
     run: Callback<()>,
 ) -> impl IntoView {
     let name = StoredValue::new(name);
-    let query = Memo::new(move |_| {
+    let query = memo(move || {
         now.with(|pane| name.with_value(|name| pane.queries.iter().find(|query| query.ref_id == *name).cloned()))
     });
     let text =
@@ -319,8 +320,8 @@ fn QueryRow(
             text.set(query.expr);
         }
     });
-    let hidden = Memo::new(move |_| query.with(|query| query.as_ref().is_some_and(|query| query.hide)));
-    let alone = Memo::new(move |_| names.with(|names| names.len() < 2));
+    let hidden = memo(move || query.with(|query| query.as_ref().is_some_and(|query| query.hide)));
+    let alone = memo(move || names.with(|names| names.len() < 2));
     let change = move |change: fn(&mut ExploreQuery)| {
         run.run(());
         pane.change(|pane| {

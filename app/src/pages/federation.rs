@@ -1,5 +1,6 @@
 //! `/federation`: the servers whose series this one takes over, and how they do.
 
+use crate::memo::{Show, live, memo};
 use crate::{
     client::{self, use_polled},
     controls::{
@@ -99,8 +100,7 @@ async fn load() -> client::Answer<Vec<Leaf>> {
 #[component]
 pub fn Federation() -> impl IntoView {
     let leaves = use_polled(REFRESH_MS, load);
-    let has_any =
-        Memo::new(move |_| leaves.data.with(|leaves| leaves.as_ref().is_some_and(|leaves| !leaves.is_empty())));
+    let has_any = memo(move || leaves.data.with(|leaves| leaves.as_ref().is_some_and(|leaves| !leaves.is_empty())));
     let up =
         move || leaves.data.with(|leaves| leaves.iter().flatten().filter(|leaf| leaf.target.health == "up").count());
     let all = move || leaves.data.with(|leaves| leaves.iter().flatten().count());
@@ -133,21 +133,21 @@ pub fn Federation() -> impl IntoView {
                         <div class="card">
                             <span class="k">"Leaves"</span>
                             <span class="v num">{all}</span>
-                            <span class="s">{move || format!("{} up", up())}</span>
+                            <span class="s">{live(move || format!("{} up", up()))}</span>
                         </div>
                         <div class="card">
                             <span class="k">"Not answering"</span>
-                            <span class="v num" class:crit=move || up() < all()>{move || all() - up()}</span>
-                            <span class="s">{move || if up() < all() { "their series are missing here" } else { "every leaf answers" }}</span>
+                            <span class="v num" class:crit=move || up() < all()>{live(move || all() - up())}</span>
+                            <span class="s">{live(move || if up() < all() { "their series are missing here" } else { "every leaf answers" })}</span>
                         </div>
                         <div class="card">
                             <span class="k">"Samples a scrape"</span>
-                            <span class="v num">{move || format!("{:.0}", samples())}</span>
+                            <span class="v num">{live(move || format!("{:.0}", samples()))}</span>
                             <span class="s">"of all leaves"</span>
                         </div>
                         <div class="card">
                             <span class="k">"Slowest"</span>
-                            <span class="v num">{move || format_seconds(slowest())}</span>
+                            <span class="v num">{live(move || format_seconds(slowest()))}</span>
                             <span class="s">"last scrape"</span>
                         </div>
                     </div>

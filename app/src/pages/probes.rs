@@ -2,6 +2,7 @@
 
 mod table;
 
+use crate::memo::{Show, live, memo};
 use crate::{
     client::{self, use_polled},
     controls::{
@@ -65,14 +66,14 @@ async fn load() -> client::Answer<Vec<Row>> {
 pub fn Probes() -> impl IntoView {
     let address = Address::here();
     let probes = use_polled(REFRESH_MS, load);
-    let chosen_state = Memo::new(move |_| address.get("state"));
-    let job = Memo::new(move |_| address.get("job"));
-    let search = Memo::new(move |_| address.get("search").to_lowercase());
-    let jobs = Memo::new(move |_| {
+    let chosen_state = memo(move || address.get("state"));
+    let job = memo(move || address.get("job"));
+    let search = memo(move || address.get("search").to_lowercase());
+    let jobs = memo(move || {
         let rows = probes.data.get().unwrap_or_default();
         rows.into_iter().map(|row| row.job).collect::<std::collections::BTreeSet<_>>()
     });
-    let shown = Memo::new(move |_| {
+    let shown = memo(move || {
         let (state, job, search) = (chosen_state.get(), job.get(), search.get());
         let fits = |row: &Row| {
             (state.is_empty() || row.state.word() == state)
@@ -94,7 +95,7 @@ pub fn Probes() -> impl IntoView {
             (!found.is_empty()).then(|| found.iter().sum::<f64>() / found.len() as f64)
         })
     };
-    let has_any = Memo::new(move |_| probes.data.with(|rows| rows.as_ref().is_some_and(|rows| !rows.is_empty())));
+    let has_any = memo(move || probes.data.with(|rows| rows.as_ref().is_some_and(|rows| !rows.is_empty())));
     let state_card = move |state: State, word: &'static str| {
         let flip = move |_| {
             let values = if chosen_state.get_untracked() == state.word() { Vec::new() } else { vec![state.word()] };
@@ -104,8 +105,8 @@ pub fn Probes() -> impl IntoView {
         view! {
             <button class="card pb-count" aria-pressed=on data-t=format!("count-{}", state.word()) on:click=flip>
                 <span class="k">{state.glyph().view()} {word}</span>
-                <span class="v num">{move || count(state)}</span>
-                <span class="s">{move || if state == State::Up { format!("of {} endpoints", probes.data.with(|rows| rows.iter().flatten().count())) } else { first(state) }}</span>
+                <span class="v num">{live(move || count(state))}</span>
+                <span class="s">{live(move || if state == State::Up { format!("of {} endpoints", probes.data.with(|rows| rows.iter().flatten().count())) } else { first(state) })}</span>
             </button>
         }
     };
@@ -139,7 +140,7 @@ pub fn Probes() -> impl IntoView {
                         <div class="card" data-t="count-uptime">
                             <span class="k">"Availability, 24 h"</span>
                             <span class="v num">
-                                {move || uptime().map_or("–".to_owned(), |share| table::percent(share).trim_end_matches('%').to_owned())}
+                                {live(move || uptime().map_or("–".to_owned(), |share| table::percent(share).trim_end_matches('%').to_owned()))}
                                 <small>"%"</small>
                             </span>
                             <span class="s">"mean of all endpoints"</span>

@@ -1,5 +1,6 @@
 //! `/rules`: every rule with its state, its health, what it costs and what it fires.
 
+use crate::memo::{Memo, Show, live, memo};
 use crate::{
     client::{self, use_polled},
     controls::{
@@ -79,9 +80,9 @@ fn filtered(group: &RuleGroup, state: &str, search: &str) -> Vec<Rule> {
 pub fn Rules() -> impl IntoView {
     let address = Address::here();
     let rules = use_polled(REFRESH_MS, client::prometheus::rules);
-    let state = Memo::new(move |_| address.get("state"));
-    let search = Memo::new(move |_| address.get("search"));
-    let groups = Memo::new(move |_| {
+    let state = memo(move || address.get("state"));
+    let search = memo(move || address.get("search"));
+    let groups = memo(move || {
         let groups = rules.data.with(|rules| rules.as_ref().map(|rules| rules.groups.clone())).unwrap_or_default();
         let (state, search) = (state.get(), search.get());
         let shown = groups.into_iter().map(|mut group| {
@@ -104,7 +105,7 @@ pub fn Rules() -> impl IntoView {
         view! {
             <button class="chip" aria-pressed=move || (state.get() == name).to_string() data-t=format!("state-{name}") on:click=flip>
                 {word}
-                <span class="dim num">{move || count(name)}</span>
+                <span class="dim num">{live(move || count(name))}</span>
             </button>
         }
     };
@@ -121,7 +122,7 @@ pub fn Rules() -> impl IntoView {
                         placeholder="Name, expression or group"
                         aria-label="Search rules"
                         data-t="search"
-                        prop:value=search
+                        prop:value=move || search.get()
                         on:input=move |event| {
                             let text = event_target_value(&event);
                             address.set("search", Some(text).filter(|text| !text.is_empty()), History::Replace);
@@ -135,14 +136,14 @@ pub fn Rules() -> impl IntoView {
                     each=keys
                     key=|key| key.clone()
                     children=move |this| {
-                        let group = Memo::new(move |_| {
+                        let group = memo(move || {
                             groups.with(|groups| groups.iter().find(|group| key(group) == this).cloned())
                         });
                         view! { <GroupCard group=group /> }
                     }
                 />
                 <Show when=move || groups.with(Vec::is_empty)>
-                    {move || {
+                    {live(move || {
                         let none = rules.data.with(|rules| rules.as_ref().is_none_or(|rules| rules.groups.is_empty()));
                         if none {
                             view! {
@@ -163,7 +164,7 @@ pub fn Rules() -> impl IntoView {
                             }
                                 .into_any()
                         }
-                    }}
+                    })}
                 </Show>
             </Await>
         </Page>
@@ -200,7 +201,7 @@ fn GroupCard(group: Memo<Option<RuleGroup>>) -> impl IntoView {
                     each=numbered
                     key=|(at, rule)| (*at, name_of(rule).to_owned())
                     children=move |(at, first)| {
-                        let rule = Memo::new(move |_| {
+                        let rule = memo(move || {
                             let now = group.with(|group| group.as_ref().and_then(|group| group.rules.get(at).cloned()));
                             now.unwrap_or_else(|| first.clone())
                         });
@@ -229,9 +230,9 @@ fn state_of(rule: &Rule) -> (Glyph, &'static str, String) {
 
 #[component]
 fn RuleRow(rule: Memo<Rule>) -> impl IntoView {
-    let state = Memo::new(move |_| rule.with(state_of));
+    let state = memo(move || rule.with(state_of));
     let name = rule.with_untracked(|rule| name_of(rule).to_owned());
-    let query = Memo::new(move |_| rule.with(|rule| query_of(rule).to_owned()));
+    let query = memo(move || rule.with(|rule| query_of(rule).to_owned()));
     let explore = move || format!("/explore{}", query_text(&[("expr".to_owned(), query.get())]));
     let fixed = move || {
         rule.with(|rule| match rule {
@@ -247,8 +248,8 @@ fn RuleRow(rule: Memo<Rule>) -> impl IntoView {
             Rule::Recording { labels, .. } => (labels.clone(), String::new()),
         })
     };
-    let details = Memo::new(move |_| fixed());
-    let error = Memo::new(move |_| {
+    let details = memo(fixed);
+    let error = memo(move || {
         rule.with(|rule| match rule {
             Rule::Alerting { last_error, .. } | Rule::Recording { last_error, .. } => last_error.clone(),
         })
@@ -264,7 +265,7 @@ fn RuleRow(rule: Memo<Rule>) -> impl IntoView {
             }
         })
     };
-    let alerts = Memo::new(move |_| {
+    let alerts = memo(move || {
         rule.with(|rule| match rule {
             Rule::Alerting { alerts, .. } => alerts.clone(),
             Rule::Recording { .. } => Vec::new(),
@@ -288,32 +289,32 @@ fn RuleRow(rule: Memo<Rule>) -> impl IntoView {
     };
     view! {
         <li class="rl" data-t="rule" data-name=name.clone()>
-            {move || {
+            {live(move || {
                 let (glyph, _, _) = state.get();
                 glyph.view()
-            }}
+            })}
             <div class="rl-main">
                 <div class="rl-head">
                     <b class="rl-name">{name.clone()}</b>
-                    {move || {
+                    {live(move || {
                         let (_, class, word) = state.get();
                         view! { <span class=class data-t="rule-state">{word}</span> }
-                    }}
+                    })}
                     <span class="grow"></span>
                     <span class="rl-figures num small dim">{figures}</span>
                     <a class="btn sq" href=explore aria-label=format!("Explore the expression of {name}")>{Icon::Explore.view()}</a>
                 </div>
-                {move || view! { <PromqlText expr=query.get() /> }}
-                {move || {
+                {live(move || view! { <PromqlText expr=query.get() /> })}
+                {live(move || {
                     let (labels, summary) = details.get();
                     view! {
                         {(!summary.is_empty()).then(|| view! { <p class="mut small rl-summary">{summary}</p> })}
                         <LabelList labels=labels />
                     }
-                }}
-                {move || Some(error.get()).filter(|error| !error.is_empty()).map(|error| {
-                    view! { <p class="rl-error mono small" role="note">{error}</p> }
                 })}
+                {live(move || Some(error.get()).filter(|error| !error.is_empty()).map(|error| {
+                    view! { <p class="rl-error mono small" role="note">{error}</p> }
+                }))}
                 {firing}
             </div>
         </li>

@@ -1,5 +1,6 @@
 //! `/alerts/silences`: what is silent, by whom, why and until when; and the form behind it.
 
+use crate::memo::{Show, live, memo};
 use crate::{
     client::{self, use_polled},
     controls::{
@@ -33,7 +34,7 @@ pub fn Silences() -> impl IntoView {
         let filters: Vec<String> = Filters::read(address).matchers.iter().map(|matcher| matcher.to_string()).collect();
         async move { client::alertmanager::silences(&filters).await }
     });
-    let state = Memo::new(move |_| {
+    let state = memo(move || {
         let asked = address.get("state");
         STATES.iter().map(|(state, _)| *state).find(|state| *state == asked).unwrap_or("active")
     });
@@ -60,7 +61,7 @@ pub fn Silences() -> impl IntoView {
                 on:click=move |_| address.set("state", [name], History::Push)
             >
                 {word}
-                <span class="dim num">{move || count(name)}</span>
+                <span class="dim num">{live(move || count(name))}</span>
             </button>
         }
     };
@@ -209,7 +210,7 @@ fn Expire(id: String, changed: Callback<()>) -> impl IntoView {
                 <button class="btn" data-t="expire-no" on:click=move |_| asking.set(false)>"Keep"</button>
             </span>
         </Show>
-        {move || fault.get().map(|fault| view! { <p class="hint bad" role="alert">{fault}</p> })}
+        {live(move || fault.get().map(|fault| view! { <p class="hint bad" role="alert">{fault}</p> }))}
     }
 }
 
@@ -250,17 +251,17 @@ fn OneSilence(id: String) -> impl IntoView {
         async move { client::alertmanager::silence(&id).await }
     });
     let alerts = use_polled(REFRESH_MS, || client::alertmanager::alerts(&[]));
-    let editing = Memo::new(move |_| address.flag("edit"));
+    let editing = memo(move || address.flag("edit"));
     // Only what the form starts with: a refresh must not throw away what somebody types.
-    let shown = Memo::new(move |_| silence.data.get());
-    let missing = Memo::new(move |_| {
+    let shown = memo(move || silence.data.get());
+    let missing = memo(move || {
         silence.error.with(|error| {
             error.as_ref().is_some_and(|error| error.status() == Some(404) || error.status() == Some(422))
         })
     });
     let silenced = {
         let id = id.clone();
-        Memo::new(move |_| {
+        memo(move || {
             let alerts = alerts.data.get().unwrap_or_default();
             alerts.into_iter().filter(|alert| alert.status.silenced_by.contains(&id)).collect::<Vec<GettableAlert>>()
         })
@@ -284,7 +285,7 @@ fn OneSilence(id: String) -> impl IntoView {
                 }
             >
                 <Await of=silence fault="The silence could not be read">
-                    {move || {
+                    {live(move || {
                         let silence = shown.get()?;
                         let draft = SilenceDraft {
                             id: Some(silence.id.clone()).filter(|_| silence.status.state != "expired"),
@@ -307,16 +308,16 @@ fn OneSilence(id: String) -> impl IntoView {
                                     .into_any()
                             },
                         )
-                    }}
+                    })}
                     <h2 class="sec ops-gap">
-                        {move || match silenced.with(Vec::len) {
+                        {live(move || match silenced.with(Vec::len) {
                             0 => "It keeps no alert silent now".to_owned(),
                             1 => "It keeps 1 alert silent".to_owned(),
                             count => format!("It keeps {count} alerts silent"),
-                        }}
+                        })}
                     </h2>
                     <ul class="card" hidden=move || silenced.with(Vec::is_empty)>
-                        {move || {
+                        {live(move || {
                             let row = |alert: GettableAlert| {
                                 let href = format!("/alerts?silenced=true&alert={}", alert.fingerprint);
                                 let name = crate::pages::alerts::grouping::alert_name(&alert);
@@ -332,7 +333,7 @@ fn OneSilence(id: String) -> impl IntoView {
                                 }
                             };
                             silenced.get().into_iter().map(row).collect_view()
-                        }}
+                        })}
                     </ul>
                 </Await>
             </Show>

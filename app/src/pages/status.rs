@@ -2,6 +2,7 @@
 
 mod yaml_text;
 
+use crate::memo::{live, memo};
 use crate::{
     client::{self, use_polled},
     controls::{icon::Icon, page::Page},
@@ -60,7 +61,7 @@ pub fn Status() -> impl IntoView {
                 <section class="card st-card" data-t="runtime">
                     <h2 class="sec">"Runtime"</h2>
                     <Await of=runtime fault="The runtime information could not be read">
-                        {move || {
+                        {live(move || {
                             let info = runtime.data.get()?;
                             let loaded = if info.reload_config_success {
                                 view! { <span class="tag ok">"loaded"</span> }.into_any()
@@ -78,14 +79,14 @@ pub fn Status() -> impl IntoView {
                                 ("Corrupted WAL segments", info.corruption_count.into_any()),
                                 ("Threads", info.gomaxprocs.into_any()),
                             ]))
-                        }}
+                        })}
                     </Await>
                 </section>
                 <div class="st-column">
                 <section class="card st-card" data-t="build">
                     <h2 class="sec">"Build"</h2>
                     <Await of=build fault="The build information could not be read">
-                        {move || {
+                        {live(move || {
                             let info = build.data.get()?;
                             let pairs = [
                                 ("Version", info.version),
@@ -97,13 +98,13 @@ pub fn Status() -> impl IntoView {
                             ];
                             let known = pairs.into_iter().filter(|(_, value)| !value.is_empty());
                             Some(rows(known.map(|(name, value)| (name, value.into_any())).collect()))
-                        }}
+                        })}
                     </Await>
                 </section>
                 <section class="card st-card" data-t="alertmanager">
                     <h2 class="sec">"Notifications"</h2>
                     <Await of=alertmanager fault="The state of the notifications could not be read">
-                        {move || {
+                        {live(move || {
                             let status = alertmanager.data.get()?;
                             Some(view! {
                                 {rows(vec![
@@ -116,7 +117,7 @@ pub fn Status() -> impl IntoView {
                                     <Yaml text=status.config.original.clone() label="Configuration of the notifications" />
                                 </details>
                             })
-                        }}
+                        })}
                     </Await>
                 </section>
                 </div>
@@ -143,7 +144,7 @@ fn Yaml(text: String, label: &'static str) -> impl IntoView {
 #[component]
 pub fn Config() -> impl IntoView {
     let config = use_polled(4 * REFRESH_MS, client::prometheus::config);
-    let text = Memo::new(move |_| config.data.get().map(|config| config.yaml).unwrap_or_default());
+    let text = memo(move || config.data.get().map(|config| config.yaml).unwrap_or_default());
     let copied = RwSignal::new(false);
     let copy = move |_| {
         let _ = window().navigator().clipboard().write_text(&text.get_untracked());
@@ -159,7 +160,7 @@ pub fn Config() -> impl IntoView {
         view! {
             <button class="btn out" data-t="copy" on:click=copy>
                 {Icon::Copy.view()}
-                {move || if copied.get() { "Copied" } else { "Copy" }}
+                {live(move || if copied.get() { "Copied" } else { "Copy" })}
             </button>
         }
     };
@@ -168,7 +169,7 @@ pub fn Config() -> impl IntoView {
             <StatusTabs here="config" />
             <Await of=config fault="The configuration could not be read">
                 <p class="mut st-note">"As it runs: with every default filled in and secrets left out. To change it, edit the file and reload."</p>
-                {move || view! { <Yaml text=text.get() label="Configuration" /> }}
+                {live(move || view! { <Yaml text=text.get() label="Configuration" /> })}
             </Await>
         </Page>
     }
@@ -179,7 +180,7 @@ pub fn Config() -> impl IntoView {
 pub fn Flags() -> impl IntoView {
     let address = Address::here();
     let flags = use_polled(10 * REFRESH_MS, client::prometheus::flags);
-    let search = Memo::new(move |_| address.get("search").to_lowercase());
+    let search = memo(move || address.get("search").to_lowercase());
     let shown = move || {
         let search = search.get();
         let flags = flags.data.get().unwrap_or_default();
@@ -239,7 +240,7 @@ pub fn TsdbStatus() -> impl IntoView {
         <Page title="TSDB status">
             <StatusTabs here="tsdb" />
             <Await of=status fault="The state of the storage could not be read">
-                {move || {
+                {live(move || {
                     let status = status.data.get()?;
                     let head = &status.head_stats;
                     let series = head.num_series.max(1) as f64;
@@ -262,7 +263,7 @@ pub fn TsdbStatus() -> impl IntoView {
                             <TopList title="Series by label and value" list=status.series_count_by_label_value_pair.clone() link=Some(pair_link) />
                         </div>
                     })
-                }}
+                })}
             </Await>
         </Page>
     }

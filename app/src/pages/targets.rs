@@ -4,6 +4,7 @@ mod discovery;
 
 pub use discovery::ServiceDiscovery;
 
+use crate::memo::{Memo, Show, live, memo};
 use crate::{
     client::{self, use_polled},
     controls::{
@@ -104,13 +105,13 @@ fn pools(targets: &[ActiveTarget], filter: &Filter) -> Vec<Pool> {
 pub fn Targets() -> impl IntoView {
     let address = Address::here();
     let targets = use_polled(REFRESH_MS, client::prometheus::targets);
-    let filter = Memo::new(move |_| Filter::read(address));
-    let shown = Memo::new(move |_| {
+    let filter = memo(move || Filter::read(address));
+    let shown = memo(move || {
         targets.data.with(|targets| {
             targets.as_ref().map(|targets| pools(&targets.active_targets, &filter.get())).unwrap_or_default()
         })
     });
-    let names = Memo::new(move |_| {
+    let names = memo(move || {
         targets.data.with(|targets| {
             let all =
                 targets.iter().flat_map(|targets| &targets.active_targets).map(|target| target.scrape_pool.clone());
@@ -137,7 +138,7 @@ pub fn Targets() -> impl IntoView {
             <button class="chip" aria-pressed=move || on().to_string() data-t=format!("health-{health}") on:click=flip>
                 {health_glyph(health).view()}
                 {word}
-                <span class="dim num">{move || count(health)}</span>
+                <span class="dim num">{live(move || count(health))}</span>
             </button>
         }
     };
@@ -187,14 +188,14 @@ pub fn Targets() -> impl IntoView {
                     each=keys
                     key=|key| key.clone()
                     children=move |name| {
-                        let pool = Memo::new(move |_| {
+                        let pool = memo(move || {
                             shown.with(|pools| pools.iter().find(|pool| pool.name == name).cloned())
                         });
                         view! { <PoolCard pool=pool /> }
                     }
                 />
                 <Show when=move || shown.with(Vec::is_empty)>
-                    {move || {
+                    {live(move || {
                         if names.with(std::collections::BTreeSet::is_empty) {
                             view! {
                                 <EmptyState
@@ -212,7 +213,7 @@ pub fn Targets() -> impl IntoView {
                             }
                                 .into_any()
                         }
-                    }}
+                    })}
                 </Show>
             </Await>
         </Page>
@@ -229,7 +230,7 @@ fn health_glyph(health: &str) -> Glyph {
 
 #[component]
 fn PoolCard(pool: Memo<Option<Pool>>) -> impl IntoView {
-    let counts = Memo::new(move |_| pool.with(|pool| pool.as_ref().map(|pool| pool.counts).unwrap_or_default()));
+    let counts = memo(move || pool.with(|pool| pool.as_ref().map(|pool| pool.counts).unwrap_or_default()));
     let name = pool.with_untracked(|pool| pool.as_ref().map(|pool| pool.name.clone()).unwrap_or_default());
     let open = counts.with_untracked(|counts| counts.iter().sum::<usize>() <= FOLD_ABOVE || counts[1] > 0);
     let pills = move || {
@@ -261,7 +262,7 @@ fn PoolCard(pool: Memo<Option<Pool>>) -> impl IntoView {
                     key=|target| (target.scrape_url.clone(), target.labels.clone())
                     children=move |first| {
                         let key = (first.scrape_url.clone(), first.labels.clone());
-                        let target = Memo::new(move |_| {
+                        let target = memo(move || {
                             let same = |target: &&ActiveTarget| target.scrape_url == key.0 && target.labels == key.1;
                             let now = pool.with(|pool| pool.iter().flat_map(|pool| &pool.targets).find(same).cloned());
                             now.unwrap_or_else(|| first.clone())
@@ -290,8 +291,8 @@ fn TargetRow(target: Memo<ActiveTarget>) -> impl IntoView {
     let url = target.with_untracked(|target| target.scrape_url.clone());
     let labels = target.with_untracked(|target| target.labels.clone());
     let discovered = target.with_untracked(|target| target.discovered_labels.clone());
-    let health = Memo::new(move |_| target.with(|target| target.health.clone()));
-    let error = Memo::new(move |_| target.with(|target| target.last_error.clone()));
+    let health = memo(move || target.with(|target| target.health.clone()));
+    let error = memo(move || target.with(|target| target.last_error.clone()));
     let state = move || {
         let health = health.get();
         let glyph = health_glyph(&health);
@@ -324,9 +325,9 @@ fn TargetRow(target: Memo<ActiveTarget>) -> impl IntoView {
             <div class="tg-main">
                 <a class="tg-url" href=url.clone() rel="noreferrer">{readable(&url)}</a>
                 <LabelList labels=labels />
-                {move || Some(error.get()).filter(|error| !error.is_empty()).map(|error| {
+                {live(move || Some(error.get()).filter(|error| !error.is_empty()).map(|error| {
                     view! { <p class="tg-error mono small" data-t="last-error">{error}</p> }
-                })}
+                }))}
                 <details class="tg-before">
                     <summary class="small">"Before relabelling"</summary>
                     <LabelList labels=discovered />

@@ -1,6 +1,7 @@
 //! Bar gauge: values side by side as bars between their bounds.
 
 use super::values::{Look, Single, singles};
+use crate::memo::memo;
 use crate::panels::PanelInput;
 use dashboard::model::BarGaugeOptions;
 use leptos::prelude::*;
@@ -8,7 +9,7 @@ use leptos::prelude::*;
 /// The panel.
 #[component]
 pub fn BarGauge(input: PanelInput) -> impl IntoView {
-    let options = Memo::new(move |_| input.panel.with(|panel| BarGaugeOptions::read(&panel.options)));
+    let options = memo(move || input.panel.with(|panel| BarGaugeOptions::read(&panel.options)));
     let vertical = move || options.with(|options| options.orientation == "vertical");
     let bars = move || {
         let options = options.get();

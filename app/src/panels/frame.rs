@@ -1,6 +1,7 @@
 //! The frame of a panel: title, states, menu, focus and keys. What is inside depends on the type and the state.
 
 use super::{Body, PanelInput, data::PanelState};
+use crate::memo::{Memo, Show, live, memo};
 use crate::{
     board::Board,
     controls::{
@@ -18,8 +19,8 @@ use web_sys::KeyboardEvent;
 pub fn PanelFrame(input: PanelInput, state: Signal<PanelState>, #[prop(optional)] solo: bool) -> impl IntoView {
     let board = input.board;
     let key = input.key.get_value();
-    let title = Memo::new(move |_| input.panel.with(|panel| input.fill.run((panel.title.clone(), "text"))));
-    let unit = Memo::new(move |_| input.panel.with(|panel| header_note(panel)));
+    let title = memo(move || input.panel.with(|panel| input.fill.run((panel.title.clone(), "text"))));
+    let unit = memo(move || input.panel.with(|panel| header_note(panel)));
     let clear = move || input.panel.with(|panel| panel.transparent);
     let word = move || state.with(PanelState::word);
     let hot = move || board.selected.with(|selected| *selected == input.key.get_value());
@@ -48,9 +49,9 @@ pub fn PanelFrame(input: PanelInput, state: Signal<PanelState>, #[prop(optional)
                 <i class="prog"></i>
             </Show>
             <header data-drag>
-                <h2 title=title>{title}</h2>
+                <h2 title=move || title.get()>{live(move || title.get())}</h2>
                 <Description input />
-                <span class="u">{move || if word() == "stale" { "updating…".to_owned() } else { unit.get() }}</span>
+                <span class="u">{live(move || if word() == "stale" { "updating…".to_owned() } else { unit.get() })}</span>
                 <span class="grow"></span>
                 <StatePill state />
                 <PanelMenu input title solo />
@@ -75,10 +76,10 @@ fn header_note(panel: &dashboard::model::Panel) -> String {
 
 #[component]
 fn Description(input: PanelInput) -> impl IntoView {
-    let text = Memo::new(move |_| input.panel.with(|panel| panel.description.clone()));
+    let text = memo(move || input.panel.with(|panel| panel.description.clone()));
     view! {
         <Show when=move || text.with(|text| !text.trim().is_empty())>
-            <span class="dim" role="img" aria-label=text title=text>{Icon::Info.view()}</span>
+            <span class="dim" role="img" aria-label=move || text.get() title=move || text.get()>{Icon::Info.view()}</span>
         </Show>
     }
 }
@@ -112,7 +113,7 @@ fn StatePill(state: Signal<PanelState>) -> impl IntoView {
 /// Loading, error, empty, or the drawing.
 #[component]
 fn Inside(input: PanelInput, state: Signal<PanelState>) -> impl IntoView {
-    let shown = Memo::new(move |_| state.with(PanelState::shown));
+    let shown = memo(move || state.with(PanelState::shown));
     move || match shown.get() {
         "loading" => {
             view! { <div class="skel" aria-hidden="true"><i></i><i></i><i></i><i></i><i></i></div> }.into_any()
@@ -187,11 +188,11 @@ fn Nothing(input: PanelInput, state: Signal<PanelState>) -> impl IntoView {
             <b>{title}</b>
             <span>{why}</span>
             <span class="row">
-                {move || if no_query() {
+                {live(move || if no_query() {
                     view! { <button class="btn out" on:click=edit>"Edit"</button> }.into_any()
                 } else {
                     view! { <button class="btn out" on:click=wider>"Look at a longer range"</button> }.into_any()
-                }}
+                })}
             </span>
         </div>
     }

@@ -1,6 +1,7 @@
 //! Gauge: a value between its bounds, as an arc and as text.
 
 use super::values::{Look, Single, singles};
+use crate::memo::memo;
 use crate::panels::PanelInput;
 use dashboard::{
     colors,
@@ -19,7 +20,7 @@ const CIRCLE: (f64, f64) = (-0.5 * PI, 1.9999 * PI);
 /// The panel.
 #[component]
 pub fn Gauge(input: PanelInput) -> impl IntoView {
-    let options = Memo::new(move |_| input.panel.with(|panel| GaugeOptions::read(&panel.options)));
+    let options = memo(move || input.panel.with(|panel| GaugeOptions::read(&panel.options)));
     let dials = move || {
         let options = options.get();
         let look: Look = input.look.get();

@@ -1,6 +1,7 @@
 //! Heatmap: counts in buckets over time as cells, with the count under the pointer in words.
 
 use super::{PanelInput, time_series::use_size, values::Look};
+use crate::memo::memo;
 use crate::{board::Cursor, canvas::Surface};
 use chart::{HeatCell, Plot, Scene, YAxis, heatmap_cells, heatmap_scale};
 use dashboard::{
@@ -21,7 +22,7 @@ struct Picture {
 pub fn Heatmap(input: PanelInput) -> impl IntoView {
     let (base, over, place) =
         (NodeRef::<html::Canvas>::new(), NodeRef::<html::Canvas>::new(), NodeRef::<html::Div>::new());
-    let options = Memo::new(move |_| input.panel.with(|panel| HeatmapOptions::read(&panel.options)));
+    let options = memo(move || input.panel.with(|panel| HeatmapOptions::read(&panel.options)));
     let picture = StoredValue::new_local(None::<Picture>);
     let drawn = RwSignal::new(0_u64);
     let size = use_size(place);

@@ -5,6 +5,7 @@ use super::{
     data::{self, PanelState},
     frame::PanelFrame,
 };
+use crate::memo::{Memo, memo, memo_from};
 use crate::{board::Board, client::Abort};
 use dashboard::{
     interpolate::{Purpose, interpolate},
@@ -24,7 +25,7 @@ pub fn PanelHost(
 ) -> impl IntoView {
     let place = NodeRef::<html::Div>::new();
     let key_of = key.clone();
-    let panel = Memo::new(move |before: Option<&Arc<Panel>>| {
+    let panel = memo_from(move |before: Option<&Arc<Panel>>| {
         match board.panel(&key_of) {
             Some(panel) => Arc::new(panel),
             // Removed a moment ago: this view goes away next.
@@ -45,7 +46,7 @@ pub fn PanelHost(
             board.fill(Some(panel), &text)
         })
     });
-    let data = Memo::new_with_compare(
+    let data = leptos::prelude::Memo::new_with_compare(
         move |_| state.with(|state| state.data.clone()),
         |before, now| match (before, now) {
             (Some(Some(before)), Some(Some(now))) => !Arc::ptr_eq(before, now),
@@ -81,13 +82,13 @@ fn ask_when_seen(
     state: RwSignal<PanelState>,
 ) {
     // A little more or less width is no reason to ask again.
-    let width = Memo::new(move |before: Option<&f64>| {
+    let width = memo_from(move |before: Option<&f64>| {
         let now = width.get();
         before.copied().filter(|before| (now - before).abs() < before * 0.2).unwrap_or(now)
     });
-    let wanted = Memo::new(move |_| panel.with(|panel| data::questions(board, panel, width.get())));
+    let wanted = memo(move || panel.with(|panel| data::questions(board, panel, width.get())));
     // What changes how answers are read without being part of a question.
-    let reading = Memo::new(move |_| {
+    let reading = memo(move || {
         panel.with(|panel| {
             let transformations: Vec<serde_json::Value> =
                 panel.transformations.iter().map(|step| step.options.clone()).collect();

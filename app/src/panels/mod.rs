@@ -17,6 +17,7 @@ pub mod text;
 pub mod time_series;
 pub mod values;
 
+use crate::memo::{Memo, memo};
 use crate::{board::Board, controls::icon::Icon};
 use dashboard::model::Panel;
 use data::PanelData;
@@ -54,7 +55,7 @@ pub const KINDS: [(&str, &str, Icon); 9] = [
 /// The drawing of a panel, by its type.
 #[component]
 pub fn Body(input: PanelInput) -> impl IntoView {
-    let kind = Memo::new(move |_| input.panel.with(|panel| panel.kind.clone()));
+    let kind = memo(move || input.panel.with(|panel| panel.kind.clone()));
     move || {
         match kind.get().as_str() {
         "timeseries" | "graph" | "trend" => view! { <time_series::TimeSeries input /> }.into_any(),

@@ -1,6 +1,7 @@
 //! Stat: one large figure, its course behind it.
 
 use super::values::{Look, Single, singles};
+use crate::memo::memo;
 use crate::{controls::sparkline::Sparkline, panels::PanelInput};
 use dashboard::model::StatOptions;
 use leptos::prelude::*;
@@ -8,7 +9,7 @@ use leptos::prelude::*;
 /// The panel.
 #[component]
 pub fn Stat(input: PanelInput) -> impl IntoView {
-    let options = Memo::new(move |_| input.panel.with(|panel| StatOptions::read(&panel.options)));
+    let options = memo(move || input.panel.with(|panel| StatOptions::read(&panel.options)));
     let tiles = move || {
         let options = options.get();
         let look: Look = input.look.get();

@@ -1,5 +1,6 @@
 //! Text: Markdown, HTML or code. What comes out is made only of what we put in: no script, no foreign attribute.
 
+use crate::memo::memo;
 use crate::panels::PanelInput;
 use dashboard::model::{TextMode, TextOptions};
 use leptos::prelude::*;
@@ -8,7 +9,7 @@ use pulldown_cmark::{Event, Options, Parser, Tag, html};
 /// The panel. Variables are filled in before anything is read as markup.
 #[component]
 pub fn Text(input: PanelInput) -> impl IntoView {
-    let html = Memo::new(move |_| {
+    let html = memo(move || {
         input.panel.with(|panel| {
             let options = TextOptions::read(&panel.options);
             let content = input.fill.run((options.content.clone(), "html"));
@@ -19,7 +20,7 @@ pub fn Text(input: PanelInput) -> impl IntoView {
             }
         })
     });
-    view! { <div class="md" data-t="text" inner_html=html></div> }
+    view! { <div class="md" data-t="text" inner_html=move || html.get()></div> }
 }
 
 /// Markdown as safe HTML; HTML within it passes the same sieve as an HTML panel.

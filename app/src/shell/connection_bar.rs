@@ -1,5 +1,6 @@
 //! "Not connected, retrying": what is on the screen stays there.
 
+use crate::memo::Show;
 use crate::{client::connection, controls::icon::Glyph};
 use leptos::prelude::*;
 

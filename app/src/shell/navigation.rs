@@ -1,6 +1,7 @@
 //! The rail on desktops, the bar at the bottom on phones: the same places.
 
 use super::theme::{Choice, use_theme};
+use crate::memo::{Show, live, memo};
 use crate::{
     controls::icon::{Icon, MARK},
     live::{firing_critical, use_live_alerts},
@@ -75,11 +76,11 @@ fn is_here(place: &Place, path: &str) -> bool {
 #[component]
 fn AlertBadge() -> impl IntoView {
     let alerts = use_live_alerts();
-    let firing = Memo::new(move |_| alerts.data.with(|alerts| firing_critical(alerts.as_deref().unwrap_or_default())));
+    let firing = memo(move || alerts.data.with(|alerts| firing_critical(alerts.as_deref().unwrap_or_default())));
     view! {
         <Show when=move || firing.get() != 0>
             <span class="bdg num" data-t="alert-badge">
-                {firing}
+                {live(move || firing.get())}
                 <span class="sr">" critical alerts firing"</span>
             </span>
         </Show>

@@ -3,6 +3,7 @@
 mod completion;
 pub mod text;
 
+use crate::memo::{Show, live, memo};
 use completion::{Offer, at_caret, offers};
 use leptos::{html, prelude::*, task::spawn_local};
 use web_sys::KeyboardEvent;
@@ -24,7 +25,7 @@ pub fn QueryEditor(
     let chosen = RwSignal::new(0_usize);
     let word_start = RwSignal::new(0_usize);
     let asked = StoredValue::new(0_u64);
-    let fault = Memo::new(move |_| {
+    let fault = memo(move || {
         let known = variables.get();
         let value_of = |name: &str| known.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone());
         value.with(|text| text::check(text, value_of))
@@ -175,7 +176,7 @@ pub fn QueryEditor(
                 <Offers found chosen mark take=Callback::new(take) />
             </div>
             <div class="code-diag" role="status">
-                {move || fault.get().map(|fault| view! { <span class="hint bad" data-t="query-fault">{fault.message}</span> })}
+                {live(move || fault.get().map(|fault| view! { <span class="hint bad" data-t="query-fault">{fault.message}</span> }))}
             </div>
         </div>
     }

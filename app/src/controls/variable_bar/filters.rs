@@ -1,6 +1,7 @@
 //! Ad hoc filters: `job = api` chips, and a field that makes one more.
 
 use super::State;
+use crate::memo::memo;
 use crate::{board::Board, controls::icon::Icon};
 use dashboard::variables::AdHocFilter;
 use leptos::prelude::*;
@@ -8,7 +9,7 @@ use leptos::prelude::*;
 /// The filters of one ad hoc variable.
 #[component]
 pub fn Filters(board: Board, name: StoredValue<String>, state: State) -> impl IntoView {
-    let texts = Memo::new(move |_| {
+    let texts = memo(move || {
         state.with(|state| {
             state
                 .as_ref()

@@ -3,6 +3,7 @@
 mod filters;
 mod options;
 
+use crate::memo::{Memo, live, memo};
 use crate::{board::Board, controls::icon::Icon, controls::popover::Popover};
 use dashboard::{
     model::{VariableHide, VariableKind},
@@ -13,7 +14,7 @@ use leptos::prelude::*;
 /// All variables that are not hidden.
 #[component]
 pub fn VariableBar(board: Board) -> impl IntoView {
-    let names = Memo::new(move |_| {
+    let names = memo(move || {
         board.variables.with(|set| {
             let shown = set.states().iter().filter(|state| is_shown(state));
             shown.map(|state| state.variable.name.clone()).collect::<Vec<_>>()
@@ -34,8 +35,8 @@ fn is_shown(state: &VariableState) -> bool {
 #[component]
 fn Chip(board: Board, name: String) -> impl IntoView {
     let name = StoredValue::new(name);
-    let state = Memo::new(move |_| name.with_value(|name| board.variables.with(|set| set.get(name).cloned())));
-    let kind = Memo::new(move |_| state.with(|state| state.as_ref().map(|state| state.variable.kind.clone())));
+    let state = memo(move || name.with_value(|name| board.variables.with(|set| set.get(name).cloned())));
+    let kind = memo(move || state.with(|state| state.as_ref().map(|state| state.variable.kind.clone())));
     move || match kind.get() {
         Some(VariableKind::TextBox) => view! { <TextChip board name state /> }.into_any(),
         Some(VariableKind::AdHoc) => view! { <filters::Filters board name state /> }.into_any(),
@@ -99,8 +100,8 @@ fn ListChip(board: Board, name: StoredValue<String>, state: State) -> impl IntoV
             {unlabelled}
             <i>{label}</i>
             <b class:dim=waiting>
-                <span class="ell">{move || words().0}</span>
-                {move || Some(words().1).filter(|more| !more.is_empty()).map(|more| view! { <span class="more num">{more}</span> })}
+                <span class="ell">{live(move || words().0)}</span>
+                {live(move || Some(words().1).filter(|more| !more.is_empty()).map(|more| view! { <span class="more num">{more}</span> }))}
             </b>
             {Icon::Down.view()}
         }

@@ -1,6 +1,7 @@
 //! The options of a variable: filtered as one types, drawn only as far as they are seen.
 
 use super::State;
+use crate::memo::{Show, memo};
 use crate::{board::Board, controls::icon::Icon, controls::popover::walk};
 use dashboard::{
     model::VariableOption,
@@ -35,7 +36,7 @@ pub fn Options(board: Board, name: StoredValue<String>, state: State, open: RwSi
         }
     });
     let row_px = if board.width.get_untracked() < 760.0 { PHONE_ROW_PX } else { ROW_PX };
-    let matching = Memo::new(move |_| {
+    let matching = memo(move || {
         let words = filter.with(|text| text.to_lowercase());
         state.with(|state| {
             let Some(state) = state else { return Vec::new() };

@@ -1,6 +1,7 @@
 //! Title, description, tags, time.
 
 use crate::board::Board;
+use crate::memo::memo;
 use dashboard::model::set_at;
 use leptos::prelude::*;
 use serde_json::{Value, json};
@@ -14,7 +15,7 @@ fn Field(
     test: &'static str,
     #[prop(optional)] placeholder: &'static str,
 ) -> impl IntoView {
-    let value = Memo::new(move |_| {
+    let value = memo(move || {
         board.dashboard.with(|dashboard| {
             let found = path.iter().try_fold(dashboard.json(), |at, key| at.get(key));
             found.and_then(Value::as_str).unwrap_or_default().to_owned()
@@ -27,7 +28,7 @@ fn Field(
     view! {
         <label class="f">
             <span>{word}</span>
-            <input class="inp" placeholder=placeholder data-t=test prop:value=value on:input=write />
+            <input class="inp" placeholder=placeholder data-t=test prop:value=move || value.get() on:input=write />
         </label>
     }
 }
@@ -35,13 +36,13 @@ fn Field(
 /// The part.
 #[component]
 pub fn General(board: Board) -> impl IntoView {
-    let tags = Memo::new(move |_| board.dashboard.with(|dashboard| dashboard.tags.join(", ")));
+    let tags = memo(move || board.dashboard.with(|dashboard| dashboard.tags.join(", ")));
     let write_tags = move |event| {
         let text = event_target_value(&event);
         let tags: Vec<&str> = text.split(',').map(str::trim).filter(|tag| !tag.is_empty()).collect();
         board.edit("Change tags", false, |json| json["tags"] = json!(tags));
     };
-    let cursor = Memo::new(move |_| board.dashboard.with(|dashboard| dashboard.cursor as u8));
+    let cursor = memo(move || board.dashboard.with(|dashboard| dashboard.cursor as u8));
     let write_cursor = move |event| {
         let number: u8 = event_target_value(&event).parse().unwrap_or(0);
         board.edit("Change shared cursor", false, |json| json["graphTooltip"] = number.into());
@@ -55,7 +56,7 @@ pub fn General(board: Board) -> impl IntoView {
         <Field board word="Description" path=&["description"] test="settings-description" placeholder="Markdown" />
         <label class="f">
             <span>"Tags"</span>
-            <input class="inp" placeholder="separated by commas" data-t="settings-tags" prop:value=tags on:change=write_tags />
+            <input class="inp" placeholder="separated by commas" data-t="settings-tags" prop:value=move || tags.get() on:change=write_tags />
         </label>
         <Field board word="From" path=&["time", "from"] test="settings-from" placeholder="now-6h" />
         <Field board word="To" path=&["time", "to"] test="settings-to" placeholder="now" />

@@ -1,5 +1,6 @@
 //! The dashboard's JSON, to read, copy and change.
 
+use crate::memo::{Show, live, memo};
 use crate::{board::Board, edit::draft::version_of};
 use leptos::{html, prelude::*};
 use serde_json::Value;
@@ -33,11 +34,11 @@ fn read(text: &str) -> Result<Value, Fault> {
 /// The part.
 #[component]
 pub fn JsonModel(board: Board) -> impl IntoView {
-    let stored = Memo::new(move |_| {
+    let stored = memo(move || {
         board.dashboard.with(|dashboard| serde_json::to_string_pretty(dashboard.json()).unwrap_or_default())
     });
     let text = RwSignal::new(stored.get_untracked());
-    let fault = Memo::new(move |_| text.with(|text| read(text).err()));
+    let fault = memo(move || text.with(|text| read(text).err()));
     let differs = move || text.with(|text| stored.with(|stored| text != stored));
     let area = NodeRef::<html::Textarea>::new();
     let show = move |_| {
@@ -71,10 +72,10 @@ pub fn JsonModel(board: Board) -> impl IntoView {
             <Show when=differs>
                 <button type="button" class="btn" on:click=move |_| text.set(stored.get_untracked())>"Reset"</button>
             </Show>
-            {move || fault.get().map(|fault| view! {
+            {live(move || fault.get().map(|fault| view! {
                 <span class="hint bad" role="alert" data-t="json-fault">{format!("Line {}, column {}: {}", fault.line, fault.column, fault.message)}</span>
                 <button type="button" class="btn" on:click=show>"Show"</button>
-            })}
+            }))}
         </div>
     }
 }

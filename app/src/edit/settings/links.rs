@@ -1,5 +1,6 @@
 //! Links of the dashboard, shown beside the variables.
 
+use crate::memo::{Show, live, memo};
 use crate::{board::Board, controls::icon::Icon};
 use leptos::prelude::*;
 use serde_json::{Value, json};
@@ -13,7 +14,7 @@ fn links(board: Board) -> Vec<Value> {
 /// The part.
 #[component]
 pub fn Links(board: Board) -> impl IntoView {
-    let count = Memo::new(move |_| links(board).len());
+    let count = memo(move || links(board).len());
     let write = move |label: &str, merge: bool, change: &dyn Fn(&mut Vec<Value>)| {
         board.edit(label, merge, |json| {
             let mut list = json.get("links").and_then(Value::as_array).cloned().unwrap_or_default();
@@ -30,7 +31,7 @@ pub fn Links(board: Board) -> impl IntoView {
         });
     };
     let row = move |at: usize| {
-        let link = Memo::new(move |_| links(board).get(at).cloned().unwrap_or(Value::Null));
+        let link = memo(move || links(board).get(at).cloned().unwrap_or(Value::Null));
         let text = move |key: &'static str| {
             link.with(|link| link.get(key).and_then(Value::as_str).unwrap_or_default().to_owned())
         };
@@ -90,8 +91,8 @@ pub fn Links(board: Board) -> impl IntoView {
         }
     };
     view! {
-        {move || (count.get() == 0).then(|| view! { <p class="hint">"No links yet. A link stands beside the variables and can take them and the time range along."</p> })}
-        {move || (0..count.get()).map(row).collect_view()}
+        {live(move || (count.get() == 0).then(|| view! { <p class="hint">"No links yet. A link stands beside the variables and can take them and the time range along."</p> }))}
+        {live(move || (0..count.get()).map(row).collect_view())}
         <div><button type="button" class="btn out" data-t="add-dashboard-link" on:click=add>{Icon::Plus.view()} "Link"</button></div>
     }
 }

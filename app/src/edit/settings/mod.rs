@@ -5,6 +5,7 @@ mod json;
 mod links;
 mod variables;
 
+use crate::memo::memo;
 use crate::{
     board::Board,
     client,
@@ -21,7 +22,7 @@ const TABS: [(&str, &str); 4] =
 /// A signal for a window that is open while `editview` in the address is one of the words.
 pub fn open_while(board: Board, words: &'static [&'static str]) -> RwSignal<bool> {
     let open = RwSignal::new(false);
-    let wanted = Memo::new(move |_| board.url.with(|location| words.contains(&location.editview.as_str())));
+    let wanted = memo(move || board.url.with(|location| words.contains(&location.editview.as_str())));
     Effect::new(move |_| open.set(wanted.get()));
     Effect::new(move |before: Option<bool>| {
         let now = open.get();
@@ -46,7 +47,7 @@ pub fn SettingsDialog(board: Board) -> impl IntoView {
 
 #[component]
 fn Parts(board: Board) -> impl IntoView {
-    let tab = Memo::new(move |_| {
+    let tab = memo(move || {
         let wanted = board.url.with(|location| location.editview.clone());
         TABS.iter().map(|(id, _)| *id).find(|id| *id == wanted).unwrap_or("settings")
     });

@@ -1,5 +1,6 @@
 //! The variables: a list, and the form of the one that is open.
 
+use crate::memo::{Memo, Show, live, memo};
 use crate::{board::Board, controls::icon::Icon};
 use leptos::prelude::*;
 use serde_json::{Value, json};
@@ -70,8 +71,8 @@ fn name_fault(names: &[String], at: usize) -> Option<&'static str> {
 #[component]
 pub fn Variables(board: Board) -> impl IntoView {
     let open = RwSignal::new(None::<usize>);
-    let list = Memo::new(move |_| variables(board));
-    let count = Memo::new(move |_| list.with(Vec::len));
+    let list = memo(move || variables(board));
+    let count = memo(move || list.with(Vec::len));
     let add = move |_| {
         let names: Vec<String> = list.with_untracked(|list| list.iter().map(|one| text_of(one, "name")).collect());
         let name = (1_u32..).map(|n| format!("var{n}")).find(|name| !names.contains(name)).unwrap_or_default();
@@ -109,10 +110,10 @@ pub fn Variables(board: Board) -> impl IntoView {
                 <div class="li">
                     <button type="button" class="var-head" aria-expanded=move || is_open().to_string() data-t="variable-open"
                         on:click=move |_| open.update(|open| *open = if *open == Some(at) { None } else { Some(at) })>
-                        {move || if is_open() { Icon::Down.view() } else { Icon::Right.view() }}
-                        <b class="mono">"$"{move || of("name")}</b>
-                        <span class="dim">{move || of("type")}</span>
-                        <span class="mono dim ell">{move || of("query")}</span>
+                        {live(move || if is_open() { Icon::Down.view() } else { Icon::Right.view() })}
+                        <b class="mono">"$"{live(move || of("name"))}</b>
+                        <span class="dim">{live(move || of("type"))}</span>
+                        <span class="mono dim ell">{live(move || of("query"))}</span>
                     </button>
                     <button type="button" class="btn sq" aria-label="Move up" disabled=at == 0 on:click=move |_| step(at, -1)>{Icon::Up.view()}</button>
                     <button type="button" class="btn sq" aria-label="Move down" disabled=last on:click=move |_| step(at, 1)>{Icon::Down.view()}</button>
@@ -123,8 +124,8 @@ pub fn Variables(board: Board) -> impl IntoView {
         }
     };
     view! {
-        {move || (count.get() == 0).then(|| view! { <p class="hint">"No variables yet. A variable is a choice above the panels that queries use as $name."</p> })}
-        <ul class="card var-list">{move || (0..count.get()).map(row).collect_view()}</ul>
+        {live(move || (count.get() == 0).then(|| view! { <p class="hint">"No variables yet. A variable is a choice above the panels that queries use as $name."</p> }))}
+        <ul class="card var-list">{live(move || (0..count.get()).map(row).collect_view())}</ul>
         <div><button type="button" class="btn out" data-t="add-variable" on:click=add>{Icon::Plus.view()} "Variable"</button></div>
     }
 }
@@ -161,7 +162,7 @@ fn Form(board: Board, list: Memo<Vec<Value>>, at: usize) -> impl IntoView {
         let names: Vec<String> = list.with(|list| list.iter().map(|one| text_of(one, "name")).collect());
         name_fault(&names, at)
     };
-    let kind = Memo::new(move |_| of("type"));
+    let kind = memo(move || of("type"));
     let help = move || match kind.get().as_str() {
         "query" => "label_values(up, job), metrics(node_.*), query_result(topk(5, up))",
         "custom" => "prod, staging : Staging, dev",
@@ -210,7 +211,7 @@ fn Form(board: Board, list: Memo<Vec<Value>>, at: usize) -> impl IntoView {
                 <span>"Name"</span>
                 <input class="inp mono" data-t="variable-name" aria-invalid=move || fault().is_some().to_string() prop:value=move || of("name") on:change=move |event| put("name", event_target_value(&event).trim().into()) />
             </label>
-            {move || fault().map(|fault| view! { <p class="hint bad" role="alert">{fault}</p> })}
+            {live(move || fault().map(|fault| view! { <p class="hint bad" role="alert">{fault}</p> }))}
             {field("Label", "label", "The name")}
             {select("Type", "type", &KINDS)}
             <label class="f">

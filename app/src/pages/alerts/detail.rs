@@ -7,6 +7,7 @@ use super::{
     list::{format_value, state_of},
     silence_form::{SilenceDraft, SilenceForm},
 };
+use crate::memo::memo;
 use crate::{
     controls::{icon::Icon, notice::use_notices},
     pages::parts::{
@@ -55,7 +56,7 @@ pub fn AlertDetail(alert: GettableAlert, page: AlertsView) -> impl IntoView {
     let (glyph, word) = state_of(&alert);
     let name = alert_name(&alert);
     let labels = StoredValue::new(alert.labels.clone());
-    let active = Memo::new(move |_| labels.with_value(|labels| values.with(|values| values.find(labels).cloned())));
+    let active = memo(move || labels.with_value(|labels| values.with(|values| values.find(labels).cloned())));
     Effect::new(move |_| {
         if let Some(active) = active.get() {
             courses.want(&active.expr);

@@ -1,6 +1,7 @@
 //! The last 24 hours in two lanes: when critical alerts fired, when others did.
 
 use super::grouping::Severity;
+use crate::memo::live;
 use crate::{
     client::{self, use_polled},
     pages::parts::time_text::{format_full, now_ms},
@@ -71,13 +72,13 @@ pub fn Lanes() -> impl IntoView {
         <div class="al-lanes" data-t="lanes">
             <span class="dim small">"Last 24 h"</span>
             <div class="al-lane-box">
-                {move || {
+                {live(move || {
                     let (end_ms, critical, other) = history.data.get().unwrap_or_default();
                     view! {
                         {lane("Critical", "s-dn", end_ms, critical)}
                         {lane("Warning", "s-sl", end_ms, other)}
                     }
-                }}
+                })}
             </div>
         </div>
     }

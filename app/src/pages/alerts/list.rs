@@ -5,6 +5,7 @@ use super::{
     filter::{format_matchers, parse_matchers},
     grouping::{Group, Severity, alert_name, summary},
 };
+use crate::memo::{Memo, live, memo};
 use crate::{
     controls::icon::{Glyph, Icon},
     pages::parts::{Age, History, address::query_text, sparkline::Sparkline, time_text::parse_rfc3339_ms},
@@ -131,7 +132,7 @@ pub fn FilterBar(page: AlertsView) -> impl IntoView {
                         on:input=move |event| typed.set(event_target_value(&event))
                     />
                     <datalist id="al-label-names">
-                        {move || names.get().into_iter().map(|name| view! { <option value=format!("{name}=")></option> }).collect_view()}
+                        {live(move || names.get().into_iter().map(|name| view! { <option value=format!("{name}=")></option> }).collect_view())}
                     </datalist>
                 </form>
                 {toggle("silenced", "with silenced")}
@@ -148,10 +149,10 @@ pub fn FilterBar(page: AlertsView) -> impl IntoView {
                 </div>
             </details>
         </div>
-        {move || {
+        {live(move || {
             let errors = filters.get().errors.into_iter().chain(fault.get());
             errors.map(|error| view! { <p class="hint bad" role="alert" data-t="matcher-error">{error}</p> }).collect_view()
-        }}
+        })}
     }
 }
 
@@ -168,7 +169,7 @@ fn counts(group: &Group) -> String {
 
 #[component]
 pub fn AlertGroupCard(group: Memo<Option<Group>>, page: AlertsView) -> impl IntoView {
-    let head = Memo::new(move |_| {
+    let head = memo(move || {
         group.with(|group| {
             let group = group.as_ref()?;
             let all_muted = group.alerts.iter().all(|alert| alert.status.state == "suppressed");
@@ -242,7 +243,7 @@ fn AlertRow(alert: GettableAlert, page: AlertsView) -> impl IntoView {
     let name = alert_name(&alert);
     let fingerprint = alert.fingerprint.clone();
     let labels = StoredValue::new(alert.labels.clone());
-    let active = Memo::new(move |_| labels.with_value(|labels| values.with(|values| values.find(labels).cloned())));
+    let active = memo(move || labels.with_value(|labels| values.with(|values| values.find(labels).cloned())));
     Effect::new(move |_| {
         if let Some(active) = active.get() {
             courses.want(&active.expr);
@@ -255,7 +256,7 @@ fn AlertRow(alert: GettableAlert, page: AlertsView) -> impl IntoView {
     };
     let here = {
         let fingerprint = fingerprint.clone();
-        Memo::new(move |_| open.with(|open| open.as_ref().is_some_and(|alert| alert.fingerprint == fingerprint)))
+        memo(move || open.with(|open| open.as_ref().is_some_and(|alert| alert.fingerprint == fingerprint)))
     };
     let href = {
         let fingerprint = fingerprint.clone();

@@ -13,6 +13,7 @@ mod values;
 
 pub use tabs::AlertTabs;
 
+use crate::memo::{Memo, Show, live, memo};
 use crate::{
     client::{self, use_polled},
     controls::{
@@ -77,9 +78,9 @@ pub struct AlertsView {
 #[component]
 pub fn Alerts() -> impl IntoView {
     let address = Address::here();
-    let filters = Memo::new(move |_| Filters::read(address));
+    let filters = memo(move || Filters::read(address));
     // Choosing an alert or a grouping changes the address too, and asks nothing.
-    let asked = Memo::new(move |_| {
+    let asked = memo(move || {
         let mut params = vec![
             ("active", if address.get("active") == "false" { "false" } else { "true" }.to_owned()),
             ("silenced", address.flag("silenced").to_string()),
@@ -96,7 +97,7 @@ pub fn Alerts() -> impl IntoView {
             client::operations::alerts_by(&params).await
         }
     });
-    let group_by = Memo::new(move |_| {
+    let group_by = memo(move || {
         let mut names = address.get_all("group");
         if names.is_empty() {
             names.push(GROUP_BY_DEFAULT.to_owned());
@@ -104,26 +105,26 @@ pub fn Alerts() -> impl IntoView {
         let names = names.iter().flat_map(|text| text.split(',')).map(str::trim).filter(|name| !name.is_empty());
         names.map(str::to_owned).collect::<Vec<_>>()
     });
-    let groups = Memo::new(move |_| {
+    let groups = memo(move || {
         let alerts = alerts.data.get().unwrap_or_default();
         group_alerts(alerts, &group_by.get())
     });
-    let names = Memo::new(move |_| alerts.data.with(|alerts| alerts.as_deref().map(label_names).unwrap_or_default()));
-    let chosen = Memo::new(move |_| address.get("alert"));
+    let names = memo(move || alerts.data.with(|alerts| alerts.as_deref().map(label_names).unwrap_or_default()));
+    let chosen = memo(move || address.get("alert"));
     let values = use_values();
     let page = AlertsView {
         address,
         filters,
         group_by,
         names,
-        open: Memo::new(move |_| find_open(&groups.get(), &chosen.get())),
+        open: memo(move || find_open(&groups.get(), &chosen.get())),
         values,
         courses: use_courses(),
         changed: Callback::new(move |()| alerts.reload()),
     };
     let keys = move || groups.with(|groups| groups.iter().map(Group::key).collect::<Vec<_>>());
-    let total = Memo::new(move |_| groups.with(|groups| groups.iter().map(|group| group.alerts.len()).sum::<usize>()));
-    let filtered = Memo::new(move |_| filters.with(|filters| !filters.matchers.is_empty()));
+    let total = memo(move || groups.with(|groups| groups.iter().map(|group| group.alerts.len()).sum::<usize>()));
+    let filtered = memo(move || filters.with(|filters| !filters.matchers.is_empty()));
     let new_silence = move || {
         let text = filters.with(|filters| format_matchers(&filters.matchers));
         let params = if text.is_empty() { Vec::new() } else { vec![("filter".to_owned(), text)] };
@@ -153,12 +154,12 @@ pub fn Alerts() -> impl IntoView {
                 <div class="al-list">
                     <FilterBar page=page />
                     <Await of=alerts fault="The alerts could not be read">
-                        <p class="sr" role="status">{move || format!("{} alerts", total.get())}</p>
+                        <p class="sr" role="status">{live(move || format!("{} alerts", total.get()))}</p>
                         <For
                             each=keys
                             key=|key| key.clone()
                             children=move |key| {
-                                let group = Memo::new(move |_| {
+                                let group = memo(move || {
                                     groups.with(|groups| groups.iter().find(|group| group.key() == key).cloned())
                                 });
                                 view! { <AlertGroupCard group=group page=page /> }
@@ -176,7 +177,7 @@ pub fn Alerts() -> impl IntoView {
                     </Await>
                 </div>
                 <div class="al-detail">
-                    {move || {
+                    {live(move || {
                         let alert = page.open.get()?;
                         let back = move |_| address.set("alert", [] as [String; 0], History::Push);
                         Some(
@@ -188,7 +189,7 @@ pub fn Alerts() -> impl IntoView {
                                 <AlertDetail alert=alert page=page />
                             },
                         )
-                    }}
+                    })}
                 </div>
             </div>
         </Page>

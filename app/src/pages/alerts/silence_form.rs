@@ -1,6 +1,7 @@
 //! The form that makes or changes a silence: what it matches, for how long, why and by whom.
 
 use super::filter::{format_matchers, parse_matchers, to_silence};
+use crate::memo::{live, memo};
 use crate::{
     client,
     controls::icon::Icon,
@@ -88,7 +89,7 @@ pub fn SilenceForm(
     let tried = RwSignal::new(false);
     let sending = RwSignal::new(false);
     let answer = RwSignal::new(None::<Result<String, String>>);
-    let matchers = Memo::new(move |_| {
+    let matchers = memo(move || {
         let matchers = parse_matchers(&text.get())?;
         match matchers.iter().any(|matcher| !matcher.value.is_empty()) {
             true => Ok(matchers),
@@ -282,7 +283,7 @@ pub fn SilenceForm(
                 </button>
             </div>
             {custom}
-            {move || period_fault().map(|fault| view! { <p class="hint bad" role="alert">{fault}</p> })}
+            {live(move || period_fault().map(|fault| view! { <p class="hint bad" role="alert">{fault}</p> }))}
             <label class="sil-field">
                 <span class="dim small">"Why"</span>
                 <input
@@ -297,7 +298,7 @@ pub fn SilenceForm(
                     on:input=move |event| comment.set(event_target_value(&event))
                 />
             </label>
-            {move || missing_comment().then(|| view! { <p class="hint bad" role="alert">"Say why, for those who find it silent"</p> })}
+            {live(move || missing_comment().then(|| view! { <p class="hint bad" role="alert">"Say why, for those who find it silent"</p> }))}
             <label class="sil-field">
                 <span class="dim small">"Who"</span>
                 <input
@@ -313,7 +314,7 @@ pub fn SilenceForm(
                     on:input=move |event| author.set(event_target_value(&event))
                 />
             </label>
-            {move || missing_author().then(|| view! { <p class="hint bad" role="alert">"Say who silences it"</p> })}
+            {live(move || missing_author().then(|| view! { <p class="hint bad" role="alert">"Say who silences it"</p> }))}
             <div class="sil-send">
                 <button class="btn pri" type="submit" data-t="silence-send" prop:disabled=sending>
                     {Icon::BellOff.view()}

@@ -1,6 +1,7 @@
 //! The tabs that the alert pages share.
 
 use crate::client::{self, use_polled};
+use crate::memo::{live, memo};
 use leptos::prelude::*;
 
 /// Counts beside the names change slowly.
@@ -16,13 +17,12 @@ pub fn AlertTabs(
     let path = crate::router::use_path();
     let silences = use_polled(REFRESH_MS, || client::alertmanager::silences(&[]));
     let rules = use_polled(REFRESH_MS, client::prometheus::rules);
-    let silences = Memo::new(move |_| {
+    let silences = memo(move || {
         let silences = silences.data.get()?;
         Some(silences.iter().filter(|silence| silence.status.state != "expired").count())
     });
-    let rules = Memo::new(move |_| {
-        rules.data.get().map(|rules| rules.groups.iter().map(|group| group.rules.len()).sum::<usize>())
-    });
+    let rules =
+        memo(move || rules.data.get().map(|rules| rules.groups.iter().map(|group| group.rules.len()).sum::<usize>()));
     let current = move |name: &'static str| {
         let path = path.get();
         let page = match () {
@@ -37,15 +37,15 @@ pub fn AlertTabs(
         <nav class="tabs" aria-label="Alerts">
             <a href="/alerts" aria-current=move || current("active") data-t="tab-active">
                 "Active"
-                {move || number(active.map(|active| active.get()))}
+                {live(move || number(active.map(|active| active.get())))}
             </a>
             <a href="/alerts/silences" aria-current=move || current("silences") data-t="tab-silences">
                 "Silences"
-                {move || number(silences.get())}
+                {live(move || number(silences.get()))}
             </a>
             <a href="/alerts/rules" aria-current=move || current("rules") data-t="tab-rules">
                 "Rules"
-                {move || number(rules.get())}
+                {live(move || number(rules.get()))}
             </a>
         </nav>
     }

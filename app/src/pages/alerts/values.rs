@@ -1,6 +1,7 @@
 //! What the rules say about alerts: the value now, the expression with its limit. The alert API carries neither.
 
 use crate::client::{self, use_polled};
+use crate::memo::{Memo, memo};
 use api::rules::{Rule, RulesData};
 use leptos::prelude::*;
 use std::collections::{BTreeMap, HashMap};
@@ -55,7 +56,7 @@ impl Values {
 /// The values of all alerts, refreshed.
 pub fn use_values() -> Memo<Values> {
     let rules = use_polled(REFRESH_MS, client::prometheus::rules);
-    Memo::new(move |_| rules.data.with(|rules| rules.as_ref().map(Values::new).unwrap_or_default()))
+    memo(move || rules.data.with(|rules| rules.as_ref().map(Values::new).unwrap_or_default()))
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! One place of the grid: a row's head or a panel; in edit mode it moves and resizes, by pointer and by keys.
 
 use super::grid::{Drag, css};
+use crate::memo::{Memo, Show, live, memo, memo_from};
 use crate::{board::Board, controls::icon::Icon, panels::host::PanelHost, url_state::Entry};
 use dashboard::{
     layout,
@@ -24,7 +25,7 @@ pub fn Cell(
 ) -> impl IntoView {
     let cell = NodeRef::<html::Div>::new();
     let key = StoredValue::new(key);
-    let grid = Memo::new(move |before: Option<&GridPos>| {
+    let grid = memo_from(move |before: Option<&GridPos>| {
         let found = key
             .with_value(|key| positions.with(|all| all.iter().find(|(other, _)| other == key).map(|(_, grid)| *grid)));
         found.or(before.copied()).unwrap_or_default()
@@ -92,7 +93,7 @@ pub fn Cell(
 /// The line of a row: a press folds it, which the address keeps.
 #[component]
 fn RowHead(board: Board, key: StoredValue<String>) -> impl IntoView {
-    let panel = Memo::new(move |_| key.with_value(|key| board.panel(key)));
+    let panel = memo(move || key.with_value(|key| board.panel(key)));
     let title = move || {
         panel.with(|panel| panel.as_ref().map(|panel| board.fill(Some(panel), &panel.title))).unwrap_or_default()
     };
@@ -126,10 +127,10 @@ fn RowHead(board: Board, key: StoredValue<String>) -> impl IntoView {
     view! {
         <div class="board-row-head" data-t="row" data-drag>
             <button aria-expanded=move || (!folded()).to_string() on:click=toggle data-t="row-toggle">
-                {move || if folded() { Icon::Right.view() } else { Icon::Down.view() }}
+                {live(move || if folded() { Icon::Right.view() } else { Icon::Down.view() })}
                 {title}
             </button>
-            <span class="dim num">{move || folded().then(inside)}</span>
+            <span class="dim num">{live(move || folded().then(inside))}</span>
             <Show when=move || board.editing.get()>
                 <input class="inp row-title" aria-label="Title of the row" prop:value=title on:change=rename />
                 <button class="btn sq" aria-label="Remove row" on:click=move |_| board.remove(&key.get_value())>{Icon::Trash.view()}</button>

@@ -1,6 +1,7 @@
 //! The panels in their places.
 
 use super::cell::Cell;
+use crate::memo::{Show, memo};
 use crate::{board::Board, controls::icon::Icon};
 use dashboard::{
     layout::{self, Rect},
@@ -31,12 +32,11 @@ pub fn Grid(board: Board) -> impl IntoView {
     follow_width(board, place);
     let drag = RwSignal::new(None::<Drag>);
     let said = RwSignal::new(String::new());
-    let keys = Memo::new(move |_| {
-        board.placed.with(|placed| placed.iter().map(|placed| placed.panel.key()).collect::<Vec<_>>())
-    });
-    let phone = Memo::new(move |_| board.width.get() < PHONE_PX - 24.0);
+    let keys =
+        memo(move || board.placed.with(|placed| placed.iter().map(|placed| placed.panel.key()).collect::<Vec<_>>()));
+    let phone = memo(move || board.width.get() < PHONE_PX - 24.0);
     // Positions with the dragged panel in its new place, the others making room.
-    let positions = Memo::new(move |_| {
+    let positions = memo(move || {
         board.placed.with(|placed| {
             let grids: Vec<GridPos> = placed.iter().map(|placed| placed.grid).collect();
             let moved = drag.with(|drag| {
@@ -59,7 +59,7 @@ pub fn Grid(board: Board) -> impl IntoView {
         })
     };
     view! {
-        <div class="grid" class:phone=phone class:editing=move || board.editing.get() style=style node_ref=place data-t="grid">
+        <div class="grid" class:phone=move || phone.get() class:editing=move || board.editing.get() style=style node_ref=place data-t="grid">
             {ghost}
             <For each=move || keys.get() key=Clone::clone let:key>
                 <Cell board key positions drag said phone />

@@ -1,5 +1,6 @@
 //! What is behind a panel: its data, the queries as asked and how long they took, its JSON.
 
+use crate::memo::{Memo, memo};
 use crate::{
     board::Board,
     controls::dialog::Dialog,
@@ -20,7 +21,7 @@ const TABS: [(&str, &str); 3] = [("data", "Data"), ("query", "Query"), ("json", 
 /// The window; open while `inspect=` is in the address.
 #[component]
 pub fn Inspector(board: Board) -> impl IntoView {
-    let key = Memo::new(move |_| board.url.with(|location| location.inspect.clone()));
+    let key = memo(move || board.url.with(|location| location.inspect.clone()));
     let open = RwSignal::new(false);
     // Open follows the address; closing writes it.
     Effect::new(move |_| open.set(!key.with(String::is_empty)));

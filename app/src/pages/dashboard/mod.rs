@@ -8,6 +8,7 @@ mod top;
 
 pub use grid::follow_width;
 
+use crate::memo::{Show, memo};
 use crate::{
     board::Board,
     client::{self, ClientError},
@@ -110,8 +111,8 @@ fn Open(
     remember(board, title);
     hide_frame(board);
     keyboard::listen(board);
-    let view_key = Memo::new(move |_| url.with(|location| location.view_panel.clone()));
-    let edit_key = Memo::new(move |_| url.with(|location| location.edit_panel.clone()));
+    let view_key = memo(move || url.with(|location| location.view_panel.clone()));
+    let edit_key = memo(move || url.with(|location| location.edit_panel.clone()));
     let bars = move || board.kiosk() != Kiosk::Full && edit_key.with(String::is_empty);
     let body = move || {
         if !edit_key.with(String::is_empty) {

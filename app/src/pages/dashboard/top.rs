@@ -1,5 +1,6 @@
 //! Bars above the panels: where one is, time, refresh, edit; below them variables and links.
 
+use crate::memo::{Show, live, memo};
 use crate::{
     board::Board,
     controls::{
@@ -59,10 +60,10 @@ pub fn Top(board: Board, title: Signal<String>, again: Callback<()>) -> impl Int
 #[component]
 fn Firing() -> impl IntoView {
     let alerts = use_live_alerts();
-    let count = Memo::new(move |_| alerts.data.with(|alerts| firing_critical(alerts.as_deref().unwrap_or_default())));
+    let count = memo(move || alerts.data.with(|alerts| firing_critical(alerts.as_deref().unwrap_or_default())));
     view! {
         <Show when=move || count.get() != 0>
-            <a class="tag crit" href="/alerts">{Glyph::Critical.view()} {count} " firing"</a>
+            <a class="tag crit" href="/alerts">{Glyph::Critical.view()} {live(move || count.get())} " firing"</a>
         </Show>
     }
 }
@@ -201,7 +202,7 @@ fn Tagged(board: Board, link: DashboardLink, suffix: Signal<String>, title: Stri
         async move { crate::client::dashboards::search("", &tags).await.unwrap_or_default() }
     });
     let own = board.dashboard.with_untracked(|dashboard| dashboard.uid.clone());
-    let hits = Memo::new(move |_| {
+    let hits = memo(move || {
         found.get().map(|hits| hits.into_iter().filter(|hit| hit.uid != own).collect::<Vec<_>>()).unwrap_or_default()
     });
     let new_tab = link.target_blank;

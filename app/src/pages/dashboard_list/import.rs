@@ -1,5 +1,6 @@
 //! Import of a dashboard that came as JSON: pasted, dropped or chosen; a report before anything is stored.
 
+use crate::memo::live;
 use crate::{
     client,
     controls::{
@@ -104,12 +105,12 @@ fn Form(open: RwSignal<bool>) -> impl IntoView {
                 <span class="sec">"Or paste it"</span>
                 <textarea class="inp mono" rows="8" data-t="import-json" placeholder="{ \"title\": …, \"panels\": … }" prop:value=text on:input=move |event| text.set(event_target_value(&event))></textarea>
             </label>
-            {move || match read.get() {
+            {live(move || match read.get() {
                 None => ().into_any(),
                 Some(Err(why)) => view! { <p class="hint bad" role="alert" data-t="import-fault">{why}</p> }.into_any(),
                 Some(Ok(import)) => view! { <Report title=import.title report=import.report /> }.into_any(),
-            }}
-            {move || fault.get().map(|fault| view! { <p class="hint bad" role="alert">{fault}</p> })}
+            })}
+            {live(move || fault.get().map(|fault| view! { <p class="hint bad" role="alert">{fault}</p> }))}
         </div>
         <footer>
             <button type="button" class="btn" on:click=move |_| open.set(false)>"Cancel"</button>

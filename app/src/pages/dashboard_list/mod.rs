@@ -5,6 +5,7 @@ mod row;
 
 pub use row::Star;
 
+use crate::memo::{Memo, Show, memo};
 use crate::{
     client::{self, use_polled},
     controls::{
@@ -30,8 +31,8 @@ pub fn DashboardList() -> impl IntoView {
     let list = use_polled(INTERVAL_MS, || client::dashboards::search("", &[]));
     let path = crate::router::use_path();
     let importing = RwSignal::new(path.with_untracked(|path| path == "/dashboard/import"));
-    let tags = Memo::new(move |_| list.data.with(|hits| all_tags(hits.as_deref().unwrap_or_default())));
-    let shown = Memo::new(move |_| {
+    let tags = memo(move || list.data.with(|hits| all_tags(hits.as_deref().unwrap_or_default())));
+    let shown = memo(move || {
         let (query, tags, order) = (address.get("query"), address.get_all("tag"), address.get("sort"));
         list.data.with(|hits| select(hits.as_deref().unwrap_or_default(), &query, &tags, &order))
     });

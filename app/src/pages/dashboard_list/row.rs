@@ -1,5 +1,6 @@
 //! One dashboard in the list.
 
+use crate::memo::memo;
 use crate::{
     controls::icon::{Glyph, Icon},
     kept::use_kept,
@@ -40,11 +41,11 @@ pub fn Row(hit: SearchHit) -> impl IntoView {
 pub fn Star(#[prop(into)] uid: String, #[prop(into)] title: String) -> impl IntoView {
     let kept = use_kept();
     let uid = StoredValue::new(uid);
-    let on = Memo::new(move |_| uid.with_value(|uid| kept.is_starred(uid)));
+    let on = memo(move || uid.with_value(|uid| kept.is_starred(uid)));
     let label = move || if on.get() { format!("Remove the star of {title}") } else { format!("Star {title}") };
     let icon = move || if on.get() { Icon::StarFilled.view() } else { Icon::Star.view() };
     view! {
-        <button class="btn sq star" class:lit=on aria-label=label aria-pressed=move || on.get().to_string() on:click=move |_| uid.with_value(|uid| kept.toggle_star(uid))>
+        <button class="btn sq star" class:lit=move || on.get() aria-label=label aria-pressed=move || on.get().to_string() on:click=move |_| uid.with_value(|uid| kept.toggle_star(uid))>
             {icon}
         </button>
     }

@@ -1,6 +1,7 @@
 //! What the server answers to the queries of a pane.
 
 use super::Tab;
+use crate::memo::Memo;
 use crate::{
     client::{self, Abort, Answer, ClientError},
     pages::parts::time_text::{format_seconds, now_ms},

@@ -4,6 +4,7 @@ use super::{
     PaneState,
     answers::{Answers, with_calendar},
 };
+use crate::memo::{live, memo};
 use crate::pages::{
     alerts::{detail::ticks, list::format_value},
     parts::{sparkline::Line, time_text::format_rfc3339},
@@ -149,7 +150,7 @@ pub fn GraphView(answers: Answers, pane: PaneState) -> impl IntoView {
     // All lines share one window, whose edges the shown ones set.
     let window = {
         let all = all.clone();
-        Memo::new(move |_| {
+        memo(move || {
             let points = shown.get().into_iter().filter_map(|at| all.get(at)).flat_map(|line| line.points.clone());
             Line { points: points.collect(), threshold: None, start_ms: span.from_ms, end_ms: span.to_ms }.window()
         })
@@ -424,7 +425,7 @@ fn Legend(all: Arc<Vec<Drawn>>, only: RwSignal<BTreeSet<usize>>, cross: RwSignal
                 <thead>
                     <tr>
                         <th scope="col">"Series"</th>
-                        <th scope="col" class="n">{move || if cross.with(Option::is_some) { "Value" } else { "Last" }}</th>
+                        <th scope="col" class="n">{live(move || if cross.with(Option::is_some) { "Value" } else { "Last" })}</th>
                         <th scope="col" class="n">"Min"</th>
                         <th scope="col" class="n">"Max"</th>
                     </tr>

@@ -1,6 +1,7 @@
 //! The time range of a pane: what people type, presets, shifting and zooming.
 
 use super::{PaneState, answers::with_calendar};
+use crate::memo::{Memo, live, memo};
 use crate::{
     controls::{
         icon::Icon,
@@ -19,7 +20,7 @@ const PRESETS: usize = 11;
 
 #[component]
 pub fn RangeBar(pane: PaneState, now: Memo<ExplorePane>, again: Trigger) -> impl IntoView {
-    let range = Memo::new(move |_| now.with(|pane| pane.range.clone()));
+    let range = memo(move || now.with(|pane| pane.range.clone()));
     let words = move || range.with(|range| with_calendar(|calendar| range.describe_in(now_ms(), calendar)));
     let step = move |change: fn(&Span) -> Span| {
         let span = range.with_untracked(|range| with_calendar(|calendar| range.resolve(now_ms(), calendar)));
@@ -97,7 +98,7 @@ fn Choices(pane: PaneState, range: Memo<TimeRange>) -> impl IntoView {
                 aria-invalid=move || says().0.to_string()
                 on:input=move |event| typed.set(event_target_value(&event))
             />
-            <p class="hint" class:bad=move || says().0>{move || says().1}</p>
+            <p class="hint" class:bad=move || says().0>{live(move || says().1)}</p>
         </form>
         <div class="menu-sep"></div>
         {QUICK_RANGES.iter().take(PRESETS).map(preset).collect_view()}

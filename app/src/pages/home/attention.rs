@@ -1,5 +1,6 @@
 //! Alerts that fire, the worst and then the newest first.
 
+use crate::memo::memo;
 use crate::{
     controls::icon::Glyph,
     live::use_live_alerts,
@@ -16,7 +17,7 @@ const SHOWN_MAX: usize = 5;
 #[component]
 pub fn Attention() -> impl IntoView {
     let alerts = use_live_alerts();
-    let firing = Memo::new(move |_| alerts.data.with(|alerts| alerts.as_ref().map(|alerts| worst_first(alerts))));
+    let firing = memo(move || alerts.data.with(|alerts| alerts.as_ref().map(|alerts| worst_first(alerts))));
     let error = move || alerts.error.with(Option::is_some);
     let rows = move || {
         let Some(firing) = firing.get() else {

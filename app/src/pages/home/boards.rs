@@ -1,5 +1,6 @@
 //! The starred dashboards, or all while nothing is starred, each with the course of its first number.
 
+use crate::memo::memo;
 use crate::{
     client::{self, Answer, use_polled},
     controls::sparkline::Sparkline,
@@ -30,12 +31,12 @@ const STEP_MS: i64 = 5_000;
 pub fn Boards() -> impl IntoView {
     let kept = use_kept();
     let list = use_polled(INTERVAL_MS, || client::dashboards::search("", &[]));
-    let any_star = Memo::new(move |_| {
+    let any_star = memo(move || {
         list.data.with(|hits| {
             hits.as_deref().unwrap_or_default().iter().any(|hit| kept.is_starred(&hit.uid) || hit.is_starred)
         })
     });
-    let shown = Memo::new(move |_| {
+    let shown = memo(move || {
         list.data.with(|hits| {
             let hits = hits.as_deref().unwrap_or_default().iter();
             let starred = hits.filter(|hit| !any_star.get() || hit.is_starred || kept.is_starred(&hit.uid));

@@ -1,5 +1,6 @@
 //! Four numbers: critical and warning alerts, probes up, targets up.
 
+use crate::memo::{Memo, live, memo};
 use crate::{
     client::{self, use_polled},
     controls::icon::Glyph,
@@ -29,11 +30,11 @@ pub fn Counts() -> impl IntoView {
     let probes = use_polled(INTERVAL_MS, || client::prometheus::query("probe_success", now_ms(), None));
     let targets = use_polled(INTERVAL_MS, client::prometheus::targets);
     let severity = move |severity: &'static str, glyph: Glyph, word: &'static str| {
-        Memo::new(move |_| alerts.data.with(|alerts| count_alerts(alerts.as_deref(), severity, glyph, word)))
+        memo(move || alerts.data.with(|alerts| count_alerts(alerts.as_deref(), severity, glyph, word)))
     };
     let critical = severity("critical", Glyph::Critical, "Critical");
     let warning = severity("warning", Glyph::Warning, "Warning");
-    let probes = Memo::new(move |_| {
+    let probes = memo(move || {
         probes.data.with(|answer| {
             let up: Option<Vec<bool>> = answer.as_ref().map(|(result, _)| match result {
                 QueryResult::Vector(vector) => {
@@ -44,7 +45,7 @@ pub fn Counts() -> impl IntoView {
             count_up(up, "Probes up", "no probes configured", "/probes")
         })
     });
-    let targets = Memo::new(move |_| {
+    let targets = memo(move || {
         targets.data.with(|answer| {
             let up = answer
                 .as_ref()
@@ -69,12 +70,12 @@ pub fn Counts() -> impl IntoView {
 fn Card(count: Memo<Count>, test: &'static str) -> impl IntoView {
     view! {
         <a class="card count" href=move || count.with(|count| count.href) data-t=test>
-            <span class="k">{move || count.with(|count| count.glyph).view()} {move || count.with(|count| count.word)}</span>
+            <span class="k">{live(move || count.with(|count| count.glyph).view())} {live(move || count.with(|count| count.word))}</span>
             <span class="v num">
-                {move || count.with(|count| count.value.clone())}
-                <small class="dim">{move || count.with(|count| count.of.clone())}</small>
+                {live(move || count.with(|count| count.value.clone()))}
+                <small class="dim">{live(move || count.with(|count| count.of.clone()))}</small>
             </span>
-            <span class="dim num small">{move || count.with(|count| count.note.clone())}</span>
+            <span class="dim num small">{live(move || count.with(|count| count.note.clone()))}</span>
         </a>
     }
 }

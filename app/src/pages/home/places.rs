@@ -1,5 +1,6 @@
 //! Where one was.
 
+use crate::memo::Show;
 use crate::{kept::use_kept, pages::parts::Age};
 use leptos::prelude::*;
 

@@ -1,5 +1,6 @@
 //! The query part of the address as a page's state: read as a signal, written with or without a history entry.
 
+use crate::memo::{Memo, memo};
 use crate::router::{self, Go};
 use dashboard::url::query;
 use leptos::prelude::*;
@@ -14,7 +15,7 @@ pub struct Address {
 impl Address {
     pub fn here() -> Address {
         let search = router::use_search();
-        Address { query: Memo::new(move |_| search.with(|search| query::parse(search))), path: router::use_path() }
+        Address { query: memo(move || search.with(|search| query::parse(search))), path: router::use_path() }
     }
 
     /// The first value of a parameter, "" if absent; tracked.

@@ -1,5 +1,6 @@
 //! What a page shows before, instead of, and beside its data.
 
+use crate::memo::memo;
 use crate::{
     client::{ClientError, Polled},
     controls::icon::{Glyph, Icon},
@@ -15,8 +16,8 @@ pub fn Await<T: Send + Sync + 'static>(
     fault: &'static str,
     children: ChildrenFn,
 ) -> impl IntoView {
-    let has_data = Memo::new(move |_| of.data.with(Option::is_some));
-    let failed = Memo::new(move |_| of.error.with(Option::is_some));
+    let has_data = memo(move || of.data.with(Option::is_some));
+    let failed = memo(move || of.error.with(Option::is_some));
     move || {
         if has_data.get() {
             view! {

@@ -1,5 +1,6 @@
 //! `/service-discovery`: every target that was found, what relabelling made of it, and what it dropped.
 
+use crate::memo::{Memo, Show, live, memo};
 use crate::{
     client::{self, use_polled},
     controls::{
@@ -79,8 +80,8 @@ fn jobs(data: &TargetsData, search: &str, dropped_only: bool) -> Vec<Job> {
 pub fn ServiceDiscovery() -> impl IntoView {
     let address = Address::here();
     let targets = use_polled(REFRESH_MS, client::prometheus::targets);
-    let dropped_only = Memo::new(move |_| address.get("state") == "dropped");
-    let shown = Memo::new(move |_| {
+    let dropped_only = memo(move || address.get("state") == "dropped");
+    let shown = memo(move || {
         let (search, dropped_only) = (address.get("search"), dropped_only.get());
         targets.data.with(|targets| targets.as_ref().map(|data| jobs(data, &search, dropped_only)).unwrap_or_default())
     });
@@ -108,7 +109,7 @@ pub fn ServiceDiscovery() -> impl IntoView {
                 </span>
                 <button class="chip" aria-pressed=move || dropped_only.get().to_string() data-t="dropped-only" on:click=flip>
                     "Dropped only"
-                    <span class="dim num">{move || shown.with(|jobs| jobs.iter().map(|job| job.dropped).sum::<usize>())}</span>
+                    <span class="dim num">{live(move || shown.with(|jobs| jobs.iter().map(|job| job.dropped).sum::<usize>()))}</span>
                 </button>
             </div>
             <Await of=targets fault="The targets could not be read">
@@ -116,7 +117,7 @@ pub fn ServiceDiscovery() -> impl IntoView {
                     each=keys
                     key=|key| key.clone()
                     children=move |name| {
-                        let job = Memo::new(move |_| {
+                        let job = memo(move || {
                             shown.with(|jobs| jobs.iter().find(|job| job.name == name).cloned())
                         });
                         view! { <JobCard job=job /> }

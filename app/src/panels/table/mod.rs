@@ -3,6 +3,7 @@
 mod cell;
 
 use super::values::{Look, hidden};
+use crate::memo::{Show, live, memo};
 use crate::{controls::icon::Icon, panels::PanelInput, url_state::Entry};
 use cell::CellStyle;
 use dashboard::sorting::Order;
@@ -49,10 +50,10 @@ struct View {
 /// The panel.
 #[component]
 pub fn Table(input: PanelInput) -> impl IntoView {
-    let options = Memo::new(move |_| input.panel.with(|panel| TableOptions::read(&panel.options)));
+    let options = memo(move || input.panel.with(|panel| TableOptions::read(&panel.options)));
     let page = RwSignal::new(0_usize);
     let chosen_frame = RwSignal::new(None::<usize>);
-    let order = Memo::new(move |_| {
+    let order = memo(move || {
         let key = input.key.get_value();
         let own = input
             .board
@@ -94,7 +95,7 @@ pub fn Table(input: PanelInput) -> impl IntoView {
             <label class="pager">
                 <span class="sr">"Which table"</span>
                 <select class="inp" on:change=move |event| chosen_frame.set(event_target_value(&event).parse().ok())>
-                    {move || names().into_iter().enumerate().map(|(i, name)| view! { <option value=i.to_string() selected=i == frame_index()>{name}</option> }).collect_view()}
+                    {live(move || names().into_iter().enumerate().map(|(i, name)| view! { <option value=i.to_string() selected=i == frame_index()>{name}</option> }).collect_view())}
                 </select>
             </label>
         </Show>

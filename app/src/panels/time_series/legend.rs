@@ -1,6 +1,7 @@
 //! The legend: names with their colours, figures in columns. A press shows one series alone, with Ctrl it hides or
 //! shows one; what is chosen stands in the address.
 
+use crate::memo::{Memo, Show, live, memo};
 use crate::{
     panels::{
         PanelInput,
@@ -37,7 +38,7 @@ struct Item {
 pub fn Legend(input: PanelInput, options: Memo<LegendOptions>) -> impl IntoView {
     let key = input.key.get_value();
     let sort_key = key.clone();
-    let order = Memo::new(move |_| {
+    let order = memo(move || {
         let own = input
             .board
             .url
@@ -47,8 +48,8 @@ pub fn Legend(input: PanelInput, options: Memo<LegendOptions>) -> impl IntoView 
         })
     });
     let selection_key = key.clone();
-    let selection = Memo::new(move |_| input.board.url.with(|url| url.view.legend_of(&selection_key).cloned()));
-    let items = Memo::new(move |_| {
+    let selection = memo(move || input.board.url.with(|url| url.view.legend_of(&selection_key).cloned()));
+    let items = memo(move || {
         let look = input.look.get();
         let options = options.get();
         let mut items =
@@ -72,11 +73,11 @@ pub fn Legend(input: PanelInput, options: Memo<LegendOptions>) -> impl IntoView 
     view! {
         <Show when=shown>
             <div class="lg-wrap" data-t="legend">
-                {move || if table() {
+                {live(move || if table() {
                     view! { <Table input items selection options order /> }.into_any()
                 } else {
                     view! { <List input items selection options /> }.into_any()
-                }}
+                })}
             </div>
         </Show>
     }

@@ -8,6 +8,7 @@ mod tooltip;
 pub use picture::Picture;
 
 use super::PanelInput;
+use crate::memo::{Memo, memo};
 use crate::{board::Cursor, canvas::Surface};
 use dashboard::{
     model::{CursorSync, LegendOptions},
@@ -20,7 +21,7 @@ use wasm_bindgen::{JsCast as _, closure::Closure};
 /// The panel.
 #[component]
 pub fn TimeSeries(input: PanelInput) -> impl IntoView {
-    let legend = Memo::new(move |_| input.panel.with(|panel| LegendOptions::read(&panel.options)));
+    let legend = memo(move || input.panel.with(|panel| LegendOptions::read(&panel.options)));
     view! {
         <div class="ts" class:right=move || legend.with(legend::at_right)>
             <PlotBox input />
@@ -41,9 +42,9 @@ fn PlotBox(input: PanelInput) -> impl IntoView {
     let size = use_size(place);
     let key = input.key.get_value();
     let selection_key = key.clone();
-    let selection = Memo::new(move |_| board.url.with(|url| url.view.legend_of(&selection_key).cloned()));
+    let selection = memo(move || board.url.with(|url| url.view.legend_of(&selection_key).cloned()));
     let zoom_key = key.clone();
-    let y_zoom = Memo::new(move |_| {
+    let y_zoom = memo(move || {
         board.url.with(|url| {
             url.view.y_zoom.iter().find(|(id, _)| *id == zoom_key).and_then(|(_, zoom)| match zoom {
                 YZoom::Range(low, high) => Some((*low, *high)),
@@ -62,13 +63,13 @@ fn PlotBox(input: PanelInput) -> impl IntoView {
         drawn.update(|drawn| *drawn += 1);
     });
     let pin_key = key.clone();
-    let pinned = Memo::new(move |_| {
+    let pinned = memo(move || {
         board.url.with(|url| url.view.pin.clone()).filter(|(panel, _)| *panel == pin_key).map(|(_, ms)| ms)
     });
     let selecting = RwSignal::new(None::<(f64, f64)>);
     draw_over(input, over, picture, drawn, pinned, selecting);
     let spot_key = key;
-    let spot = Memo::new(move |_| spot(input, &spot_key, picture, drawn, pinned));
+    let spot = memo(move || spot(input, &spot_key, picture, drawn, pinned));
     let summary = move || {
         drawn.track();
         picture.with_value(|picture| picture.as_ref().map_or_else(|| "Chart".to_owned(), summary))

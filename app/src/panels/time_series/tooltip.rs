@@ -1,6 +1,7 @@
 //! What lies under the pointer, in words: the nearest series first in weight, all of them in order. A press pins it.
 
 use super::picture::Picture;
+use crate::memo::{Memo, memo};
 use crate::{
     controls::icon::Icon,
     panels::{
@@ -49,7 +50,7 @@ pub fn Tooltip(
     spot: Memo<Option<Spot>>,
     drawn: RwSignal<u64>,
 ) -> impl IntoView {
-    let options = Memo::new(move |_| input.panel.with(|panel| TooltipOptions::read(&panel.options)));
+    let options = memo(move || input.panel.with(|panel| TooltipOptions::read(&panel.options)));
     let content = move || {
         let spot = spot.get()?;
         drawn.track();
