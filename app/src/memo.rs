@@ -84,6 +84,11 @@ impl<T: PartialEq + Send + Sync + 'static> Memo<T> {
         read(known(&self.inner.get_untracked()))
     }
 
+    /// As [`Memo::with_untracked`], or nothing when what made the memo is gone.
+    pub fn try_with_untracked<R>(&self, read: impl FnOnce(&T) -> R) -> Option<R> {
+        self.inner.try_get_untracked().map(|held| read(known(&held)))
+    }
+
     /// Asks to be told of changes.
     pub fn track(&self) {
         self.inner.track();

@@ -5,8 +5,8 @@ use super::{
     transport::{delete, encode, encode_pairs, get, post},
 };
 use api::dashboards::{
-    DashboardFull, DashboardVersion, DashboardVersions, DataSource, RestoreDashboard, SaveDashboard, SavedDashboard,
-    SearchHit,
+    DashboardFull, DashboardVersion, DashboardVersions, DataSource, MarkdownSource, RenderedMarkdown, RestoreDashboard,
+    SaveDashboard, SavedDashboard, SearchHit,
 };
 
 /// `GET /api/search`.
@@ -51,4 +51,10 @@ pub async fn restore_version(uid: &str, version: u64) -> Answer<SavedDashboard> 
 /// `GET /api/datasources`.
 pub async fn data_sources() -> Answer<Vec<DataSource>> {
     get("/api/datasources", None).await
+}
+
+/// `POST /api/markdown`: the text as HTML, not yet safe to show.
+pub async fn markdown(text: &str) -> Answer<String> {
+    let rendered: RenderedMarkdown = post("/api/markdown", &MarkdownSource { text: text.to_owned() }).await?;
+    Ok(rendered.html)
 }

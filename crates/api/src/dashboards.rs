@@ -133,3 +133,15 @@ pub struct DataSource {
     /// Shortest interval between samples, as `15s`.
     pub time_interval: String,
 }
+
+/// `POST /api/markdown`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct MarkdownSource {
+    pub text: String,
+}
+
+/// The answer: HTML in which links and raw HTML stand as they were written; who shows it sees to its safety.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct RenderedMarkdown {
+    pub html: String,
+}

@@ -64,7 +64,8 @@ pub(crate) fn wasm_package(name: &str, profile: &str, out: &Path) -> Result<()> 
     // A target folder of its own: the outer cargo may hold the lock of the main one.
     let web = target_dir().join("web");
     run(cargo()
-        .args(["build", "--package", name, "--target", "wasm32-unknown-unknown", "--profile", profile, "--target-dir"])
+        .args(["build", "--package", name, "--target", "wasm32-unknown-unknown", "--profile", profile])
+        .args(["--config", &short_paths(), "--target-dir"])
         .arg(&web))?;
     let wasm = web.join("wasm32-unknown-unknown").join(profile).join(format!("{name}.wasm"));
     let release = profile == "wasm-release";
@@ -77,6 +78,16 @@ pub(crate) fn wasm_package(name: &str, profile: &str, out: &Path) -> Result<()> 
         fs::write(&path, crate::shrink::shrink(&fs::read(&path)?)?)?;
     }
     Ok(())
+}
+
+/// A setting by which panics name their file without the folders of this machine: nobody's business, and bytes to load.
+fn short_paths() -> String {
+    let home = std::env::var_os("CARGO_HOME").map(PathBuf::from);
+    let home = home.or_else(|| std::env::home_dir().map(|home| home.join(".cargo"))).unwrap_or_default();
+    let folders = [home.join("registry/src"), root().to_path_buf()];
+    let flags: Vec<String> =
+        folders.iter().map(|folder| format!("{:?}", format!("--remap-path-prefix={}/=", folder.display()))).collect();
+    format!("target.wasm32-unknown-unknown.rustflags=[{}]", flags.join(", "))
 }
 
 /// The page as the server sends it, and all its stylesheets in their order. Lines for Trunk

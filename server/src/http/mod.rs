@@ -6,6 +6,7 @@ mod dashboards;
 mod error;
 mod federate;
 mod health;
+mod markdown;
 mod metrics;
 mod params;
 mod probe;

@@ -1,7 +1,7 @@
 //! Every route on one screen.
 
 use super::api_v1::{admin, labels, query, remote_read, remote_write, rules, series, status, syntax, targets};
-use super::{App, api_v2, dashboards, federate, health, metrics, probe};
+use super::{App, api_v2, dashboards, federate, health, markdown, metrics, probe};
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::middleware::{self, Next};
@@ -67,6 +67,7 @@ pub(crate) fn router(app: Arc<App>, prefix: &str) -> Router {
         .route("/dashboards/uid/{uid}/versions/{version}", get(dashboards::version))
         .route("/dashboards/uid/{uid}/restore", post(dashboards::restore))
         .route("/datasources", get(dashboards::datasources))
+        .route("/markdown", post(markdown::render).layer(DefaultBodyLimit::max(markdown::BYTES_MAX)))
         .route("/health", get(dashboards::health));
 
     let routes = Router::new()

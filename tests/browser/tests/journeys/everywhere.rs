@@ -128,8 +128,8 @@ async fn the_first_load_is_small() -> Result<()> {
     ensure!(requests <= 8, "{requests} requests before the data");
     ensure!(fonts == 0, "{fonts} fonts");
     if std::env::var_os("VIGIE_FRONT_END").is_none() {
-        // UI-138 wants 900 kB and 3 MB of raw WASM: not reached yet, so it is not among the goals that are counted.
-        ensure!(bytes <= 1_000_000 && css <= 25_000, "{bytes} bytes, CSS {css}, WASM {wasm}");
+        ensure!(bytes <= 900_000 && css <= 25_000, "{bytes} bytes, CSS {css}");
+        ensure!(wasm <= 3_000_000, "WASM {wasm}");
     }
     browser.no_errors().await?;
     browser.close().await

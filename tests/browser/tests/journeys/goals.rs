@@ -130,6 +130,7 @@ const GOALS: &[(&str, Proof, &str)] = &[
     ),
     ("UI-128", Journey(&["an_alert_fires_is_silenced_and_comes_back"]), "a word and another shape for another state"),
     ("UI-132", Journey(&["every_page_on_a_phone_dark", "every_page_on_a_phone_light"]), "no page scrolls sideways"),
+    ("UI-138", Journey(&["the_first_load_is_small"]), "900 kB, 8 requests, 3 MB of WASM, 25 kB of CSS, no font"),
 ];
 
 #[test]
