@@ -20,6 +20,10 @@ impl Annotations {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    pub(crate) fn len(&self) -> usize {
+        self.seen().len()
+    }
+
     /// Something is probably wrong with the result.
     pub(crate) fn warn(&self, span: Span, text: impl Into<String>) {
         self.seen().insert((false, span.start, text.into()));

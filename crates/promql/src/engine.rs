@@ -262,7 +262,9 @@ impl Engine {
     ) -> Result<QueryOutput, QueryError> {
         let begin = Instant::now();
         let annotations = Annotations::default();
-        let evaluator = Evaluator::new(storage, &self.options, options, times, &annotations, &self.helpers, profile);
+        let mut evaluator =
+            Evaluator::new(storage, &self.options, options, times, &annotations, &self.helpers, profile);
+        evaluator.share_parts_of(expr);
         evaluator.check_selectors(expr, query)?;
         let value = if expr.value_type() == ValueType::Matrix {
             let series = evaluator.range_vector(expr, grid)?;

@@ -5,6 +5,7 @@ use crate::engine::{EngineOptions, QueryOptions, QueryStats};
 use crate::error::QueryError;
 use crate::parallel::Helpers;
 use crate::profile::{Mark, Profile};
+use crate::shared::Shared;
 use crate::stream::mapped;
 use crate::value::{Column, Grid, Intermediate, VectorSeries};
 use promql_syntax::{Expr, Extension, ParseError, Span};
@@ -26,6 +27,8 @@ pub(crate) struct Times {
 
 /// What a step of a column or of an aggregation's state takes, at most.
 const STEP_BYTES: usize = 32;
+/// A value larger than this part of the memory that a query may take is not kept for its other places.
+const SHARED_PART: usize = 16;
 /// So many columns are in memory at once, at least, while a query runs.
 const COLUMNS_MIN: usize = 4;
 
@@ -79,6 +82,7 @@ pub(crate) struct Evaluator<'a> {
     helpers: &'a Helpers,
     /// Where to note what the nodes cost, if anybody wants to know.
     profile: Option<&'a Profile>,
+    shared: Shared,
 }
 
 impl<'a> Evaluator<'a> {
@@ -107,7 +111,13 @@ impl<'a> Evaluator<'a> {
             histogram_stats: AtomicBool::new(false),
             helpers,
             profile,
+            shared: Shared::default(),
         }
+    }
+
+    /// Evaluates the parts once that `expr`, the whole query, has more than once.
+    pub(crate) fn share_parts_of(&mut self, expr: &Expr) {
+        self.shared = Shared::of(expr);
     }
 
     pub(crate) fn stats(&self) -> QueryStats {
@@ -254,6 +264,14 @@ impl<'a> Evaluator<'a> {
     /// Evaluates a node at every step of a grid.
     pub(crate) fn eval(&self, expr: &Expr, grid: Grid) -> Result<Intermediate, QueryError> {
         self.check_time()?;
+        // A profile tells what each place costs; notes name their places.
+        let is_shared = self.profile.is_none() && self.shared.has(expr);
+        let (stats, notes) = (self.histogram_stats(), if is_shared { self.annotations.len() } else { 0 });
+        if let Some(value) = is_shared.then(|| self.shared.take(expr, grid, stats)).flatten() {
+            let (samples, bytes) = size(&value);
+            self.count_live(samples, bytes)?;
+            return Ok(value);
+        }
         let (live, live_bytes) = (self.live.load(Ordering::Relaxed), self.live_bytes.load(Ordering::Relaxed));
         let begin = self.profile_mark();
         let value = if grid.count > 1 && !is_literal(expr) && is_step_invariant(expr) {
@@ -267,14 +285,11 @@ impl<'a> Evaluator<'a> {
         }
         self.live.store(live, Ordering::Relaxed);
         self.live_bytes.store(live_bytes, Ordering::Relaxed);
-        let (samples, bytes) = match &value {
-            Intermediate::Vector(series) => series
-                .iter()
-                .fold((0, 0), |(samples, bytes), series| (samples + series.column.points(), bytes + series.bytes())),
-            Intermediate::Scalar(values) => (values.len(), values.len() * size_of::<f64>()),
-            Intermediate::String(text) => (1, text.value.len()),
-        };
+        let (samples, bytes) = size(&value);
         self.count_live(samples, bytes)?;
+        if is_shared && bytes <= self.engine.max_memory_bytes / SHARED_PART && self.annotations.len() == notes {
+            self.shared.put(expr, grid, stats, &value);
+        }
         Ok(value)
     }
 
@@ -328,6 +343,17 @@ impl<'a> Evaluator<'a> {
             Intermediate::Scalar(values) => Ok(values),
             _ => Err(QueryError::Execution(format!("{expr} gives no scalar"))),
         }
+    }
+}
+
+/// Samples and bytes of a value.
+fn size(value: &Intermediate) -> (usize, usize) {
+    match value {
+        Intermediate::Vector(series) => series
+            .iter()
+            .fold((0, 0), |(samples, bytes), series| (samples + series.column.points(), bytes + series.bytes())),
+        Intermediate::Scalar(values) => (values.len(), values.len() * size_of::<f64>()),
+        Intermediate::String(text) => (1, text.value.len()),
     }
 }
 

@@ -21,6 +21,7 @@ pub mod numbers;
 mod parallel;
 mod profile;
 mod select;
+mod shared;
 mod stream;
 mod value;
 
