@@ -125,6 +125,7 @@ pub(crate) async fn run(flags: ServeFlags) -> Result<()> {
         registry: registry.clone(),
         tsdb: Arc::clone(&tsdb),
         receiver: remote::receive::Receiver::default(),
+        receive_slots: Arc::new(Semaphore::new(std::thread::available_parallelism().map_or(2, usize::from).max(2))),
         queryable: Arc::clone(&queryable) as Arc<dyn Queryable>,
         engine,
         result_cache: result_cache(&flags, &registry),

@@ -32,6 +32,8 @@ pub(crate) struct App {
     pub(crate) registry: telemetry::Registry,
     pub(crate) tsdb: Arc<tsdb::Tsdb>,
     pub(crate) receiver: remote::receive::Receiver,
+    /// Requests of remote write that are decoded at once: more would wait for each other with their memory in hand.
+    pub(crate) receive_slots: Arc<Semaphore>,
     /// Our engine and the servers that are read from, merged.
     pub(crate) queryable: Arc<dyn storage::Queryable>,
     pub(crate) engine: Arc<promql::Engine>,

@@ -17,8 +17,13 @@ pub(crate) async fn write(State(app): State<Arc<App>>, headers: HeaderMap, body:
     }
     let get = |name: header::HeaderName| headers.get(name).and_then(|v| v.to_str().ok()).unwrap_or_default().to_owned();
     let (content_type, encoding) = (get(header::CONTENT_TYPE), get(header::CONTENT_ENCODING));
-    let work =
-        tokio::task::spawn_blocking(move || app.receiver.receive(app.tsdb.as_ref(), &content_type, &encoding, &body));
+    let Ok(slot) = Arc::clone(&app.receive_slots).acquire_owned().await else {
+        return text(StatusCode::SERVICE_UNAVAILABLE, "the server is stopping\n");
+    };
+    let work = tokio::task::spawn_blocking(move || {
+        let _slot = slot;
+        app.receiver.receive(app.tsdb.as_ref(), &content_type, &encoding, &body)
+    });
     match work.await {
         Ok(Ok(remote::receive::Received { version_2, receipt })) => {
             let mut response = StatusCode::NO_CONTENT.into_response();
