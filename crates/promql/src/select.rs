@@ -4,9 +4,11 @@ use crate::error::QueryError;
 use crate::eval::Evaluator;
 use crate::value::{At, Column, Grid, Kind, VectorSeries};
 use model::{FloatHistogram, Labels, MatchOp, histogram::CounterResetHint, stale::is_stale_nan};
-use promql_syntax::{At as AtModifier, DurationExpr, Expr, Extension, MatrixSelector, QueryTimes, VectorSelector};
+use promql_syntax::{
+    At as AtModifier, DurationExpr, Expr, Extension, MatrixSelector, QueryTimes, Span, VectorSelector,
+};
 use std::sync::Arc;
-use storage::{Samples, SelectHints};
+use storage::{Querier, Samples, SelectHints};
 
 /// Samples of one series for range functions: floats and histograms apart, stale markers gone.
 #[derive(Clone, Debug, Default)]
@@ -291,7 +293,13 @@ impl Evaluator<'_> {
                 visit(series.labels(), &samples)?;
             }
         }
+        self.note_storage(querier.as_ref(), selector.span);
         Ok(())
+    }
+
+    /// Passes on what the storage has to say about what was read.
+    pub(crate) fn note_storage(&self, querier: &dyn Querier, span: Span) {
+        querier.notes().into_iter().for_each(|note| self.annotations.info(span, note));
     }
 
     /// An instant selector at every step.

@@ -172,7 +172,9 @@ impl<'a> Evaluator<'a> {
         };
         parallel::ordered(self.helpers(), chunks, map, |chunk: Vec<VectorSeries>| {
             chunk.into_iter().try_for_each(&mut fold)
-        })
+        })?;
+        self.note_storage(querier.as_ref(), stream.selector.span);
+        Ok(())
     }
 
     fn run_series(

@@ -3,7 +3,7 @@
 mod common;
 
 use common::{STEP_MS, at_step, data, generate};
-use model::{Labels, SampleValue};
+use model::{Labels, Matcher, SampleValue};
 use promql::{CacheOptions, Engine, EngineOptions, QueryOptions, ResultCache, Value};
 use promql_syntax::ValueType;
 use proptest::prelude::*;
@@ -12,7 +12,9 @@ use std::{
     sync::atomic::{AtomicI64, AtomicU64, Ordering},
     time::Duration,
 };
-use storage::{History, Querier, Queryable, Samples, StorageError, memory::MemoryStorage};
+use storage::{
+    History, Querier, Queryable, Samples, SelectHints, SeriesSet, StorageError, fanout::Fanout, memory::MemoryStorage,
+};
 
 /// A storage whose past changes when the test says so.
 struct Settled {
@@ -38,6 +40,56 @@ fn settled(settled_ms: i64) -> Settled {
 
 fn cache(max_bytes: usize) -> Arc<ResultCache> {
     Arc::new(ResultCache::new(CacheOptions { max_bytes, min_cost: Duration::ZERO }))
+}
+
+/// Engines that remark on what they give.
+struct Noted(Settled, &'static str);
+struct NotedQuerier(Box<dyn Querier>, &'static str);
+
+impl Queryable for Noted {
+    fn querier(&self, start_ms: i64, end_ms: i64) -> Result<Box<dyn Querier>, StorageError> {
+        Ok(Box::new(NotedQuerier(self.0.querier(start_ms, end_ms)?, self.1)))
+    }
+
+    fn history(&self) -> Option<History> {
+        self.0.history()
+    }
+}
+
+impl Querier for NotedQuerier {
+    fn select(&self, hints: &SelectHints, matchers: &[Matcher]) -> Result<SeriesSet, StorageError> {
+        self.0.select(hints, matchers)
+    }
+
+    fn label_names(&self, matchers: &[Matcher]) -> Result<Vec<String>, StorageError> {
+        self.0.label_names(matchers)
+    }
+
+    fn label_values(&self, name: &str, matchers: &[Matcher]) -> Result<Vec<String>, StorageError> {
+        self.0.label_values(name, matchers)
+    }
+
+    fn notes(&self) -> Vec<String> {
+        vec![self.1.to_owned()]
+    }
+}
+
+/// What engines remark reaches the answer, through a fan-out and past the cache; and a fan-out is settled where all are.
+#[test]
+fn notes_and_histories_of_several_engines() {
+    let (first, second) = (Noted(settled(600_000), "of hours"), Noted(settled(300_000), "of days"));
+    let storage = Fanout::new(Arc::new(first), vec![Arc::new(second)], Arc::new(|_| {}));
+    assert_eq!(storage.history(), Some(History { epoch: 2, settled_before_ms: 300_000 }));
+    let deaf: Arc<dyn Queryable> = Arc::new(MemoryStorage::new());
+    assert_eq!(Fanout::new(Arc::new(settled(1)), vec![deaf], Arc::new(|_| {})).history(), None);
+    let options = QueryOptions { cache: Some(cache(1 << 20)), ..QueryOptions::default() };
+    for query in ["m", "sum(m)", "absent_over_time(m[1m] offset 1m)", "max_over_time(m[1m])"] {
+        for _ in 0..2 {
+            let output = Engine::default().range(&storage, query, 0, 300_000, 30_000, &options).unwrap();
+            let infos = output.infos.join(", ");
+            assert!(infos.contains("of hours (1:") && infos.contains("of days (1:"), "{query}: {infos}");
+        }
+    }
 }
 
 /// One sample of `m{a="1"}`.

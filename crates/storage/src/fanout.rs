@@ -83,6 +83,10 @@ impl Querier for FanoutQuerier {
         Ok(merge_sets(sets))
     }
 
+    fn notes(&self) -> Vec<String> {
+        std::iter::once(&self.primary).chain(&self.secondaries).flat_map(|querier| querier.notes()).collect()
+    }
+
     fn label_names(&self, matchers: &[Matcher]) -> Result<Vec<String>, StorageError> {
         self.merged(|querier| querier.label_names(matchers))
     }
