@@ -10,6 +10,7 @@ mod federation;
 mod first_start;
 mod golden;
 mod probing;
+mod prometheus_history;
 mod scraping;
 mod shipping;
 mod tools;

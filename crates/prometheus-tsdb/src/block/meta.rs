@@ -105,6 +105,11 @@ pub struct ThanosFile {
 }
 
 impl Meta {
+    /// Made of late samples: its times say nothing about how far the blocks of the others reach.
+    pub fn is_late(&self) -> bool {
+        self.compaction.hints.iter().any(|hint| hint == "from-out-of-order")
+    }
+
     /// Reads the file of a block's folder.
     ///
     /// # Errors

@@ -21,6 +21,7 @@ use std::{
 };
 use storage::{Samples, fanout::merge_samples};
 use tombstones::Tombstones;
+pub(crate) use tombstones::remove;
 use ulid::Ulid;
 
 pub(crate) const META_FILE: &str = "meta.json";

@@ -1,5 +1,7 @@
 //! `vigie tsdb …`: a data folder, without a server on it.
 
+mod prometheus;
+
 use super::output::say;
 use anyhow::{Context, Result, anyhow, bail};
 use clap::Subcommand;
@@ -25,6 +27,18 @@ pub(crate) enum TsdbCommand {
         #[arg(long = "storage.tsdb.path", value_name = "DIR", default_value = "data")]
         dir: PathBuf,
     },
+    /// Take over the data folder of a Prometheus: its blocks, and its log with what no block has yet. Nothing in it is
+    /// changed; what is there already is not imported again.
+    ImportPrometheus {
+        /// Prometheus' data folder, best with no Prometheus running on it.
+        #[arg(value_name = "DIR")]
+        from: PathBuf,
+        /// The data folder; made if it is not there.
+        #[arg(long = "storage.tsdb.path", value_name = "DIR", default_value = "data")]
+        dir: PathBuf,
+    },
+    /// Write blocks that Prometheus, promtool and Thanos read.
+    ExportPrometheus(prometheus::Export),
     /// List the blocks of a data folder.
     List {
         #[arg(long = "storage.tsdb.path", value_name = "DIR", default_value = "data")]
@@ -35,6 +49,8 @@ pub(crate) enum TsdbCommand {
 pub(crate) fn run(command: TsdbCommand) -> Result<ExitCode> {
     match command {
         TsdbCommand::Import { file, dir } => import(&file, &dir)?,
+        TsdbCommand::ImportPrometheus { from, dir } => prometheus::import(&from, &dir)?,
+        TsdbCommand::ExportPrometheus(export) => prometheus::export(&export)?,
         TsdbCommand::List { dir } => list(&dir)?,
     }
     Ok(ExitCode::SUCCESS)
