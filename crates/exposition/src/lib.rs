@@ -6,6 +6,7 @@
 
 pub mod check;
 pub mod conformance;
+pub mod diff;
 pub mod encode;
 pub mod format;
 mod key;
@@ -16,4 +17,4 @@ pub use check::check_guessing as check;
 pub use encode::Writer;
 pub use format::{Format, FormatError, ScrapeProtocol, negotiate, select_format};
 pub use number::{format_float, parse_float};
-pub use parse::{Entry, Exemplar, Fault, Parser, Sample};
+pub use parse::{Entry, Exemplar, Fault, Parser, Reading, Sample};

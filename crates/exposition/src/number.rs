@@ -2,19 +2,18 @@
 
 use model::stale::NORMAL_NAN_BITS;
 
-/// More digits than this may not fit a float exactly.
+/// Whole numbers of so many digits are exact in a float.
 const DIGITS_EXACT: usize = 15;
+/// Powers of ten that are exact in a float.
+const POWERS: [f64; 23] = [
+    1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20,
+    1e21, 1e22,
+];
 
 /// Reads a value: decimal with an optional exponent, `Inf`, `Infinity`, `NaN` in any case; no hexadecimal, no `_`.
 pub fn parse_float(text: &str) -> Option<f64> {
-    let bytes = text.as_bytes();
-    if bytes.is_empty() {
-        return None;
-    }
-    if bytes.len() <= DIGITS_EXACT && bytes.iter().all(u8::is_ascii_digit) {
-        // Most values are small whole numbers; 15 digits stay below 2^53.
-        let whole = bytes.iter().fold(0_u64, |whole, digit| whole * 10 + u64::from(digit - b'0'));
-        return Some(whole as f64);
+    if let Some(value) = parse_short(text.as_bytes()) {
+        return Some(value);
     }
     let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
     match unsigned.bytes().next()? {
@@ -25,6 +24,56 @@ pub fn parse_float(text: &str) -> Option<f64> {
         }
         _ => None,
     }
+}
+
+/// The values that most targets send: few digits, a small exponent if any. The digits as a whole number and the power
+/// of ten are both exact then, so that one division or multiplication rounds as the correct reading does (Clinger 1990).
+fn parse_short(text: &[u8]) -> Option<f64> {
+    let (negative, text) = match text {
+        [b'-', rest @ ..] => (true, rest),
+        _ => (false, text),
+    };
+    let (mut whole, mut digits, mut fraction, mut point) = (0_u64, 0_usize, 0_i32, false);
+    let mut exponent = 0_i32;
+    let mut rest = text;
+    while let [byte, tail @ ..] = rest {
+        match byte {
+            b'0'..=b'9' => {
+                whole = whole * 10 + u64::from(byte - b'0');
+                digits += 1;
+                fraction += i32::from(point);
+                if digits > DIGITS_EXACT {
+                    return None;
+                }
+            }
+            b'.' if !point => point = true,
+            b'e' | b'E' => {
+                exponent = short_exponent(tail)?;
+                break;
+            }
+            _ => return None,
+        }
+        rest = tail;
+    }
+    if digits == 0 {
+        return None;
+    }
+    let power = exponent - fraction;
+    let scale = *POWERS.get(power.unsigned_abs() as usize)?;
+    let value = if power < 0 { whole as f64 / scale } else { whole as f64 * scale };
+    Some(if negative { -value } else { value })
+}
+
+fn short_exponent(text: &[u8]) -> Option<i32> {
+    let (sign, digits) = match text {
+        [b'-', rest @ ..] => (-1, rest),
+        [b'+', rest @ ..] => (1, rest),
+        rest => (1, rest),
+    };
+    if digits.is_empty() || digits.len() > 2 || !digits.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    Some(sign * digits.iter().fold(0, |number, digit| number * 10 + i32::from(digit - b'0')))
 }
 
 /// As Go's `strconv.FormatFloat(value, 'g', -1, 64)`, which the text format and OpenMetrics use: `1e+06`, `0.001`,
@@ -71,6 +120,33 @@ mod tests {
             assert_eq!(parse_float(text), None, "{text}");
         }
         assert!(parse_float("NaN").is_some_and(|v| v.to_bits() == NORMAL_NAN_BITS));
+    }
+
+    #[test]
+    fn short_numbers_are_read_as_long_ones() {
+        for text in
+            ["-0", "0.0", "0.1", "123.456", "1e22", "1e23", "9007199254740993", "5.e3", ".5", "1e-22", "1.5E+02"]
+        {
+            let slow: f64 = text.parse().unwrap();
+            assert_eq!(parse_float(text).map(f64::to_bits), Some(slow.to_bits()), "{text}");
+        }
+        for text in ["1e", "1e+", "e5", "1.2.3", "-", "1e5e", "1e1.0"] {
+            assert_eq!(parse_float(text), None, "{text}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_number_is_read_exactly(whole in 0_u64..1_000_000_000_000_000, places in 0_usize..15, exponent in -30..30_i32) {
+            let digits = format!("{whole:0>16}");
+            let (head, tail) = digits.split_at(16 - places);
+            let head = head.trim_start_matches('0');
+            for text in [format!("{head}.{tail}"), format!("-{head}.{tail}e{exponent}"), format!("{whole}e{exponent:+}")] {
+                if let Ok(slow) = text.parse::<f64>() {
+                    proptest::prop_assert_eq!(parse_float(&text).map(f64::to_bits), Some(slow.to_bits()), "{}", text);
+                }
+            }
+        }
     }
 
     #[test]

@@ -33,6 +33,8 @@ pub struct Sample<'a> {
     pub timestamp_ms: Option<i64>,
     pub exemplar: Option<Exemplar<'a>>,
     pub line: usize,
+    /// Where in its line the value starts.
+    pub(crate) value_at: usize,
     /// As written: seconds in OpenMetrics, with more digits than milliseconds hold.
     timestamp: Option<f64>,
     format: Format,
@@ -64,6 +66,16 @@ impl Sample<'_> {
     pub fn labels(&self) -> Result<Labels, Fault> {
         labels(self.key, self.format, self.family_type).map_err(|message| Fault { line: self.line, message })
     }
+}
+
+/// What stands behind the key of a sample.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Reading<'a> {
+    pub value: f64,
+    pub timestamp_ms: Option<i64>,
+    pub exemplar: Option<Exemplar<'a>>,
+    /// As written.
+    timestamp: Option<f64>,
 }
 
 /// An exemplar of OpenMetrics, its labels as written in braces.
@@ -142,10 +154,7 @@ impl<'a> Parser<'a> {
                 None => (self.rest, "", false),
             };
             self.rest = rest;
-            let found = match self.format {
-                Format::OpenMetrics => self.openmetrics_line(line, ended_by_newline, expected),
-                _ => self.text_line(line, expected),
-            };
+            let found = self.line_entry(line, ended_by_newline, expected);
             match found {
                 Ok(None) => {}
                 Ok(Some(entry)) => return Some(Ok(entry)),
@@ -159,11 +168,49 @@ impl<'a> Parser<'a> {
         self.line
     }
 
+    /// What one line says, if anything.
+    pub(crate) fn line_entry<'b>(
+        &mut self,
+        line: &'b str,
+        ended_by_newline: bool,
+        expected: &str,
+    ) -> Result<Option<Entry<'b>>, String> {
+        match self.format {
+            Format::OpenMetrics => self.openmetrics_line(line, ended_by_newline, expected),
+            _ => self.text_line(line, expected),
+        }
+    }
+
+    /// The type that the last `# TYPE` line told.
+    pub(crate) fn family_type(&self) -> MetricType {
+        self.family_type
+    }
+
+    /// Puts the walk where that type was told.
+    pub(crate) fn set_family_type(&mut self, family_type: MetricType) {
+        self.family_type = family_type;
+    }
+
+    pub(crate) fn eof_seen(&self) -> bool {
+        self.eof_seen
+    }
+
+    /// A parser that is given line by line what to read.
+    pub(crate) fn of_lines(format: Format) -> Self {
+        Parser { rest: "", line: 0, format, family_type: MetricType::Unknown, eof_seen: false, ended: false }
+    }
+
+    /// One line more, for the places in messages.
+    pub(crate) fn count_line(&mut self) {
+        self.line += 1;
+    }
+
     fn fault(&self, message: String) -> Result<Entry<'a>, Fault> {
         Err(Fault { line: self.line.max(1), message })
     }
 
-    fn text_line(&mut self, line: &'a str, expected: &str) -> Result<Option<Entry<'a>>, String> {
+    fn text_line<'b>(&mut self, line: &'b str, expected: &str) -> Result<Option<Entry<'b>>, String> {
+        let whole = line;
         // A carriage return is no blank in this format, yet programs on Windows write it.
         let line = line.strip_suffix('\r').unwrap_or(line).trim_start_matches([' ', '\t']);
         if line.is_empty() {
@@ -199,27 +246,19 @@ impl<'a> Parser<'a> {
             }));
         }
         let (key, rest) = self.key(line, expected)?;
-        let mut words = rest.split([' ', '\t']).filter(|word| !word.is_empty());
-        let value = value(words.next(), "after the metric")?;
-        let timestamp_ms =
-            match words.next() {
-                None => None,
-                Some(text) => Some(text.parse::<i64>().map_err(|_| {
-                    format!("{text:?} is no timestamp; this format takes whole milliseconds since 1970")
-                })?),
-            };
-        if let Some(word) = words.next() {
-            return Err(format!("unexpected {word:?} after the timestamp"));
-        }
-        Ok(Some(self.sample(key, value, timestamp_ms.map(|ms| (ms, ms as f64 / 1000.0)), None)))
+        let tail = rest.trim_start_matches([' ', '\t']);
+        // Both are parts of the same line; what was cut off at its end is at most a carriage return.
+        let cut = usize::from(whole.ends_with('\r'));
+        let value_at = whole.len() - cut - tail.len();
+        Ok(Some(self.sample(key, value_at, reading(tail, Format::Text)?)))
     }
 
-    fn openmetrics_line(
+    fn openmetrics_line<'b>(
         &mut self,
-        line: &'a str,
+        line: &'b str,
         ended_by_newline: bool,
         expected: &str,
-    ) -> Result<Option<Entry<'a>>, String> {
+    ) -> Result<Option<Entry<'b>>, String> {
         if self.eof_seen {
             return Err("unexpected data after # EOF".into());
         }
@@ -237,23 +276,11 @@ impl<'a> Parser<'a> {
             return Err("a blank line; OpenMetrics has none".into());
         }
         let (key, rest) = self.key(line, expected)?;
-        let (text, mut rest) = word(rest).ok_or("expected one space and a value after the metric")?;
-        let value = value(Some(text), "after the metric")?;
-        let mut timestamp = None;
-        if !rest.is_empty() && !rest.starts_with(" # ") {
-            let (text, tail) = word(rest).ok_or("expected one space and a timestamp after the value")?;
-            timestamp = Some(seconds(text)?);
-            rest = tail;
-        }
-        let exemplar = match rest.strip_prefix(" # ") {
-            Some(text) => Some(exemplar(text)?),
-            None if rest.is_empty() => None,
-            None => return Err(format!("unexpected {rest:?} at the end of the line")),
-        };
-        Ok(Some(self.sample(key, value, timestamp, exemplar)))
+        let tail = rest.strip_prefix(' ').ok_or("expected one space and a value after the metric")?;
+        Ok(Some(self.sample(key, line.len() - tail.len(), reading(tail, Format::OpenMetrics)?)))
     }
 
-    fn openmetrics_metadata(&mut self, comment: &'a str) -> Result<Entry<'a>, String> {
+    fn openmetrics_metadata<'b>(&mut self, comment: &'b str) -> Result<Entry<'b>, String> {
         let known = comment.strip_prefix(' ').and_then(|text| text.split_once(' '));
         let (word, rest) = known.filter(|(word, _)| matches!(*word, "HELP" | "TYPE" | "UNIT")).ok_or_else(|| {
             format!("`#{comment}` is no metadata; OpenMetrics knows # HELP, # TYPE, # UNIT, # EOF and no comments")
@@ -283,7 +310,7 @@ impl<'a> Parser<'a> {
     }
 
     /// Splits a line after its key.
-    fn key(&self, line: &'a str, expected: &str) -> Result<(&'a str, &'a str), String> {
+    fn key<'b>(&self, line: &'b str, expected: &str) -> Result<(&'b str, &'b str), String> {
         // The last scrape's key, and a value behind it: no need to look at quotes and braces.
         if !expected.is_empty()
             && let Some(rest) = line.strip_prefix(expected)
@@ -294,16 +321,10 @@ impl<'a> Parser<'a> {
         Ok(line.split_at(key_length(line, self.format)?))
     }
 
-    fn sample(
-        &self,
-        key: &'a str,
-        value: f64,
-        timestamp: Option<(i64, f64)>,
-        exemplar: Option<Exemplar<'a>>,
-    ) -> Entry<'a> {
+    fn sample<'b>(&self, key: &'b str, value_at: usize, reading: Reading<'b>) -> Entry<'b> {
+        let Reading { value, timestamp_ms, exemplar, timestamp } = reading;
         let (line, format, family_type) = (self.line, self.format, self.family_type);
-        let (timestamp_ms, timestamp) = (timestamp.map(|t| t.0), timestamp.map(|t| t.1));
-        Entry::Sample(Sample { key, value, timestamp_ms, exemplar, line, timestamp, format, family_type })
+        Entry::Sample(Sample { key, value, timestamp_ms, exemplar, line, value_at, timestamp, format, family_type })
     }
 }
 
@@ -313,6 +334,60 @@ impl<'a> Iterator for Parser<'a> {
     fn next(&mut self) -> Option<Self::Item> {
         self.next_expecting("")
     }
+}
+
+/// Reads what stands behind a key up to the end of the line, which may end with a carriage return.
+pub(crate) fn line_end_reading(tail: &str, format: Format) -> Result<Reading<'_>, String> {
+    let tail = match format {
+        Format::OpenMetrics => tail,
+        _ => tail.strip_suffix('\r').unwrap_or(tail),
+    };
+    reading(tail, format)
+}
+
+/// Reads what stands behind a key.
+fn reading(tail: &str, format: Format) -> Result<Reading<'_>, String> {
+    match format {
+        Format::OpenMetrics => openmetrics_reading(tail),
+        _ => text_reading(tail),
+    }
+}
+
+fn text_reading(tail: &str) -> Result<Reading<'_>, String> {
+    let mut words = tail.split([' ', '\t']).filter(|word| !word.is_empty());
+    let value = value(words.next(), "after the metric")?;
+    let timestamp_ms = match words.next() {
+        None => None,
+        Some(text) => Some(
+            text.parse::<i64>()
+                .map_err(|_| format!("{text:?} is no timestamp; this format takes whole milliseconds since 1970"))?,
+        ),
+    };
+    if let Some(word) = words.next() {
+        return Err(format!("unexpected {word:?} after the timestamp"));
+    }
+    Ok(Reading { value, timestamp_ms, exemplar: None, timestamp: timestamp_ms.map(|ms| ms as f64 / 1000.0) })
+}
+
+fn openmetrics_reading(tail: &str) -> Result<Reading<'_>, String> {
+    let end = tail.find(' ').unwrap_or(tail.len());
+    if end == 0 {
+        return Err("expected one space and a value after the metric".into());
+    }
+    let (text, mut rest) = tail.split_at(end);
+    let value = value(Some(text), "after the metric")?;
+    let mut timestamp = None;
+    if !rest.is_empty() && !rest.starts_with(" # ") {
+        let (text, tail) = word(rest).ok_or("expected one space and a timestamp after the value")?;
+        timestamp = Some(seconds(text)?);
+        rest = tail;
+    }
+    let exemplar = match rest.strip_prefix(" # ") {
+        Some(text) => Some(exemplar(text)?),
+        None if rest.is_empty() => None,
+        None => return Err(format!("unexpected {rest:?} at the end of the line")),
+    };
+    Ok(Reading { value, timestamp_ms: timestamp.map(|t| t.0), exemplar, timestamp: timestamp.map(|t| t.1) })
 }
 
 fn value(text: Option<&str>, place: &str) -> Result<f64, String> {
