@@ -42,7 +42,13 @@ pub struct Sample<'a> {
     family_type: MetricType,
 }
 
-impl Sample<'_> {
+impl<'a> Sample<'a> {
+    /// What stands behind the key.
+    pub fn reading(&self) -> Reading<'a> {
+        let Sample { value, timestamp_ms, exemplar, timestamp, .. } = *self;
+        Reading { value, timestamp_ms, exemplar, timestamp }
+    }
+
     /// A label as written, before `le` and `quantile` get their form.
     pub(crate) fn written_label(&self, name: &str) -> Option<String> {
         let pairs = split_key(self.key, self.format, false).ok()?;

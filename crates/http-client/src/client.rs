@@ -101,6 +101,14 @@ impl Response {
     pub fn decoded(&self, limit: usize) -> Result<Bytes, HttpClientError> {
         crate::decode::decode(self.header("content-encoding"), &self.body, limit)
     }
+
+    /// As [`Response::decoded`], into memory that is used again; what it held is gone.
+    ///
+    /// # Errors
+    /// Those of [`Response::decoded`].
+    pub fn decode_into(&self, limit: usize, out: &mut Vec<u8>) -> Result<(), HttpClientError> {
+        crate::decode::decode_into(self.header("content-encoding"), &self.body, limit, out)
+    }
 }
 
 type Pool = Client<Connector, Full<Bytes>>;

@@ -163,6 +163,10 @@ async fn limits() {
     let bomb = send("/gzip", 1 << 20).await.unwrap();
     assert!(bomb.body.len() < 10_000);
     assert_eq!(bomb.decoded(1 << 20).unwrap().len(), 1 << 20);
+    let mut reused = b"what was there".to_vec();
+    bomb.decode_into(1 << 20, &mut reused).unwrap();
+    assert_eq!(reused, bomb.decoded(1 << 20).unwrap());
+    assert!(matches!(bomb.decode_into((1 << 20) - 1, &mut reused), Err(HttpClientError::BodyTooLarge { .. })));
     assert!(matches!(bomb.decoded((1 << 20) - 1), Err(HttpClientError::BodyTooLarge { .. })));
     assert_eq!(send("/zstd", 1 << 20).await.unwrap().decoded(100).unwrap(), "zstd body");
     for path in ["/br", "/bad"] {

@@ -5,6 +5,7 @@
 
 mod clash;
 mod config;
+mod desks;
 mod interval_length;
 mod labels;
 mod manager;
@@ -13,8 +14,6 @@ mod pool;
 mod schedule;
 mod scrape_loop;
 mod state;
-#[cfg(test)]
-mod state_tests;
 mod target;
 
 pub use clash::label_clashes;

@@ -2,6 +2,7 @@
 
 use crate::ScrapeJob;
 use crate::config::shown;
+use crate::desks::Desks;
 use crate::metrics::Metrics;
 use crate::pool::Pool;
 use crate::scrape_loop::{Stop, lock};
@@ -40,6 +41,7 @@ pub(crate) struct Engine {
     pub(crate) ingest: Arc<dyn Ingest>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) metrics: Metrics,
+    pub(crate) desks: Desks,
 }
 
 /// Metadata of one target.
@@ -65,7 +67,7 @@ impl ScrapeManager {
         let metrics = Metrics::new(&options.registry);
         ScrapeManager {
             discovery: Arc::new(discovery::Manager::new("scrape", &options.registry)),
-            engine: Arc::new(Engine { ingest: options.ingest, clock: options.clock, metrics }),
+            engine: Arc::new(Engine { ingest: options.ingest, clock: options.clock, metrics, desks: Desks::default() }),
             pools: Arc::default(),
             external_host: options.external_host,
             follower: Mutex::default(),

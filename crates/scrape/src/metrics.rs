@@ -17,6 +17,8 @@ pub(crate) struct Metrics {
     pub(crate) duplicate_timestamp: Counter,
     pub(crate) out_of_bounds: Counter,
     pub(crate) cache_flushes: Counter,
+    pub(crate) walks_checked: Counter,
+    pub(crate) walks_wrong: Counter,
     pub(crate) interval_length: IntervalLengths,
 }
 
@@ -64,6 +66,14 @@ impl Metrics {
             cache_flushes: counter(
                 "prometheus_target_scrapes_cache_flush_forced_total",
                 "How many times a scrape cache was flushed due to getting big while scrapes are failing.",
+            ),
+            walks_checked: counter(
+                "vigie_scrape_difference_checks_total",
+                "Scrapes that were read by their difference to the one before and checked by the full parser.",
+            ),
+            walks_wrong: counter(
+                "vigie_scrape_difference_mismatches_total",
+                "Checks in which the full parser read something else; such a target is read in full from then on.",
             ),
             interval_length: IntervalLengths::register(registry),
             registry: registry.clone(),

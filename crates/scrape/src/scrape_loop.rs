@@ -166,6 +166,7 @@ impl Runner {
     async fn take_in(&self, fetched: Result<Response, String>, timestamp_ms: i64, started: Instant) {
         let (context, state, status) = (Arc::clone(&self.context), Arc::clone(&self.state), Arc::clone(&self.status));
         let (target, book) = (Arc::clone(&self.target), Arc::clone(&self.book));
+        let _desk = self.context.engine.desks.wait().await;
         let taken = tokio::task::spawn_blocking(move || {
             take_in(&context, &target, &book, &state, &status, fetched, timestamp_ms, started);
         });
@@ -179,7 +180,7 @@ impl Runner {
         let mut request = Request::get(&*self.target.url, self.target.timeout, body_limit(job));
         let mut header = |name: &str, value: String| request.headers.push((name.to_owned(), value));
         header("Accept", accept_header(&job.scrape_protocols, &job.escaping));
-        header("Accept-Encoding", if job.enable_compression { "gzip" } else { "identity" }.to_owned());
+        header("Accept-Encoding", if job.enable_compression { "zstd, gzip" } else { "identity" }.to_owned());
         header("X-Prometheus-Scrape-Timeout-Seconds", self.target.timeout.as_secs_f64().to_string());
         let response = self.context.client.send(request).await.map_err(|error| self.explain(error))?;
         if response.status != 200 {
@@ -229,28 +230,33 @@ fn take_in(
 ) {
     let job = &context.job;
     let engine = &context.engine;
+    let mut scratch = engine.desks.take();
+    let mut bytes = std::mem::take(&mut scratch.body);
     let decoded = fetched.and_then(|response| {
         let format = select_format(response.header("content-type"), job.fallback_scrape_protocol)
             .map_err(|error| error.to_string())?;
         if format == Format::Protobuf {
             return Err("the target answered in protobuf, which was not asked for".to_owned());
         }
-        let bytes = response.decoded(body_limit(job)).map_err(|error| match error {
+        response.decode_into(body_limit(job), &mut bytes).map_err(|error| match error {
             HttpClientError::BodyTooLarge { .. } => {
                 engine.metrics.exceeded_body_size_limit.inc();
                 "body size limit exceeded".to_owned()
             }
             other => other.to_string(),
         })?;
-        Ok((bytes, format))
+        Ok(format)
     });
-    let body = decoded.as_ref().ok().map(|(bytes, format)| Body { bytes, format: *format });
+    let body = decoded.as_ref().ok().map(|format| Body { bytes: &mut bytes, format: *format });
     let mut duration_seconds = 0.0;
     let finish = |report: &mut Report| {
         duration_seconds = started.elapsed().as_secs_f64();
         report.duration_seconds = duration_seconds;
     };
-    let outcome = lock(state).scrape(body, timestamp_ms, book, engine.ingest.as_ref(), &engine.metrics, finish);
+    let (ingest, metrics) = (engine.ingest.as_ref(), &engine.metrics);
+    let outcome = lock(state).scrape(body, timestamp_ms, book, ingest, metrics, &mut scratch, finish);
+    scratch.body = bytes;
+    engine.desks.give_back(scratch);
     let error = match (decoded, outcome) {
         (Err(error), Ok(_)) => error,
         (Ok(_), Ok((_, Some(refused)))) => refused.to_string(),

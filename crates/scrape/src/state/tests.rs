@@ -1,8 +1,8 @@
 //! Bodies in, rows out: labels, staleness, limits, layouts that change.
 
+use super::{Body, Rulebook, Scratch, TargetState};
 use crate::config::Limits;
 use crate::metrics::Metrics;
-use crate::state::{Body, Rulebook, TargetState};
 use exposition::Format;
 use model::{Labels, stale::is_stale_nan};
 use relabel::{RelabelConfig, Rules};
@@ -43,8 +43,10 @@ impl Bench {
     /// One scrape, a second after the last; the error of the body, or "".
     fn scrape(&mut self, body: Option<&str>) -> String {
         self.now_ms += 1000;
-        let body = body.map(|text| Body { bytes: text.as_bytes(), format: Format::Text });
-        let done = self.state.scrape(body, self.now_ms, &self.book, &self.storage, &self.metrics, |_| ());
+        let mut bytes = body.unwrap_or_default().as_bytes().to_vec();
+        let body = body.map(|_| Body { bytes: &mut bytes, format: Format::Text });
+        let mut scratch = Scratch::default();
+        let done = self.state.scrape(body, self.now_ms, &self.book, &self.storage, &self.metrics, &mut scratch, |_| ());
         done.unwrap().1.map(|error| error.to_string()).unwrap_or_default()
     }
 
@@ -82,7 +84,7 @@ fn series_come_and_go() {
     assert_eq!(bench.series("b"), "{} 1000=3 2000=5 3000=8");
     assert_eq!(bench.series("up"), "{} 1000=1 2000=1 3000=1");
     assert_eq!(bench.series("scrape_samples_scraped"), "{} 1000=3 2000=2 3000=4");
-    assert_eq!(bench.series("scrape_series_added"), "{} 1000=3 2000=0 3000=1");
+    assert_eq!(bench.series("scrape_series_added"), "{} 1000=3 2000=0 3000=2", "one is new, one came back");
 }
 
 #[test]

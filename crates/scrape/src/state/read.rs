@@ -1,0 +1,310 @@
+//! From a body to the values of a row.
+
+use super::{Body, BodyError, DROPPED, REPEATED, Report, Rulebook, Scratch, TargetState, VERIFY_EVERY};
+use crate::labels::{check_limits, sample_labels};
+use crate::metrics::Metrics;
+use exposition::diff::{Base, Step, Walk};
+use exposition::{Format, Reading, Sample};
+use model::{Exemplar, SampleValue};
+use storage::SeriesSamples;
+
+/// Faults of a body that its error names; the rest is counted.
+const FAULTS_NAMED: usize = 3;
+
+/// One reading of a body.
+struct Reader<'a> {
+    timestamp_ms: i64,
+    book: &'a Rulebook,
+    scratch: &'a mut Scratch,
+    report: &'a mut Report,
+}
+
+impl TargetState {
+    /// Reads a body: afterwards `values`, `seen` and the lists of the row say what it has, and it is the base of the
+    /// next one.
+    pub(super) fn read(
+        &mut self,
+        body: Body<'_>,
+        timestamp_ms: i64,
+        book: &Rulebook,
+        metrics: &Metrics,
+        scratch: &mut Scratch,
+        report: &mut Report,
+    ) -> Result<(), BodyError> {
+        let Body { bytes, format } = body;
+        let mut reader = Reader { timestamp_ms, book, scratch, report };
+        let quick = self.settled && !self.distrusted && Walk::comparable(&self.base, bytes, format);
+        let base = std::mem::take(&mut self.base);
+        let done = if quick { self.quick(&base, bytes, format, &mut reader) } else { Ok(false) };
+        let quick = matches!(done, Ok(true));
+        let done = match done {
+            Ok(false) => self.careful(&base, bytes, format, &mut reader),
+            done => done.map(|_| ()),
+        };
+        self.base = base;
+        done?;
+        self.base.replace(bytes, &reader.scratch.lines, format);
+        if quick {
+            let walks = self.walks.unwrap_or_else(|| self.any_number(book)).wrapping_add(1);
+            self.walks = Some(walks);
+            if walks.is_multiple_of(VERIFY_EVERY) {
+                return self.check(format, metrics, &mut reader);
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads the base again by the plain parser; where that says something else, it is believed from now on.
+    fn check(&mut self, format: Format, metrics: &Metrics, reader: &mut Reader<'_>) -> Result<(), BodyError> {
+        metrics.walks_checked.inc();
+        let Err(difference) = self.verify(format, reader.book, self.walks.unwrap_or(0)) else { return Ok(()) };
+        metrics.walks_wrong.inc();
+        tracing::error!(target_labels = %reader.book.target, %difference, "reading by difference was wrong; this target is read in full from now on");
+        self.distrusted = true;
+        let mut bytes = self.base.body().to_vec();
+        self.forget_keys();
+        self.careful(&Base::default(), &bytes, format, reader)?;
+        self.base.replace(&mut bytes, &reader.scratch.lines, format);
+        Ok(())
+    }
+
+    /// Reads what changed. False: it has to be read carefully.
+    fn quick(&mut self, base: &Base, bytes: &[u8], format: Format, reader: &mut Reader<'_>) -> Result<bool, BodyError> {
+        let mut lines = std::mem::take(&mut reader.scratch.lines);
+        let done = self.quick_walk(Walk::quick(base, bytes, format, &mut lines), base.len(), reader);
+        reader.report.samples_scraped = lines.len() as u64;
+        reader.report.samples_after_relabelling = self.kept;
+        reader.scratch.lines = lines;
+        done
+    }
+
+    fn quick_walk(
+        &mut self,
+        mut walk: Walk<'_>,
+        base_lines: usize,
+        reader: &mut Reader<'_>,
+    ) -> Result<bool, BodyError> {
+        // While all lines come in the order of the base their slots are as they were.
+        let mut ordered = true;
+        let mut expected = 0;
+        while let Some(step) = walk.next() {
+            let next = match &step {
+                Step::Kept { first, .. } => Some(*first),
+                Step::Known { line, .. } => Some(*line),
+                Step::New(_) => None,
+                Step::Entry(entry) => {
+                    self.note(entry);
+                    continue;
+                }
+                Step::Fault(_) | Step::Unsure => return Ok(false),
+            };
+            if ordered && next != Some(expected) {
+                ordered = false;
+                reader.scratch.slots.clear();
+                reader.scratch.slots.extend_from_slice(self.slots.get(..expected).unwrap_or_default());
+            }
+            match step {
+                Step::Kept { first, end } => {
+                    expected = end;
+                    if !ordered {
+                        reader.scratch.slots.extend_from_slice(self.slots.get(first..end).unwrap_or_default());
+                    }
+                }
+                Step::Known { line, reading } => {
+                    expected = line + 1;
+                    let Some(slot) = self.slots.get(line).copied() else { return Ok(false) };
+                    if !ordered {
+                        reader.scratch.slots.push(slot);
+                    }
+                    self.take(slot, &reading, reader);
+                }
+                Step::New(sample) => {
+                    let Ok(slot) = self.learn(&sample, reader)? else { return Ok(false) };
+                    reader.scratch.slots.push(slot);
+                    self.take(slot, &sample.reading(), reader);
+                }
+                Step::Entry(_) | Step::Fault(_) | Step::Unsure => {}
+            }
+        }
+        if ordered && expected == base_lines {
+            return Ok(true);
+        }
+        if ordered {
+            reader.scratch.slots.clear();
+            reader.scratch.slots.extend_from_slice(self.slots.get(..expected).unwrap_or_default());
+        }
+        self.reorder(reader)
+    }
+
+    /// Takes other lines in the place of those of the base. False: some series comes twice, or did, and which line
+    /// counts has to be found out.
+    fn reorder(&mut self, reader: &mut Reader<'_>) -> Result<bool, BodyError> {
+        if self.repeats {
+            return Ok(false);
+        }
+        self.seen.clear();
+        self.kept = 0;
+        for slot in reader.scratch.slots.iter().filter(|slot| **slot != DROPPED) {
+            if !self.seen.insert(*slot) {
+                return Ok(false);
+            }
+            self.kept += 1;
+        }
+        let limit = reader.book.limits.samples;
+        if limit > 0 && self.kept > limit {
+            return Err(BodyError::SampleLimit(limit));
+        }
+        self.take_slots(reader.scratch);
+        Ok(true)
+    }
+
+    fn take_slots(&mut self, scratch: &Scratch) {
+        self.slots.clear();
+        self.slots.reserve_exact(scratch.slots.len());
+        self.slots.extend_from_slice(&scratch.slots);
+    }
+
+    /// Reads every line; keys of the base are known.
+    fn careful(&mut self, base: &Base, bytes: &[u8], format: Format, reader: &mut Reader<'_>) -> Result<(), BodyError> {
+        self.begin();
+        self.stamped.clear();
+        self.seen.clear();
+        reader.report.samples_scraped = 0;
+        reader.report.samples_after_relabelling = 0;
+        let mut lines = std::mem::take(&mut reader.scratch.lines);
+        let done = match Walk::careful(base, bytes, format, &mut lines) {
+            Ok(walk) => self.careful_walk(walk, reader),
+            Err(fault) => Err(BodyError::Exposition(fault.to_string())),
+        };
+        reader.scratch.lines = lines;
+        done
+    }
+
+    fn careful_walk(&mut self, mut walk: Walk<'_>, reader: &mut Reader<'_>) -> Result<(), BodyError> {
+        let limit = reader.book.limits.samples;
+        reader.scratch.slots.clear();
+        let mut repeats = false;
+        let mut faults: Vec<String> = Vec::new();
+        let mut fault_count = 0_usize;
+        while let Some(step) = walk.next() {
+            let (slot, reading) = match step {
+                Step::Known { line, reading } => {
+                    let slot = self.slots.get(line).copied().unwrap_or(DROPPED);
+                    (if slot == DROPPED { slot } else { slot & !REPEATED }, reading)
+                }
+                Step::New(sample) => {
+                    if fault_count > 0 {
+                        reader.report.samples_scraped += 1;
+                        continue;
+                    }
+                    match self.learn(&sample, reader)? {
+                        Ok(slot) => (slot, sample.reading()),
+                        Err(fault) => {
+                            fault_count += 1;
+                            faults.push(fault);
+                            continue;
+                        }
+                    }
+                }
+                Step::Entry(entry) => {
+                    self.note(&entry);
+                    continue;
+                }
+                Step::Fault(fault) => {
+                    fault_count += 1;
+                    if faults.len() < FAULTS_NAMED {
+                        faults.push(fault.to_string());
+                    }
+                    continue;
+                }
+                Step::Kept { .. } | Step::Unsure => continue,
+            };
+            reader.report.samples_scraped += 1;
+            if slot == DROPPED {
+                reader.scratch.slots.push(slot);
+                continue;
+            }
+            reader.report.samples_after_relabelling += 1;
+            if limit > 0 && reader.report.samples_after_relabelling > limit {
+                return Err(BodyError::SampleLimit(limit));
+            }
+            let slot = if self.seen.insert(slot) { slot } else { slot | REPEATED };
+            repeats |= slot & REPEATED != 0;
+            reader.scratch.slots.push(slot);
+            self.take(slot, &reading, reader);
+        }
+        if fault_count > 0 {
+            let more = fault_count.saturating_sub(faults.len());
+            let tail = if more > 0 { format!("; and {more} more") } else { String::new() };
+            return Err(BodyError::Exposition(format!("{}{tail}", faults.join("; "))));
+        }
+        self.repeats = repeats;
+        self.kept = reader.report.samples_after_relabelling;
+        self.take_slots(reader.scratch);
+        Ok(())
+    }
+
+    /// Reads a key for the first time. The inner error is a fault of the body.
+    fn learn(&mut self, sample: &Sample<'_>, reader: &mut Reader<'_>) -> Result<Result<u32, String>, BodyError> {
+        let book = reader.book;
+        let own = match sample.labels() {
+            Ok(own) => own,
+            Err(fault) => return Ok(Err(fault.to_string())),
+        };
+        if book.legacy_names && !model::labels::is_legacy_metric_name(own.metric_name()) {
+            return Err(BodyError::LegacyName(own.metric_name().to_owned()));
+        }
+        Ok(Ok(match sample_labels(sample, &own, &book.target, book.honor_labels, &book.rules) {
+            None => DROPPED,
+            // Without a name it is no series; relabelling may do that.
+            Some(labels) if labels.metric_name().is_empty() => DROPPED,
+            Some(labels) => {
+                check_limits(&labels, &book.limits).map_err(BodyError::LabelLimit)?;
+                let before = self.series.len();
+                let slot = self.slot(labels);
+                if self.series.len() > before || !self.live.contains(slot) {
+                    reader.report.series_added += 1;
+                }
+                slot
+            }
+        }))
+    }
+
+    /// Takes what a line says.
+    fn take(&mut self, slot: u32, reading: &Reading<'_>, reader: &Reader<'_>) {
+        if slot == DROPPED {
+            return;
+        }
+        let own_timestamp = reading.timestamp_ms.filter(|_| reader.book.honor_timestamps);
+        if slot & REPEATED != 0 {
+            // The series again: only with a time of its own is it another sample.
+            if let (Some(own), Some(labels)) = (own_timestamp, self.series.get((slot & !REPEATED) as usize)) {
+                let samples = vec![(own, SampleValue::Float(reading.value))];
+                self.repeated.push(SeriesSamples {
+                    labels: labels.clone(),
+                    samples,
+                    exemplars: Vec::new(),
+                    start_timestamps: Vec::new(),
+                });
+            }
+            return;
+        }
+        self.set_value(slot, reading.value);
+        match own_timestamp {
+            None => self.stamped.remove(slot),
+            Some(own) => {
+                self.stamped.insert(slot);
+                self.fresh.insert(slot);
+                self.changed.insert(slot);
+                if own != reader.timestamp_ms {
+                    self.own_timestamps.push((slot, own));
+                }
+            }
+        }
+        if let Some(exemplar) = &reading.exemplar {
+            let labels = exemplar.labels();
+            self.exemplars
+                .push((slot, Exemplar { labels, value: exemplar.value, timestamp_ms: exemplar.timestamp_ms }));
+        }
+    }
+}
