@@ -7,6 +7,7 @@ mod conformance;
 mod deps;
 mod layers;
 mod peers;
+mod recording;
 mod shell;
 mod shrink;
 mod tools;
@@ -32,6 +33,9 @@ const HELP: &str = "cargo xtask COMMAND
   bench                      timings of the whole: start to first chart, sizes, memory, incremental build
   bench-charts [ROUNDS [CASE]]
                              our charts and uPlot in turns in Chromium (npm fetches uPlot once)
+  record FOLDER SECONDS NAME=URL …
+                             keeps what exporters say, every so many seconds, until it is interrupted
+  replay FOLDER URL          sends a recording to a server that takes remote write
   tools                      install what the above need: wasm target, Chromium, peers
 ";
 
@@ -69,6 +73,8 @@ fn main() -> Result<()> {
             let folder = rest.iter().find(|arg| !arg.starts_with("--")).map(PathBuf::from);
             conformance::run(folder, list)
         }
+        Some("record") => recording::record(&rest),
+        Some("replay") => recording::replay(&rest),
         Some("layers") => layers::check(),
         Some("deps") => deps::check(),
         Some("tools") => {
