@@ -23,8 +23,11 @@ fn open(dir: &Path) -> Arc<Tsdb> {
         .unwrap()
 }
 
-/// Names, values and start times: what every format has to keep. Told by rules, so that no file says what is right.
-fn series() -> Vec<(Labels, Vec<(i64, SampleValue)>, i64)> {
+/// Labels, samples, and when the counter started.
+type Kept = (Labels, Vec<(i64, SampleValue)>, i64);
+
+/// What every format has to keep. Told by rules, so that no file says what is right.
+fn series() -> Vec<Kept> {
     let value = |kind: &str, time: i64| match kind {
         "constant" => 42.0,
         "counter" => (time / 30) as f64,
