@@ -129,7 +129,8 @@ pub(crate) async fn run(flags: ServeFlags) -> Result<()> {
         queryable: Arc::clone(&queryable) as Arc<dyn Queryable>,
         engine,
         result_cache: result_cache(&flags, &registry),
-        query_slots: Arc::new(Semaphore::new(flags.query_max_concurrency.max(1))),
+        queries: http::queries::Queries::new(query_limits(&flags)?, Arc::clone(&clock), &registry),
+        query_log: Arc::default(),
         scrape: Arc::clone(&scrape),
         rules: Arc::clone(&rules),
         alertmanager: alertmanager.clone(),
@@ -170,6 +171,14 @@ pub(crate) async fn run(flags: ServeFlags) -> Result<()> {
     tokio::task::spawn_blocking(move || tsdb.close()).await??;
     tracing::info!("stopped; everything is on disk");
     Ok(())
+}
+
+fn query_limits(flags: &ServeFlags) -> Result<http::queries::Limits> {
+    Ok(http::queries::Limits {
+        running: flags.query_max_concurrency,
+        waiting: flags.query_max_queue,
+        wait: flag_duration("query.queue-timeout", &flags.query_queue_timeout)?,
+    })
 }
 
 /// All files, read and checked together: none is applied if one is bad.
@@ -261,6 +270,9 @@ impl Supervisor {
             tracing::warn!("{warning}");
         }
         let now_ms = self.clock.now_ms();
+        if let Some(app) = self.app.get() {
+            app.query_log.apply(prometheus.query_log_file.as_deref())?;
+        }
         self.alertmanager.reload(alertmanager).map_err(|error| error.to_string())?;
         self.blackbox_config.store(Arc::new(blackbox));
         let readers = self.readers(&prometheus)?;

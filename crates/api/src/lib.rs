@@ -3,9 +3,12 @@
 pub mod alerts;
 pub mod dashboards;
 pub mod envelope;
+pub mod explain;
+pub mod number;
 pub mod query;
 pub mod rules;
 pub mod status;
+pub mod syntax;
 pub mod targets;
 
 pub use envelope::{ApiResponse, ErrorType};

@@ -1,5 +1,6 @@
 //! `/api/v1/query` and `/api/v1/query_range`.
 
+use crate::number::go_float;
 use serde::{
     Deserialize, Deserializer, Serialize, Serializer,
     de::{Error as _, MapAccess, Visitor, value::MapAccessDeserializer},
@@ -26,6 +27,38 @@ pub struct QueryData {
     pub result: QueryResult,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stats: Option<serde_json::Value>,
+}
+
+/// What a query cost; with `stats`.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Stats {
+    pub timings: Timings,
+    pub samples: SampleStats,
+}
+
+/// Seconds.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Timings {
+    #[serde(serialize_with = "go_float")]
+    pub eval_total_time: f64,
+    #[serde(serialize_with = "go_float")]
+    pub result_sort_time: f64,
+    #[serde(serialize_with = "go_float")]
+    pub query_preparation_time: f64,
+    #[serde(serialize_with = "go_float")]
+    pub inner_eval_time: f64,
+    #[serde(serialize_with = "go_float")]
+    pub exec_queue_time: f64,
+    #[serde(serialize_with = "go_float")]
+    pub exec_total_time: f64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SampleStats {
+    pub total_queryable_samples: u64,
+    pub peak_samples: u64,
 }
 
 /// What `QueryData` is read as: one pass without a buffer, whichever of `result` and `resultType` comes first.

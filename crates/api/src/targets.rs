@@ -25,6 +25,7 @@ pub struct ActiveTarget {
     /// RFC 3339; year 1 before the first scrape.
     pub last_scrape: String,
     /// Seconds.
+    #[serde(serialize_with = "crate::number::go_float")]
     pub last_scrape_duration: f64,
     /// `up`, `down` or `unknown`.
     pub health: String,

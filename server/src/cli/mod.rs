@@ -2,6 +2,7 @@
 
 mod check;
 mod output;
+mod promql;
 mod query;
 mod serve;
 mod tsdb;
@@ -30,6 +31,9 @@ enum Command {
     /// Ask a running server.
     #[command(subcommand)]
     Query(query::Query),
+    /// Work on expressions without a server.
+    #[command(subcommand)]
+    Promql(promql::Promql),
     /// Work on a data folder without a server on it.
     #[command(subcommand)]
     Tsdb(tsdb::TsdbCommand),
@@ -45,6 +49,7 @@ pub(crate) fn run(args: Vec<OsString>) -> ExitCode {
         Command::Serve(flags) => serve::run(*flags),
         Command::Check(check) => check::run(check),
         Command::Query(query) => query::run(query),
+        Command::Promql(command) => promql::run(command),
         Command::Tsdb(command) => tsdb::run(command),
     };
     match done {

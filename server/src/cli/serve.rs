@@ -59,6 +59,11 @@ pub(crate) struct ServeFlags {
     #[arg(long = "web.cors.origin", value_name = "REGEX", default_value = ".*")]
     pub(crate) cors_origin: String,
 
+    /// The request header in which a proxy in front names the user; places for queries are then shared by users and not
+    /// by addresses. Only with a proxy that removes this header from what clients send.
+    #[arg(long = "web.user-header", value_name = "NAME", default_value = "", hide_default_value = true)]
+    pub(crate) user_header: String,
+
     /// Connections at one time.
     #[arg(long = "web.max-connections", value_name = "N", default_value_t = 512)]
     pub(crate) max_connections: usize,
@@ -86,6 +91,14 @@ pub(crate) struct ServeFlags {
     /// Queries at one time.
     #[arg(long = "query.max-concurrency", value_name = "N", default_value_t = 20)]
     pub(crate) query_max_concurrency: usize,
+
+    /// Queries that may wait for one of these places; more are refused.
+    #[arg(long = "query.max-queue", value_name = "N", default_value_t = 1000)]
+    pub(crate) query_max_queue: usize,
+
+    /// How long a query may wait for its place.
+    #[arg(long = "query.queue-timeout", value_name = "DURATION", default_value = "2m")]
+    pub(crate) query_queue_timeout: String,
 
     /// Samples that one query may hold in memory.
     #[arg(long = "query.max-samples", value_name = "N", default_value_t = 50_000_000)]
@@ -147,9 +160,11 @@ impl ServeFlags {
             ("log.level", self.log_level.clone()),
             ("query.lookback-delta", self.lookback_delta.clone()),
             ("query.max-concurrency", self.query_max_concurrency.to_string()),
+            ("query.max-queue", self.query_max_queue.to_string()),
             ("query.max-samples", self.query_max_samples.to_string()),
             ("query.max-series", self.query_max_series.to_string()),
             ("query.max-memory-bytes", self.query_max_memory_bytes.to_string()),
+            ("query.queue-timeout", self.query_queue_timeout.clone()),
             ("query.result-cache-bytes", self.query_result_cache_bytes.to_string()),
             ("query.timeout", self.query_timeout.clone()),
             ("storage.sync", self.storage_sync.clone()),
@@ -164,6 +179,7 @@ impl ServeFlags {
             ("web.listen-address", self.listen_address.join(",")),
             ("web.max-connections", self.max_connections.to_string()),
             ("web.route-prefix", self.route_prefix.clone().unwrap_or_else(|| "/".to_owned())),
+            ("web.user-header", self.user_header.clone()),
         ]
     }
 }

@@ -184,6 +184,8 @@ pub(crate) struct PrometheusConfig {
     pub(crate) retention_ms: Option<i64>,
     pub(crate) retention_bytes: Option<u64>,
     pub(crate) max_exemplars: Option<usize>,
+    /// `global.query_log_file`, below the folder of the configuration unless it is absolute.
+    pub(crate) query_log_file: Option<PathBuf>,
     /// What loads but will not do what its author may hope.
     pub(crate) warnings: Vec<String>,
 }
@@ -338,9 +340,6 @@ fn parse(name: &str, text: &str, folder: &Path) -> Result<PrometheusConfig, Faul
     if written.tracing.is_some() {
         warnings.push("`tracing` has no effect: traces of this server are not sent yet".to_owned());
     }
-    if global.query_log_file.is_some() {
-        warnings.push("`global.query_log_file` has no effect: queries are not logged yet".to_owned());
-    }
     let storage = written.storage.clone().unwrap_or_default();
     let tsdb = storage.tsdb.unwrap_or_default();
     let out_of_order_window_ms = tsdb.out_of_order_time_window.map_or(0, |window| window.0);
@@ -379,6 +378,7 @@ fn parse(name: &str, text: &str, folder: &Path) -> Result<PrometheusConfig, Faul
         out_of_order_window_ms,
         retention_ms: retention_ms.filter(|ms| *ms > 0),
         retention_bytes: retention_bytes.filter(|bytes| *bytes > 0),
+        query_log_file: global.query_log_file.as_ref().filter(|file| !file.is_empty()).map(|file| folder.join(file)),
         max_exemplars: storage.exemplars.and_then(|e| e.max_exemplars).and_then(|n| usize::try_from(n).ok()),
         warnings,
     })

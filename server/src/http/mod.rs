@@ -8,8 +8,10 @@ mod federate;
 mod health;
 mod markdown;
 mod metrics;
+mod ndjson;
 mod params;
 mod probe;
+pub(crate) mod queries;
 mod router;
 pub(crate) mod serve;
 mod static_files;
@@ -39,8 +41,9 @@ pub(crate) struct App {
     pub(crate) engine: Arc<promql::Engine>,
     /// Steps of range queries over `queryable`.
     pub(crate) result_cache: Option<Arc<promql::ResultCache>>,
-    /// Queries at one time.
-    pub(crate) query_slots: Arc<Semaphore>,
+    /// What runs and what waits to run.
+    pub(crate) queries: Arc<queries::Queries>,
+    pub(crate) query_log: Arc<queries::log::QueryLog>,
     pub(crate) scrape: Arc<scrape::ScrapeManager>,
     pub(crate) rules: Arc<rules::RuleManager>,
     pub(crate) alertmanager: alertmanager::Alertmanager,

@@ -1,6 +1,9 @@
 //! Every route on one screen.
 
-use super::api_v1::{admin, labels, query, remote_read, remote_write, rules, series, status, syntax, targets};
+use super::api_v1::{
+    admin, explain, features, labels, queries, query, query_batch, remote_read, remote_write, rules, search, series,
+    status, syntax, targets,
+};
 use super::{App, api_v2, dashboards, federate, health, markdown, metrics, probe};
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request, State};
@@ -21,8 +24,17 @@ pub(crate) fn router(app: Arc<App>, prefix: &str) -> Router {
     let api_v1 = Router::new()
         .route("/query", get(query::instant).post(query::instant))
         .route("/query_range", get(query::range).post(query::range))
+        .route("/query_batch", post(query_batch::batch))
         .route("/query_exemplars", get(query::exemplars).post(query::exemplars))
         .route("/format_query", get(syntax::format).post(syntax::format))
+        .route("/parse_query", get(syntax::parse).post(syntax::parse))
+        .route("/query_explain", get(explain::explain).post(explain::explain))
+        .route("/query_analyze", get(explain::analyze).post(explain::analyze))
+        .route("/queries", get(queries::list))
+        .route("/queries/{id}", delete(queries::kill))
+        .route("/search/metric_names", get(search::metric_names).post(search::metric_names))
+        .route("/search/label_names", get(search::label_names).post(search::label_names))
+        .route("/search/label_values", get(search::label_values).post(search::label_values))
         .route("/labels", get(labels::names).post(labels::names))
         .route("/label/{name}/values", get(labels::values))
         .route("/series", get(series::series).post(series::series))
@@ -32,6 +44,7 @@ pub(crate) fn router(app: Arc<App>, prefix: &str) -> Router {
         .route("/scrape_pools", get(targets::scrape_pools))
         .route("/rules", get(rules::rules))
         .route("/alerts", get(rules::alerts))
+        .route("/features", get(features::features))
         .route("/alertmanagers", get(status::alertmanagers))
         .route("/notifications", get(status::notifications))
         .route("/status/buildinfo", get(status::buildinfo))

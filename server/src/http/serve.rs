@@ -46,6 +46,8 @@ pub(crate) async fn serve(
         let _ = stream.set_nodelay(true);
         let service = router.clone().map_request(move |mut request: http::Request<_>| {
             request.extensions_mut().insert(axum::extract::ConnectInfo(peer));
+            let uri = request.uri().clone();
+            request.extensions_mut().insert(super::queries::AskedUri(uri));
             request
         });
         let connection = builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(service)).into_owned();

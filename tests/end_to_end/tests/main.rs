@@ -2,6 +2,7 @@
 //! not there says so and passes.
 
 mod alerting;
+mod api;
 mod bad_input;
 mod clients;
 mod config;

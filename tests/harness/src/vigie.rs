@@ -53,6 +53,18 @@ impl Vigie {
         Ok(vigie)
     }
 
+    /// As [`Vigie::start`], with a configuration that is made for its port.
+    ///
+    /// # Errors
+    /// As [`Vigie::start`].
+    pub fn start_with_port(config: impl FnOnce(u16) -> String, flags: &[&str]) -> Result<Vigie> {
+        let own = tempfile::Builder::new().prefix("vigie-").tempdir()?;
+        let port = free_port()?;
+        let mut vigie = Vigie::start_on(port, own.path(), Some(&config(port)), flags)?;
+        vigie._own = Some(own);
+        Ok(vigie)
+    }
+
     /// As [`Vigie::start`], in a folder that stays.
     ///
     /// # Errors

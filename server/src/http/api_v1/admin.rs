@@ -11,7 +11,7 @@ use http::StatusCode;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-fn allowed(app: &App) -> ApiResult<()> {
+pub(super) fn allowed(app: &App) -> ApiResult<()> {
     if app.flags.enable_admin_api {
         Ok(())
     } else {

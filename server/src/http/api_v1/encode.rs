@@ -5,13 +5,15 @@ use model::{FloatHistogram, Labels, SampleValue};
 use promql::{QueryOutput, Value};
 
 /// The whole body of an answer. `time_ms` is the time of an instant query: scalars and strings are of that time.
-pub(super) fn query_answer(output: &QueryOutput, time_ms: i64, with_stats: bool) -> Vec<u8> {
+pub(super) fn query_answer(output: &QueryOutput, time_ms: i64, stats: Option<&api::query::Stats>) -> Vec<u8> {
     let mut out = String::with_capacity(estimate(&output.value));
     out.push_str(r#"{"status":"success","data":{"resultType":"#);
     value(&mut out, &output.value, time_ms);
-    if with_stats {
+    if let Some(stats) = stats
+        && let Ok(stats) = serde_json::to_string(stats)
+    {
         out.push_str(r#","stats":"#);
-        stats(&mut out, output);
+        out.push_str(&stats);
     }
     out.push('}');
     texts(&mut out, "warnings", &output.warnings);
@@ -199,26 +201,4 @@ fn texts(out: &mut String, key: &str, all: &[String]) {
         text(out, one);
     }
     out.push(']');
-}
-
-fn stats(out: &mut String, output: &QueryOutput) {
-    let stats = &output.stats;
-    let seconds = |duration: std::time::Duration| duration.as_secs_f64();
-    out.push_str(
-        &serde_json::json!({
-            "timings": {
-                "evalTotalTime": seconds(stats.parse + stats.evaluation),
-                "resultSortTime": 0.0,
-                "queryPreparationTime": seconds(stats.parse),
-                "innerEvalTime": seconds(stats.evaluation),
-                "execQueueTime": 0.0,
-                "execTotalTime": seconds(stats.parse + stats.evaluation),
-            },
-            "samples": {
-                "totalQueryableSamples": stats.samples_read,
-                "peakSamples": stats.samples_peak,
-            },
-        })
-        .to_string(),
-    );
 }

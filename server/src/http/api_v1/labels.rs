@@ -4,28 +4,37 @@ use super::{TIME_MAX_MS, TIME_MIN_MS, TRUNCATED};
 use crate::http::App;
 use crate::http::error::{ApiError, ApiResult, success_with};
 use crate::http::params::Params;
+use crate::http::queries::{Asked, Client, Kind};
 use axum::extract::{Path, State};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-pub(crate) async fn names(State(app): State<Arc<App>>, params: Params) -> ApiResult {
-    answer(app, &params, None).await
+pub(crate) async fn names(State(app): State<Arc<App>>, client: Client, params: Params) -> ApiResult {
+    answer(app, client, &params, None).await
 }
 
-pub(crate) async fn values(State(app): State<Arc<App>>, Path(name): Path<String>, params: Params) -> ApiResult {
+pub(crate) async fn values(
+    State(app): State<Arc<App>>,
+    Path(name): Path<String>,
+    client: Client,
+    params: Params,
+) -> ApiResult {
     let name = unescape(&name);
     if name.is_empty() {
         return Err(ApiError::bad_data(format!("invalid label name: {name:?}")));
     }
-    answer(app, &params, Some(name)).await
+    answer(app, client, &params, Some(name)).await
 }
 
-async fn answer(app: Arc<App>, params: &Params, label: Option<String>) -> ApiResult {
+async fn answer(app: Arc<App>, client: Client, params: &Params, label: Option<String>) -> ApiResult {
     let start_ms = params.time_ms("start", TIME_MIN_MS)?;
     let end_ms = params.time_ms("end", TIME_MAX_MS)?;
     let limit = params.limit()?;
     let selectors = params.matchers().map_err(ApiError::bad_data)?;
+    let asked = Asked::of(client, Kind::Labels, params.all("match[]").join(" "));
+    let ticket = app.queries.admit(asked).await?;
     super::blocking(move || {
+        let _ticket = ticket;
         let querier = app.queryable.querier(start_ms, end_ms)?;
         let ask = |matchers: &[model::Matcher]| match &label {
             Some(name) => querier.label_values(name, matchers),

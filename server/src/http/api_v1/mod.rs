@@ -2,11 +2,16 @@
 
 pub(crate) mod admin;
 mod encode;
+pub(crate) mod explain;
+pub(crate) mod features;
 pub(crate) mod labels;
+pub(crate) mod queries;
 pub(crate) mod query;
+pub(crate) mod query_batch;
 pub(crate) mod remote_read;
 pub(crate) mod remote_write;
 pub(crate) mod rules;
+pub(crate) mod search;
 pub(crate) mod series;
 pub(crate) mod status;
 pub(crate) mod syntax;

@@ -4,70 +4,170 @@ use super::{TRUNCATED, encode};
 use crate::http::App;
 use crate::http::error::{ApiError, ApiResult, success};
 use crate::http::params::Params;
+use crate::http::queries::log::{self, Logged};
+use crate::http::queries::{Asked, Client, Kind, Ticket};
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::header;
-use promql::{QueryOptions, QueryOutput, Value};
+use promql::{QueryOptions, QueryOutput, QueryStats, Value};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 /// Most points of one series in an answer, as Prometheus has it.
 const POINTS_MAX: i64 = 11_000;
 
-pub(crate) async fn instant(State(app): State<Arc<App>>, params: Params) -> ApiResult {
-    let time_ms = params.time_ms("time", app.clock.now_ms())?;
-    let text = params.get("query").to_owned();
-    let options = options(&params)?;
-    let limit = params.limit()?;
-    let work = Arc::clone(&app);
-    let output =
-        run(&app, options, move |options| work.engine.instant(work.queryable.as_ref(), &text, time_ms, options))
-            .await?;
-    Ok(answer(output, time_ms, limit, !params.get("stats").is_empty()))
+pub(crate) async fn instant(State(app): State<Arc<App>>, client: Client, params: Params) -> ApiResult {
+    let ask = Ask::instant(&app, &params)?;
+    ask.run(&app, client).await.map(body)
 }
 
-pub(crate) async fn range(State(app): State<Arc<App>>, params: Params) -> ApiResult {
-    let required = |name: &str| {
-        params.filled(name).ok_or_else(|| ApiError::parameter(name, "cannot parse \"\" to a valid timestamp"))
-    };
-    required("start")?;
-    let start_ms = params.time_ms("start", 0)?;
-    required("end")?;
-    let end_ms = params.time_ms("end", 0)?;
-    if end_ms < start_ms {
-        return Err(ApiError::parameter("end", "end timestamp must not be before start time"));
-    }
-    let step_ms = params.duration_ms("step")?;
-    if step_ms <= 0 {
-        return Err(ApiError::parameter(
-            "step",
-            "zero or negative query resolution step widths are not accepted. Try a positive integer",
-        ));
-    }
-    if (end_ms - start_ms) / step_ms > POINTS_MAX {
-        return Err(ApiError::bad_data(
-            "exceeded maximum resolution of 11,000 points per timeseries. Try decreasing the query resolution (?step=XX)",
-        ));
-    }
-    let text = params.get("query").to_owned();
-    let mut options = options(&params)?;
-    // Statistics are those of the whole query.
-    if params.get("nocache").is_empty() && params.get("stats").is_empty() {
-        options.cache.clone_from(&app.result_cache);
-    }
-    let limit = params.limit()?;
-    let work = Arc::clone(&app);
-    let output = run(&app, options, move |options| {
-        work.engine.range(work.queryable.as_ref(), &text, start_ms, end_ms, step_ms, options)
-    })
-    .await?;
-    Ok(answer(output, end_ms, limit, !params.get("stats").is_empty()))
+pub(crate) async fn range(State(app): State<Arc<App>>, client: Client, params: Params) -> ApiResult {
+    let ask = Ask::range(&app, &params)?;
+    ask.run(&app, client).await.map(body)
 }
 
-fn options(params: &Params) -> ApiResult<QueryOptions> {
-    let mut options = QueryOptions { cancel: Some(Arc::new(AtomicBool::new(false))), ..QueryOptions::default() };
+fn body(bytes: Vec<u8>) -> Response {
+    ([(header::CONTENT_TYPE, "application/json")], bytes).into_response()
+}
+
+/// The times of a query as its parameters say them.
+pub(super) struct Times {
+    pub(super) kind: Kind,
+    pub(super) start_ms: i64,
+    pub(super) end_ms: i64,
+    /// 0 for an instant.
+    pub(super) step_ms: i64,
+}
+
+impl Times {
+    pub(super) fn instant(app: &App, params: &Params) -> ApiResult<Times> {
+        let time_ms = params.time_ms("time", app.clock.now_ms())?;
+        Ok(Times { kind: Kind::Instant, start_ms: time_ms, end_ms: time_ms, step_ms: 0 })
+    }
+
+    pub(super) fn range(params: &Params) -> ApiResult<Times> {
+        let required = |name: &str| {
+            params.filled(name).ok_or_else(|| ApiError::parameter(name, "cannot parse \"\" to a valid timestamp"))
+        };
+        required("start")?;
+        let start_ms = params.time_ms("start", 0)?;
+        required("end")?;
+        let end_ms = params.time_ms("end", 0)?;
+        if end_ms < start_ms {
+            return Err(ApiError::parameter("end", "end timestamp must not be before start time"));
+        }
+        let step_ms = params.duration_ms("step")?;
+        if step_ms <= 0 {
+            return Err(ApiError::parameter(
+                "step",
+                "zero or negative query resolution step widths are not accepted. Try a positive integer",
+            ));
+        }
+        if (end_ms - start_ms) / step_ms > POINTS_MAX {
+            return Err(ApiError::bad_data(
+                "exceeded maximum resolution of 11,000 points per timeseries. Try decreasing the query resolution (?step=XX)",
+            ));
+        }
+        Ok(Times { kind: Kind::Range, start_ms, end_ms, step_ms })
+    }
+}
+
+/// A query with all that its parameters say.
+pub(super) struct Ask {
+    text: String,
+    times: Times,
+    options: QueryOptions,
+    limit: usize,
+    with_stats: bool,
+}
+
+impl Ask {
+    pub(super) fn instant(app: &App, params: &Params) -> ApiResult<Ask> {
+        Ask::new(params, Times::instant(app, params)?)
+    }
+
+    pub(super) fn range(app: &App, params: &Params) -> ApiResult<Ask> {
+        let mut ask = Ask::new(params, Times::range(params)?)?;
+        // Statistics are those of the whole query.
+        if params.get("nocache").is_empty() && !ask.with_stats {
+            ask.options.cache.clone_from(&app.result_cache);
+        }
+        Ok(ask)
+    }
+
+    fn new(params: &Params, times: Times) -> ApiResult<Ask> {
+        Ok(Ask {
+            text: params.get("query").to_owned(),
+            times,
+            options: options(params)?,
+            limit: params.limit()?,
+            with_stats: !params.get("stats").is_empty(),
+        })
+    }
+
+    fn asked(&self, client: Client) -> Asked {
+        asked(client, self.times.kind, &self.text, &self.times, &self.options)
+    }
+
+    /// Waits for its turn, evaluates, and gives the whole body of the answer.
+    pub(super) async fn run(mut self, app: &Arc<App>, client: Client) -> ApiResult<Vec<u8>> {
+        let ticket = app.queries.admit(self.asked(client)).await?;
+        let _cancel = ticket.cancel_on_drop();
+        self.options.cancel = Some(ticket.cancel());
+        self.options.samples_read = Some(ticket.samples_read());
+        let app = Arc::clone(app);
+        super::blocking(move || {
+            let Times { kind, start_ms, end_ms, step_ms } = self.times;
+            let storage = app.queryable.as_ref();
+            let done = if kind == Kind::Instant {
+                app.engine.instant(storage, &self.text, end_ms, &self.options)
+            } else {
+                app.engine.range(storage, &self.text, start_ms, end_ms, step_ms, &self.options)
+            };
+            let done = done.map_err(|error| ticket.explain(ApiError::from(error)));
+            log_query(&app, &ticket, done.as_ref().map(|output| output.stats));
+            let output = done?;
+            let stats = self.with_stats.then(|| log::stats(&output.stats, ticket.waited));
+            Ok(answer(output, end_ms, self.limit, stats.as_ref()))
+        })
+        .await
+    }
+}
+
+pub(super) fn asked(client: Client, kind: Kind, text: &str, times: &Times, options: &QueryOptions) -> Asked {
+    Asked {
+        start_ms: times.start_ms,
+        end_ms: times.end_ms,
+        step_ms: times.step_ms,
+        wait_max: options.timeout,
+        ..Asked::of(client, kind, text)
+    }
+}
+
+/// Blocks on the disk if there is a log.
+pub(super) fn log_query(app: &App, ticket: &Ticket, done: Result<QueryStats, &ApiError>) {
+    if !app.query_log.is_open() {
+        return;
+    }
+    let asked = ticket.asked();
+    app.query_log.write(
+        app.clock.now_ms(),
+        &Logged {
+            query: &asked.query,
+            start_ms: asked.start_ms,
+            end_ms: asked.end_ms,
+            step_ms: asked.step_ms,
+            client: &asked.client,
+            stats: done.unwrap_or_default(),
+            waited: ticket.waited,
+            error: done.err().map(|error| error.message.as_str()),
+        },
+    );
+}
+
+pub(super) fn options(params: &Params) -> ApiResult<QueryOptions> {
+    let mut options = QueryOptions::default();
     if params.filled("timeout").is_some() {
         let timeout_ms = params.duration_ms("timeout")?;
         options.timeout = Some(Duration::from_millis(u64::try_from(timeout_ms).unwrap_or(0)));
@@ -78,30 +178,7 @@ fn options(params: &Params) -> ApiResult<QueryOptions> {
     Ok(options)
 }
 
-/// Sets the flag when the client goes away, so that the query stops.
-struct CancelOnDrop(Arc<AtomicBool>);
-
-impl Drop for CancelOnDrop {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
-}
-
-async fn run(
-    app: &App,
-    options: QueryOptions,
-    work: impl FnOnce(&QueryOptions) -> Result<QueryOutput, promql::QueryError> + Send + 'static,
-) -> ApiResult<QueryOutput> {
-    let _cancel = options.cancel.clone().map(CancelOnDrop);
-    let slot = Arc::clone(&app.query_slots).acquire_owned().await;
-    super::blocking(move || {
-        let _slot = slot;
-        work(&options).map_err(ApiError::from)
-    })
-    .await
-}
-
-fn answer(mut output: QueryOutput, time_ms: i64, limit: usize, with_stats: bool) -> Response {
+fn answer(mut output: QueryOutput, time_ms: i64, limit: usize, stats: Option<&api::query::Stats>) -> Vec<u8> {
     let truncated = limit > 0
         && match &mut output.value {
             Value::Vector(samples) if samples.len() > limit => {
@@ -117,8 +194,7 @@ fn answer(mut output: QueryOutput, time_ms: i64, limit: usize, with_stats: bool)
     if truncated {
         output.warnings.push(TRUNCATED.to_owned());
     }
-    let body = encode::query_answer(&output, time_ms, with_stats);
-    ([(header::CONTENT_TYPE, "application/json")], body).into_response()
+    encode::query_answer(&output, time_ms, stats)
 }
 
 #[derive(serde::Serialize)]
@@ -135,7 +211,7 @@ struct Exemplar {
     timestamp: f64,
 }
 
-pub(crate) async fn exemplars(State(app): State<Arc<App>>, params: Params) -> ApiResult {
+pub(crate) async fn exemplars(State(app): State<Arc<App>>, client: Client, params: Params) -> ApiResult {
     let start_ms = params.time_ms("start", super::TIME_MIN_MS)?;
     let end_ms = params.time_ms("end", super::TIME_MAX_MS)?;
     if end_ms < start_ms {
@@ -144,7 +220,10 @@ pub(crate) async fn exemplars(State(app): State<Arc<App>>, params: Params) -> Ap
     let expr = promql_syntax::parse(params.get("query")).map_err(|error| ApiError::parameter("query", error))?;
     let mut selectors = Vec::new();
     expr.visit_selectors(&mut |selector| selectors.push(selector.matchers.clone()));
+    let asked = Asked { start_ms, end_ms, ..Asked::of(client, Kind::Exemplars, params.get("query")) };
+    let ticket = app.queries.admit(asked).await?;
     super::blocking(move || {
+        let _ticket = ticket;
         let mut found = Vec::new();
         for series in app.tsdb.exemplars(start_ms, end_ms, &selectors)? {
             found.push(SeriesExemplars {

@@ -2,16 +2,23 @@
 
 use crate::http::App;
 use crate::http::error::text;
+use crate::http::queries::{Asked, Client, Kind};
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::{StatusCode, header};
 use std::sync::Arc;
 
-pub(crate) async fn read(State(app): State<Arc<App>>, body: Bytes) -> Response {
-    let slot = Arc::clone(&app.query_slots).acquire_owned().await;
+pub(crate) async fn read(State(app): State<Arc<App>>, client: Client, body: Bytes) -> Response {
+    let ticket = match app.queries.admit(Asked::of(client, Kind::RemoteRead, "")).await {
+        Ok(ticket) => ticket,
+        Err(error) => {
+            let status = StatusCode::from_u16(error.kind.http_status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+            return text(status, format!("{}\n", error.message));
+        }
+    };
     let work = tokio::task::spawn_blocking(move || {
-        let _slot = slot;
+        let _ticket = ticket;
         let external = app.settings.load().external_labels.clone();
         remote::read::answer(app.tsdb.as_ref(), &body, &external, remote::read::SAMPLES_MAX_DEFAULT)
     });

@@ -5,12 +5,13 @@ use super::{TIME_MAX_MS, TIME_MIN_MS, TRUNCATED};
 use crate::http::App;
 use crate::http::error::{ApiError, ApiResult, success_with};
 use crate::http::params::Params;
+use crate::http::queries::{Asked, Client, Kind};
 use axum::extract::State;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use storage::SelectHints;
 
-pub(crate) async fn series(State(app): State<Arc<App>>, params: Params) -> ApiResult {
+pub(crate) async fn series(State(app): State<Arc<App>>, client: Client, params: Params) -> ApiResult {
     let selectors = params.matchers().map_err(|error| ApiError::parameter("match[]", error))?;
     if selectors.is_empty() {
         return Err(ApiError::bad_data("no match[] parameter provided"));
@@ -18,7 +19,10 @@ pub(crate) async fn series(State(app): State<Arc<App>>, params: Params) -> ApiRe
     let start_ms = params.time_ms("start", TIME_MIN_MS)?;
     let end_ms = params.time_ms("end", TIME_MAX_MS)?;
     let limit = params.limit()?;
+    let asked = Asked::of(client, Kind::Series, params.all("match[]").join(" "));
+    let ticket = app.queries.admit(asked).await?;
     super::blocking(move || {
+        let _ticket = ticket;
         let querier = app.queryable.querier(start_ms, end_ms)?;
         let hints = SelectHints { start_ms, end_ms, labels_only: true, ..SelectHints::default() };
         let mut all = BTreeSet::new();

@@ -9,6 +9,7 @@ use super::App;
 use super::api_v1::blocking;
 use super::error::{ApiError, ApiResult, text};
 use super::params::Params;
+use super::queries::{Asked, Client, Kind};
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::{StatusCode, header};
@@ -26,8 +27,8 @@ enum Match {
     Expression { text: String, name: Option<String> },
 }
 
-pub(crate) async fn federate(State(app): State<Arc<App>>, params: Params) -> Response {
-    match answer(app, params).await {
+pub(crate) async fn federate(State(app): State<Arc<App>>, client: Client, params: Params) -> Response {
+    match answer(app, client, params).await {
         Ok(body) => ([(header::CONTENT_TYPE, CONTENT_TYPE)], body).into_response(),
         Err(error) => {
             let status = StatusCode::from_u16(error.kind.http_status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
@@ -36,7 +37,7 @@ pub(crate) async fn federate(State(app): State<Arc<App>>, params: Params) -> Res
     }
 }
 
-async fn answer(app: Arc<App>, params: Params) -> ApiResult<String> {
+async fn answer(app: Arc<App>, client: Client, params: Params) -> ApiResult<String> {
     let mut matches = Vec::new();
     for written in params.all("match[]") {
         matches.push(match promql_syntax::parse_metric_selector(&written) {
@@ -50,9 +51,10 @@ async fn answer(app: Arc<App>, params: Params) -> ApiResult<String> {
     }
     let now_ms = app.clock.now_ms();
     let lookback_ms = app.engine.options().lookback_delta_ms;
-    let slot = Arc::clone(&app.query_slots).acquire_owned().await;
+    let asked = Asked::of(client, Kind::Federate, params.all("match[]").join(" "));
+    let ticket = app.queries.admit(asked).await?;
     blocking(move || {
-        let _slot = slot;
+        let _ticket = ticket;
         let mut found: BTreeMap<Labels, (i64, f64)> = BTreeMap::new();
         for one in &matches {
             match one {

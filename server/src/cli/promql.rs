@@ -1,0 +1,26 @@
+//! `vigie promql …`: work on expressions without a server.
+
+use super::output::say;
+use anyhow::{Context, Result};
+use clap::Subcommand;
+use std::process::ExitCode;
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Promql {
+    /// Print an expression in its usual layout.
+    Format {
+        /// As `sum(rate(x[5m]))by(a)`; `-` reads standard input.
+        expression: String,
+    },
+}
+
+pub(crate) fn run(command: Promql) -> Result<ExitCode> {
+    match command {
+        Promql::Format { expression } => {
+            let text = if expression == "-" { std::io::read_to_string(std::io::stdin())? } else { expression };
+            let tree = promql_syntax::parse(text.trim()).with_context(|| format!("cannot format `{}`", text.trim()))?;
+            say(&promql_syntax::format_pretty(&tree));
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
