@@ -139,7 +139,7 @@ pub(crate) async fn run(flags: ServeFlags) -> Result<()> {
         dashboards: Arc::new(dashboards),
         settings: ArcSwap::from_pointee(Settings::default()),
         lifecycle: Arc::clone(&supervisor) as Arc<dyn Lifecycle>,
-        front_end: FrontEnd::new(flags.front_end.clone()),
+        front_end: FrontEnd::new(flags.front_end.clone(), page_prefix(&flags, &external_url, &prefix)),
         metrics: http::HttpMetrics::new(&registry),
     });
     let _ = supervisor.app.set(Arc::clone(&app));
@@ -194,7 +194,10 @@ impl Configs {
         let mut faults = Vec::new();
         let prometheus = match &flags.config_file {
             Some(path) => PrometheusConfig::load(path),
-            None => PrometheusConfig::built_in(own_address),
+            None => {
+                let prefix = route_prefix(flags, flags.external_url.as_deref().unwrap_or_default());
+                PrometheusConfig::built_in(own_address, &prefix)
+            }
         };
         let prometheus = prometheus.map_err(|all| faults.push(all.to_string())).ok();
         let rule_files = prometheus.as_ref().and_then(|config| {
@@ -611,6 +614,17 @@ fn route_prefix(flags: &ServeFlags, external_url: &str) -> String {
         }
     };
     let path = path.trim_matches('/');
+    if path.is_empty() { String::new() } else { format!("/{path}") }
+}
+
+/// Path below which browsers find the pages: that of the external address, for a proxy in between may take it away;
+/// without one, what the routes have.
+fn page_prefix(flags: &ServeFlags, external_url: &str, route_prefix: &str) -> String {
+    if flags.external_url.is_none() {
+        return route_prefix.to_owned();
+    }
+    let after_scheme = external_url.split_once("://").map_or(external_url, |(_, rest)| rest);
+    let path = after_scheme.split_once('/').map_or("", |(_, path)| path).trim_matches('/');
     if path.is_empty() { String::new() } else { format!("/{path}") }
 }
 

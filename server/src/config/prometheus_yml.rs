@@ -18,10 +18,11 @@ global:
   scrape_timeout: 2s
 scrape_configs:
   - job_name: vigie
+    metrics_path: '{prefix}/metrics'
     static_configs:
       - targets: ['{address}']
   - job_name: node
-    metrics_path: /metrics/host
+    metrics_path: '{prefix}/metrics/host'
     static_configs:
       - targets: ['{address}']
 ";
@@ -202,12 +203,13 @@ impl PrometheusConfig {
         parse(&name, &text, &folder)
     }
 
-    /// What runs when no file is given.
+    /// What runs when no file is given: this server at `own_address`, below `route_prefix` ("" for none), and its machine.
     ///
     /// # Errors
     /// None in practice: the text is our own.
-    pub(crate) fn built_in(own_address: &str) -> Result<Self, Faults> {
-        parse(BUILT_IN_NAME, &BUILT_IN.replace("{address}", own_address), Path::new(""))
+    pub(crate) fn built_in(own_address: &str, route_prefix: &str) -> Result<Self, Faults> {
+        let text = BUILT_IN.replace("{address}", own_address).replace("{prefix}", &route_prefix.replace('\'', "''"));
+        parse(BUILT_IN_NAME, &text, Path::new(""))
     }
 }
 
@@ -512,7 +514,7 @@ mod tests {
 
     #[test]
     fn the_built_in_configuration_is_good() {
-        let config = PrometheusConfig::built_in("localhost:9090").unwrap();
+        let config = PrometheusConfig::built_in("localhost:9090", "").unwrap();
         assert_eq!(config.jobs.len(), 2);
         assert!(config.shown.contains("metrics_path: /metrics/host"), "{}", config.shown);
     }

@@ -12,6 +12,7 @@ use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{any, delete, get, post};
 use http::{HeaderValue, Method, StatusCode, header};
 use std::sync::Arc;
+use tower::ServiceExt;
 use tower_http::compression::CompressionLayer;
 
 /// Largest body of a request, where a route sets no limit of its own.
@@ -99,8 +100,8 @@ pub(crate) fn router(app: Arc<App>, prefix: &str) -> Router {
         .route("/-/reload", any(health::reload))
         .route("/-/quit", any(health::quit))
         .route("/version", get(health::version))
-        .route("/graph", get(|request: Request| redirect(request, "/explore")))
-        .route("/query", get(|request: Request| redirect(request, "/explore")))
+        .route("/graph", get(explore))
+        .route("/query", get(explore))
         .fallback(page)
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .layer(CompressionLayer::new().gzip(true).zstd(true))
@@ -110,18 +111,31 @@ pub(crate) fn router(app: Arc<App>, prefix: &str) -> Router {
     if prefix.is_empty() {
         return routes;
     }
+    // Nesting matches `/vigie` and `/vigie/d`, but not `/vigie/`.
     let home = format!("{prefix}/");
-    Router::new().nest(prefix, routes).route("/", get(move || async move { Redirect::temporary(&home) }))
+    let root = routes.clone();
+    let at_home = any(move |mut request: Request| async move {
+        let query = request.uri().query().map(|query| format!("/?{query}"));
+        if let Ok(uri) = query.as_deref().unwrap_or("/").parse() {
+            *request.uri_mut() = uri;
+        }
+        root.oneshot(request).await
+    });
+    let to_home = home.clone();
+    let redirect = get(move || async move { Redirect::temporary(&to_home) });
+    Router::new().nest(prefix, routes).route(&home, at_home).route("/", redirect)
 }
 
 async fn unknown_api() -> Response {
     (StatusCode::NOT_FOUND, "404 page not found\n").into_response()
 }
 
-async fn redirect(request: Request, to: &'static str) -> Redirect {
+/// Where Prometheus has its expression browser.
+async fn explore(State(app): State<Arc<App>>, request: Request) -> Redirect {
+    let to = app.front_end.outside("/explore");
     match request.uri().query() {
         Some(query) => Redirect::temporary(&format!("{to}?{query}")),
-        None => Redirect::temporary(to),
+        None => Redirect::temporary(&to),
     }
 }
 

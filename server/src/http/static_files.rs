@@ -28,11 +28,18 @@ const MISSING: &str = "<!doctype html><meta charset=utf-8><title>Vigie</title>\
 /// The front end: inside the program, or a folder for those who work on it.
 pub(crate) struct FrontEnd {
     folder: Option<PathBuf>,
+    /// Path below which browsers find us ("" or `/vigie`): that of the external address.
+    prefix: String,
 }
 
 impl FrontEnd {
-    pub(crate) fn new(folder: Option<PathBuf>) -> Self {
-        FrontEnd { folder }
+    pub(crate) fn new(folder: Option<PathBuf>, prefix: String) -> Self {
+        FrontEnd { folder, prefix }
+    }
+
+    /// An address of ours as browsers know it.
+    pub(crate) fn outside(&self, path: &str) -> String {
+        format!("{}{path}", self.prefix)
     }
 
     /// A file of the front end, or `None` if there is none of that path.
@@ -65,13 +72,42 @@ impl FrontEnd {
 
     /// `index.html`, with the status that the page stands for.
     pub(crate) fn page(&self, status: StatusCode, headers: &HeaderMap) -> Response {
-        let mut response = match self.file("index.html", headers) {
+        let page = if self.prefix.is_empty() { self.file("index.html", headers) } else { self.page_below_prefix() };
+        let mut response = match page {
             Some(response) => response,
             None => ([(header::CONTENT_TYPE, "text/html; charset=utf-8")], MISSING).into_response(),
         };
         *response.status_mut() = status;
         response
     }
+}
+
+impl FrontEnd {
+    /// `index.html` that asks for its parts below the prefix, and tells the program of it (`app/src/router.rs`).
+    fn page_below_prefix(&self) -> Option<Response> {
+        let html = match &self.folder {
+            Some(folder) => std::fs::read_to_string(folder.join("index.html")).ok()?,
+            None => {
+                let asset = ASSETS.iter().find(|asset| asset.path == "index.html")?;
+                let mut text = String::new();
+                match asset.gzip {
+                    [] => text.push_str(std::str::from_utf8(asset.raw).ok()?),
+                    gzip => flate2::read::GzDecoder::new(gzip).read_to_string(&mut text).map(|_| ()).ok()?,
+                }
+                text
+            }
+        };
+        Some(respond("index.html", below_prefix(&html, &self.prefix), None))
+    }
+}
+
+fn below_prefix(html: &str, prefix: &str) -> String {
+    let attribute: String =
+        prefix.replace('&', "&amp;").replace('"', "&quot;").replace('\'', "&#39;").replace('<', "&lt;");
+    html.replacen("<html ", &format!("<html data-prefix=\"{attribute}\" "), 1)
+        .replace("\"/assets/", &format!("\"{attribute}/assets/"))
+        .replace("'/assets/", &format!("'{attribute}/assets/"))
+        .replace("\"/public/", &format!("\"{attribute}/public/"))
 }
 
 fn respond(path: &str, body: impl Into<axum::body::Body>, encoding: Option<&'static str>) -> Response {
@@ -103,5 +139,17 @@ fn content_type(path: &str) -> &'static str {
         "json" | "webmanifest" => "application/json",
         "txt" => "text/plain; charset=utf-8",
         _ => "application/octet-stream",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::below_prefix;
+
+    #[test]
+    fn the_page_asks_below_its_prefix() {
+        let html = "<html lang=\"en\"><link href=\"/public/a.svg\"><script src=\"/assets/1/a.js\"></script><script>i('/assets/1/a.wasm')";
+        let expected = "<html data-prefix=\"/x\" lang=\"en\"><link href=\"/x/public/a.svg\"><script src=\"/x/assets/1/a.js\"></script><script>i('/x/assets/1/a.wasm')";
+        assert_eq!(below_prefix(html, "/x"), expected);
     }
 }

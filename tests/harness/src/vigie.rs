@@ -118,7 +118,8 @@ impl Vigie {
     }
 
     pub fn url(&self, path: &str) -> String {
-        format!("http://127.0.0.1:{}{path}", self.port)
+        let prefix = self.args.iter().find_map(|arg| arg.strip_prefix("--web.route-prefix=")).unwrap_or_default();
+        format!("http://127.0.0.1:{}{}{path}", self.port, prefix.trim_end_matches('/'))
     }
 
     /// # Errors

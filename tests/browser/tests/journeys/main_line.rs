@@ -81,3 +81,25 @@ async fn view(browser: &Browser) -> Result<Vec<String>> {
     }
     Ok(seen)
 }
+
+#[tokio::test]
+async fn the_pages_work_below_a_prefix() -> Result<()> {
+    let vigie = Vigie::start(None, &["--web.route-prefix=/watch/vigie"])?;
+    let browser = Browser::start(DESKTOP).await?;
+    browser.goto(&vigie.url("/")).await?;
+    browser.click("[data-t=nav-dashboards]").await?;
+    browser.address_has("/watch/vigie/dashboards").await?;
+    browser.goto(&vigie.url("/d/overview?from=now-1m&to=now&refresh=1s")).await?;
+    browser.drawn(CPU).await?;
+    // A new load of the same address, and a link within.
+    browser.goto(&browser.address().await?).await?;
+    browser.drawn(CPU).await?;
+    let line = browser.on_line(CPU).await?;
+    browser.press(line).await?;
+    browser.address_has("/watch/vigie/d/host/host?").await?;
+    browser.drawn("[data-t=panel]").await?;
+    browser.goto(&vigie.url("/graph?g0.expr=up")).await?;
+    browser.address_has("/watch/vigie/explore?").await?;
+    browser.no_errors().await?;
+    browser.close().await
+}
