@@ -188,24 +188,23 @@ impl TargetState {
         let mut fault_count = 0_usize;
         while let Some(step) = walk.next() {
             let (slot, reading) = match step {
+                Step::Known { .. } | Step::New(_) if fault_count > 0 => {
+                    // The body is refused; its samples are counted for the report.
+                    reader.report.samples_scraped += 1;
+                    continue;
+                }
                 Step::Known { line, reading } => {
                     let slot = self.slots.get(line).copied().unwrap_or(DROPPED);
                     (if slot == DROPPED { slot } else { slot & !REPEATED }, reading)
                 }
-                Step::New(sample) => {
-                    if fault_count > 0 {
-                        reader.report.samples_scraped += 1;
+                Step::New(sample) => match self.learn(&sample, reader)? {
+                    Ok(slot) => (slot, sample.reading()),
+                    Err(fault) => {
+                        fault_count += 1;
+                        faults.push(fault);
                         continue;
                     }
-                    match self.learn(&sample, reader)? {
-                        Ok(slot) => (slot, sample.reading()),
-                        Err(fault) => {
-                            fault_count += 1;
-                            faults.push(fault);
-                            continue;
-                        }
-                    }
-                }
+                },
                 Step::Entry(entry) => {
                     self.note(&entry);
                     continue;
