@@ -31,8 +31,9 @@ fn lines(vigie: &Vigie, path: &str) -> Result<Vec<Value>> {
 fn search_in_batches() -> Result<()> {
     let vigie = start(&[])?;
     until(SOON, "metadata", || {
-        let found = lines(&vigie, "/api/v1/search/metric_names?search[]=process_cpu&include_metadata=true&limit=1")?;
-        ensure!(found[0]["results"][0]["type"] == "counter", "{found:?}");
+        let found =
+            lines(&vigie, "/api/v1/search/metric_names?search[]=process_resident&include_metadata=true&limit=1")?;
+        ensure!(found[0]["results"][0]["type"] == "gauge", "{found:?}");
         Ok(())
     })?;
     let found = lines(
