@@ -359,14 +359,12 @@ fn verdict_again(
     let loose = || taken.loose.iter().find(|(own, time, _)| *own == slot && *time == timestamp_ms);
     match own.or_else(|| loose().map(|(_, _, value)| value.clone())) {
         Some(old) if bounds.late_from_ms.is_some() => judge(&old),
-        _ => match group.verdict(at, timestamp_ms, value, bounds) {
-            // For the head alone it would be the newest.
-            Verdict::InOrder => match bounds.late_from_ms {
-                None => Verdict::OutOfOrder,
-                Some(from_ms) if timestamp_ms < from_ms => Verdict::TooOld,
-                Some(_) => Verdict::Late,
-            },
-            verdict => verdict,
+        // For the head alone it might be the newest, or as new as that.
+        _ => match (group.verdict(at, timestamp_ms, value, bounds), bounds.late_from_ms) {
+            (Verdict::InOrder | Verdict::Same | Verdict::Duplicate, None) => Verdict::OutOfOrder,
+            (Verdict::InOrder, Some(from_ms)) if timestamp_ms < from_ms => Verdict::TooOld,
+            (Verdict::InOrder, Some(_)) => Verdict::Late,
+            (verdict, _) => verdict,
         },
     }
 }
