@@ -20,7 +20,9 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak, atomic::AtomicU64},
     time::Instant,
 };
-use storage::{AppendReport, History, Ingest, Layout, Querier, Queryable, Row, SeriesId, SeriesSamples, StorageError};
+use storage::{
+    AppendReport, History, Ingest, Layout, Querier, Queryable, Row, Samples, SeriesId, SeriesSamples, StorageError,
+};
 use telemetry::Collected;
 use ulid::Ulid;
 
@@ -76,13 +78,18 @@ impl Tsdb {
         let cuts: Vec<Cut> = blocks.iter().flat_map(|block| block.meta.cuts.iter().copied()).collect();
         // A block may end inside a block range whose other samples are still to come.
         let border = |time_ms: i64| time_ms.div_euclid(options.block_range_ms).saturating_mul(options.block_range_ms);
-        let cut_ms = blocks.iter().map(|block| border(block.meta.max_time_ms)).max().unwrap_or(i64::MIN);
+        // Blocks from elsewhere say nothing about what the head takes.
+        let head_end_ms = blocks.iter().filter_map(|block| block.meta.head_end_ms()).max();
+        let cut_ms = head_end_ms.map_or(i64::MIN, border);
         let head = Arc::new(Head::new(options.block_range_ms));
         let mut exemplars = Exemplars::new(options.exemplars_max);
         let mut metadata = MetadataMap::new();
         let mut recovery =
             Recovery { head: &head, exemplars: &mut exemplars, metadata: &mut metadata, cuts: &cuts, shared: &shared };
         let segments = recovery.replay(&wal_dir)?;
+        if let Some(end_ms) = head_end_ms.filter(|end_ms| *end_ms > cut_ms) {
+            recall_newest(&head, &blocks, cut_ms, end_ms)?;
+        }
         // Numbers are never used again, or a block would claim to hold what a new segment has.
         let first = cuts.iter().map(|cut| cut.segment).max().unwrap_or(0);
         let wal =
@@ -327,6 +334,26 @@ fn open_blocks(dir: &Path, shared: &Arc<BlockShared>) -> Result<Vec<Arc<Block>>,
         fs::remove_dir_all(&block.dir).map_err(files::at(&block.dir))?;
     }
     Ok(kept)
+}
+
+/// Tells the head of the newest samples of a range that was put into blocks as a whole, however new: the order of the
+/// next ones is still to be watched.
+fn recall_newest(head: &Head, blocks: &[Arc<Block>], start_ms: i64, end_ms: i64) -> Result<(), StorageError> {
+    let everything = Selector::new(&[])?;
+    let recent = blocks.iter().filter(|block| block.meta.head_end_ms().is_some() && block.overlaps(start_ms, end_ms));
+    for block in recent {
+        let (mut samples, mut newest) = (Samples::default(), Vec::new());
+        for series in block.select(&everything, start_ms, end_ms) {
+            let series = series?;
+            samples.clear();
+            series.read(&mut samples)?;
+            if let Some(last) = samples.len().checked_sub(1) {
+                newest.push((series.labels().clone(), samples.timestamps[last], samples.value(last)));
+            }
+        }
+        head.recall(newest)?;
+    }
+    Ok(())
 }
 
 impl Ingest for Tsdb {

@@ -35,6 +35,7 @@ impl Tsdb {
             max_time_ms,
             compaction: Compaction { level: 1, parents: Vec::new() },
             cuts: Vec::new(),
+            head_end_ms: None,
         };
         let writer = BlockWriter::create(&self.options.dir, plan)?;
         Ok(BlockImport { tsdb: self, writer, previous: None })

@@ -223,6 +223,7 @@ impl Tsdb {
                 max_time_ms: max_ms,
                 compaction: Compaction { level: 1, parents: Vec::new() },
                 cuts: vec![Cut { min_ms, max_ms, segment: position.segment, offset: position.offset }],
+                head_end_ms: Some(max_ms),
             };
             match self.write_cut(plan, &window) {
                 Ok(block) => {
@@ -294,6 +295,7 @@ impl Tsdb {
                 .flat_map(|block| block.meta.cuts.iter().copied())
                 .filter(|cut| cut.segment >= oldest_segment)
                 .collect(),
+            head_end_ms: sources.iter().filter_map(|block| block.meta.head_end_ms()).max(),
         };
         let everything = Selector::new(&[])?;
         let mut writer = BlockWriter::create(&self.options.dir, plan)?;
@@ -405,6 +407,7 @@ impl Tsdb {
                 max_time_ms: max_ms,
                 compaction: Compaction { level: 1, parents: Vec::new() },
                 cuts: Vec::new(),
+                head_end_ms: None,
             };
             let mut writer = BlockWriter::create(dir, plan)?;
             let window = self.head.window(min_ms, max_ms);

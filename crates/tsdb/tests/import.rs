@@ -59,3 +59,52 @@ fn an_import_given_up_leaves_nothing() {
     let left: Vec<_> = std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert!(left.iter().all(|name| name == "wal" || name == "lock"), "{left:?}");
 }
+
+/// Samples of one series.
+fn one(series: usize, list: &[(i64, f64)]) -> SeriesSamples {
+    SeriesSamples {
+        labels: labels(series),
+        samples: list.iter().map(|(time, value)| (*time, SampleValue::Float(*value))).collect(),
+        ..SeriesSamples::default()
+    }
+}
+
+#[test]
+fn an_import_from_the_future_holds_nothing_back_after_reopening() {
+    let folder = tempfile::tempdir().unwrap();
+    let tsdb = Tsdb::open(options(folder.path())).unwrap();
+    tsdb.append_series(&[one(0, &[(230, 1.0)])]).unwrap();
+    let mut import = tsdb.import_block(0, 5_000).unwrap();
+    import.add_series(&labels(1), &samples(4_900..5_000, 1.0)).unwrap();
+    import.finish().unwrap();
+    for _ in 0..2 {
+        tsdb.maintain().unwrap();
+    }
+    tsdb.close().unwrap();
+    drop(tsdb);
+    let tsdb = Tsdb::open(options(folder.path())).unwrap();
+    let report = tsdb.append_series(&[one(0, &[(240, 2.0)])]).unwrap();
+    assert_eq!((report.samples_appended, report.samples_refused()), (1, 0));
+}
+
+#[test]
+fn what_was_put_into_blocks_however_new_is_refused_again_after_reopening() {
+    let folder = tempfile::tempdir().unwrap();
+    let tsdb = Tsdb::open(options(folder.path())).unwrap();
+    tsdb.append_series(&[one(0, &[(230, 1.0), (240, 2.0)]), one(1, &[(210, 5.0)])]).unwrap();
+    tsdb.compact_all().unwrap();
+    let content = read_all(&tsdb);
+    tsdb.close().unwrap();
+    drop(tsdb);
+    let tsdb = Tsdb::open(options(folder.path())).unwrap();
+    // As without the restart: the same again, another value, something older; and what is new to its series.
+    let report = tsdb.append_series(&[one(0, &[(240, 2.0)])]).unwrap();
+    assert_eq!((report.samples_appended, report.samples_refused()), (0, 0), "the same again");
+    let report = tsdb.append_series(&[one(0, &[(240, 3.0)])]).unwrap();
+    assert_eq!((report.samples_appended, report.samples_duplicate), (0, 1));
+    let report = tsdb.append_series(&[one(0, &[(235, 3.0)])]).unwrap();
+    assert_eq!((report.samples_appended, report.samples_out_of_order), (0, 1));
+    assert_eq!(read_all(&tsdb), content);
+    let report = tsdb.append_series(&[one(0, &[(241, 3.0)]), one(1, &[(220, 6.0)])]).unwrap();
+    assert_eq!((report.samples_appended, report.samples_refused()), (2, 0), "behind the newest of their own series");
+}

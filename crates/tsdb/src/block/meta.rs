@@ -21,6 +21,9 @@ pub(crate) struct BlockMeta {
     /// Which part of the log the block replaces.
     #[serde(default)]
     pub(crate) cuts: Vec<Cut>,
+    /// All samples before this time that the head ever had are in blocks. Not of blocks that came from elsewhere.
+    #[serde(rename = "headEnd", default, skip_serializing_if = "Option::is_none")]
+    pub(crate) head_end_ms: Option<i64>,
     /// CRC32C of this document with 0 in this place.
     pub(crate) crc32c: u32,
 }
@@ -71,6 +74,12 @@ pub(crate) enum MetaError {
 }
 
 impl BlockMeta {
+    /// Until when the head had been cut when the block was made, as far as the block knows.
+    pub(crate) fn head_end_ms(&self) -> Option<i64> {
+        // Blocks of the first builds of this version tell it by their cuts.
+        self.head_end_ms.or_else(|| self.cuts.iter().map(|cut| cut.max_ms).max())
+    }
+
     pub(crate) fn encode(&self) -> Result<Vec<u8>, serde_json::Error> {
         let mut meta = BlockMeta { crc32c: 0, ..self.clone() };
         meta.crc32c = crc32c::crc32c(&serde_json::to_vec_pretty(&meta)?);
@@ -116,6 +125,7 @@ impl BlockMeta {
             stats,
             compaction: Compaction { level: 1, parents: Vec::new() },
             cuts: Vec::new(),
+            head_end_ms: None,
             crc32c: 0,
         }
     }

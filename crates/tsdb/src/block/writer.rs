@@ -31,6 +31,8 @@ pub(crate) struct BlockPlan {
     pub(crate) max_time_ms: i64,
     pub(crate) compaction: Compaction,
     pub(crate) cuts: Vec<Cut>,
+    /// See [`BlockMeta::head_end_ms`].
+    pub(crate) head_end_ms: Option<i64>,
 }
 
 pub(crate) struct BlockWriter {
@@ -149,6 +151,7 @@ impl BlockWriter {
             stats: self.stats,
             compaction: self.plan.compaction.clone(),
             cuts: self.plan.cuts.clone(),
+            head_end_ms: self.plan.head_end_ms,
             crc32c: 0,
         };
         files::replace_file(&self.temporary.join(META_FILE), &meta.encode()?)?;

@@ -226,6 +226,14 @@ impl Group {
         Arc::make_mut(self.loose.entry(slot as u16).or_default()).insert(timestamp_ms, value, block_range_ms);
     }
 
+    /// Notes that a sample, which is elsewhere, is the newest of a series.
+    pub(crate) fn recall(&mut self, slot: usize, timestamp_ms: i64, value: SampleValue) {
+        if self.newest(slot).is_none_or(|(newest, _)| newest < timestamp_ms) {
+            self.max_ms = self.max_ms.max(timestamp_ms);
+            Arc::make_mut(self.loose.entry(slot as u16).or_default()).last = Some((timestamp_ms, value));
+        }
+    }
+
     /// When the counter of a sample started, 0 if nobody knows.
     pub(crate) fn start(&self, slot: usize, timestamp_ms: i64) -> i64 {
         let Some(list) = self.starts.get(&(slot as u16)) else { return 0 };

@@ -18,7 +18,7 @@ pub(crate) use index::Index;
 use crate::{postings::Selector, wal::record::Logged};
 use group::SLOTS_MAX;
 use history::Told;
-use model::Labels;
+use model::{Labels, SampleValue};
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     sync::{
@@ -257,6 +257,26 @@ impl Head {
         let (index, store) = (self.index(), self.store());
         let found = labels.iter().zip(known).map(|(labels, known)| known.or_else(|| index.find(labels)));
         found.map(|index| store.place_of_index(index?)).collect()
+    }
+
+    /// Notes the newest samples of series, which are in a block.
+    ///
+    /// # Errors
+    /// `Unavailable` when there are too many series.
+    pub(crate) fn recall(&self, newest: Vec<(Labels, i64, SampleValue)>) -> Result<(), StorageError> {
+        let labels: Vec<&Labels> = newest.iter().map(|(labels, ..)| labels).collect();
+        let times: Vec<i64> = newest.iter().map(|(_, time, _)| *time).collect();
+        let (ids, _) = self.resolve(&labels, Some(&times))?;
+        let mut store = self.store_mut();
+        for (id, (_, timestamp_ms, value)) in ids.into_iter().zip(newest) {
+            self.note_max_ms(timestamp_ms);
+            if let Some(place) = store.place(id)
+                && let Some(group) = store.group_mut(place.group)
+            {
+                group.recall(usize::from(place.slot), timestamp_ms, value);
+            }
+        }
+        Ok(())
     }
 
     /// Series that a selector accepts and that may have samples between two times, both inclusive, in no order.
