@@ -4,11 +4,13 @@
 //! use as well.
 
 mod compare;
+mod expression;
 mod nhcb;
 mod run;
 mod script;
 mod series;
 
 pub use compare::{same_float, same_histogram};
+pub use expression::histogram_expression;
 pub use run::{Failure, FileReport, run_file};
 pub use series::{SeriesError, SeriesLine, parse_series};

@@ -107,7 +107,7 @@ fn load(storage: &MemoryStorage, step_ms: i64, with_nhcb: bool, series: &[Loaded
 
 /// Gives histograms the hints that they have when read from Prometheus' storage: what follows its predecessor without
 /// a reset says so, what was reset says nothing, since its values do.
-fn note_counter_resets(samples: &mut Samples) {
+pub(crate) fn note_counter_resets(samples: &mut Samples) {
     for index in 1..samples.histograms.len() {
         let (before, rest) = samples.histograms.split_at_mut(index);
         let (Some(Some(before)), Some(Some(own))) = (before.last(), rest.first_mut()) else { continue };

@@ -2,6 +2,7 @@
 
 use model::{FloatHistogram, Labels, SampleValue, histogram::CUSTOM_BUCKETS_SCHEMA, histogram::CounterResetHint};
 use std::sync::Arc;
+use storage::Samples;
 
 /// Longest sequence that is read, so that `x999999999` does not eat the memory.
 const ITEMS_MAX: usize = 1_000_000;
@@ -18,6 +19,26 @@ pub struct SeriesLine {
     pub values: Vec<Option<SampleValue>>,
     /// By value: was a counter reset hint written?
     pub hinted: Vec<bool>,
+}
+
+impl SeriesLine {
+    /// The values at `start_ms` and every `step_ms` after it; histograms with the hints that a storage gives them.
+    ///
+    /// # Errors
+    /// The last time is beyond what a timestamp holds.
+    pub fn samples(&self, start_ms: i64, step_ms: i64) -> Result<Samples, SeriesError> {
+        let mut samples = Samples::default();
+        for (index, value) in self.values.iter().enumerate() {
+            let Some(value) = value else { continue };
+            let offset = i64::try_from(index).ok().and_then(|index| index.checked_mul(step_ms));
+            let Some(time) = offset.and_then(|offset| offset.checked_add(start_ms)) else {
+                return fail("the series reaches beyond what a timestamp holds");
+            };
+            samples.push(time, value.clone());
+        }
+        crate::run::note_counter_resets(&mut samples);
+        Ok(samples)
+    }
 }
 
 fn fail<T>(text: impl Into<String>) -> Result<T, SeriesError> {

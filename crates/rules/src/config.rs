@@ -10,7 +10,7 @@ use std::{
     path::Path,
     sync::Arc,
 };
-use yaml::{Fault, Faults, Places};
+use yaml::{Fault, Faults, Places, UnknownFields};
 
 /// Variables that label and annotation templates may use.
 pub(crate) const TEMPLATE_VARIABLES: [&str; 4] = ["$labels", "$value", "$externalLabels", "$externalURL"];
@@ -104,7 +104,15 @@ fn checking_functions() -> Functions {
 /// # Errors
 /// Everything that is wrong, with its place.
 pub fn check_rules(file: &str, text: &str) -> Result<RuleFile, Faults> {
-    let (raw, places) = yaml::from_str_with_places::<File>(file, text)?;
+    check_rules_with(file, text, UnknownFields::Refuse)
+}
+
+/// As [`check_rules`]; fields that nobody knows may be left to others.
+///
+/// # Errors
+/// As [`check_rules`].
+pub fn check_rules_with(file: &str, text: &str, unknown: UnknownFields) -> Result<RuleFile, Faults> {
+    let (raw, places) = yaml::from_str_with::<File>(file, text, unknown)?;
     let mut check =
         Check { places: &places, lines: text.lines().collect(), faults: Vec::new(), functions: checking_functions() };
     let mut names = BTreeSet::new();
@@ -262,6 +270,18 @@ impl Check<'_> {
 /// # Errors
 /// The faults of all files that have some.
 pub fn load_rule_files(globs: &[String], base_dir: &Path) -> Result<Vec<RuleFile>, Vec<Faults>> {
+    load_rule_files_with(globs, base_dir, UnknownFields::Refuse)
+}
+
+/// As [`load_rule_files`]; fields that nobody knows may be left to others.
+///
+/// # Errors
+/// As [`load_rule_files`].
+pub fn load_rule_files_with(
+    globs: &[String],
+    base_dir: &Path,
+    unknown: UnknownFields,
+) -> Result<Vec<RuleFile>, Vec<Faults>> {
     let (mut files, mut faults, mut seen) = (Vec::new(), Vec::new(), BTreeSet::new());
     let unreadable = |file: &Path, error: &io::Error| Faults {
         file: file.to_string_lossy().into_owned(),
@@ -281,7 +301,7 @@ pub fn load_rule_files(globs: &[String], base_dir: &Path) -> Result<Vec<RuleFile
                 continue;
             }
             match std::fs::read_to_string(&path) {
-                Ok(text) => match check_rules(&path.to_string_lossy(), &text) {
+                Ok(text) => match check_rules_with(&path.to_string_lossy(), &text, unknown) {
                     Ok(file) => files.push(file),
                     Err(found) => faults.push(found),
                 },

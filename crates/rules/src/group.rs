@@ -4,6 +4,7 @@ use crate::{
     alerting::{self, ActiveAlerts, Found, State, Texts},
     config::{Rule, RuleGroup, RuleKind},
     manager::{RuleManagerOptions, RulesConfig},
+    rehearsal::FiringAlert,
 };
 use api::rules as json;
 use go_template::{
@@ -540,6 +541,27 @@ impl Group {
 
     pub(crate) fn alerts(&self) -> Vec<json::RuleAlert> {
         self.lock().rules.iter().flat_map(|rule| Self::rule_alerts(&rule.active)).collect()
+    }
+
+    /// The rules whose last evaluation failed, with the error.
+    pub(crate) fn failures(&self) -> Vec<(String, String)> {
+        let state = self.lock();
+        let rules = self.rules.rules.iter().zip(&state.rules);
+        rules
+            .filter_map(|(rule, own)| Some((rule.name.clone(), own.health.as_ref()?.as_ref().err()?.clone())))
+            .collect()
+    }
+
+    /// What fires of the alerting rules with this name.
+    pub(crate) fn firing(&self, name: &str) -> Vec<FiringAlert> {
+        let state = self.lock();
+        let rules = self.rules.rules.iter().zip(&state.rules);
+        rules
+            .filter(|(rule, _)| rule.name == name)
+            .flat_map(|(_, own)| own.active.iter())
+            .filter(|(_, alert)| alert.state == State::Firing)
+            .map(|(labels, alert)| FiringAlert { labels: labels.clone(), annotations: alert.annotations.clone() })
+            .collect()
     }
 
     /// The group with the rules that `wanted` wants.

@@ -6,9 +6,12 @@ pub mod config;
 pub mod conformance;
 mod group;
 mod manager;
+mod rehearsal;
 
-pub use config::{RuleFile, check_rules, load_rule_files};
+pub use config::{RuleFile, RuleKind, check_rules, check_rules_with, load_rule_files, load_rule_files_with};
 pub use manager::{AlertSink, RuleManager, RuleManagerOptions, RulesConfig, RulesFilter};
+pub use rehearsal::{FiringAlert, Rehearsal, RuleFailure};
+pub use yaml::UnknownFields;
 
 #[cfg(test)]
 mod tests;

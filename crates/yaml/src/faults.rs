@@ -1,7 +1,7 @@
 //! The loop that finds all faults: read, note the first fault, cut the node it is at out of the tree, read again.
 
 use crate::{
-    Fault,
+    Fault, UnknownFields,
     error::{Inner, Step, What, remedy},
     nearest::nearest,
     reader::Pass,
@@ -12,10 +12,10 @@ use serde::de::DeserializeOwned;
 /// Each fault costs a pass over the document; who made more mends these first.
 const FAULTS_MAX: usize = 100;
 
-pub(crate) fn read<T: DeserializeOwned>(text: &str) -> Result<(T, Tree), Vec<Fault>> {
+pub(crate) fn read<T: DeserializeOwned>(text: &str, unknown: UnknownFields) -> Result<(T, Tree), Vec<Fault>> {
     let (mut tree, mut faults) = tree::parse(text).map_err(|fault| vec![fault])?;
     loop {
-        let error = match Pass::new(&tree).read::<T>() {
+        let error = match Pass::new(&tree, unknown).read::<T>() {
             Ok(value) if faults.is_empty() => return Ok((value, tree)),
             Ok(_) => return Err(faults),
             Err(error) => *error.0,

@@ -80,7 +80,28 @@ pub fn from_str<T: DeserializeOwned>(file: &str, text: &str) -> Result<T, Faults
 /// # Errors
 /// As [`from_str`].
 pub fn from_str_with_places<T: DeserializeOwned>(file: &str, text: &str) -> Result<(T, Places), Faults> {
-    match faults::read(text) {
+    from_str_with(file, text, UnknownFields::Refuse)
+}
+
+/// What to do with fields that a type does not know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UnknownFields {
+    /// Each is a fault.
+    Refuse,
+    /// They are left out, for files that others extend with fields of their own.
+    Ignore,
+}
+
+/// As [`from_str_with_places`], with a choice for unknown fields.
+///
+/// # Errors
+/// As [`from_str`].
+pub fn from_str_with<T: DeserializeOwned>(
+    file: &str,
+    text: &str,
+    unknown: UnknownFields,
+) -> Result<(T, Places), Faults> {
+    match faults::read(text, unknown) {
         Ok((value, tree)) => Ok((value, Places { file: file.to_owned(), tree: Arc::new(tree) })),
         Err(mut faults) => {
             faults.sort_by_key(|fault| (fault.line, fault.column));

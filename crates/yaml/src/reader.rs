@@ -1,6 +1,7 @@
 //! serde's reader over the tree, with go-yaml's notion of types: the wanted type decides how a scalar is read.
 
 use crate::{
+    UnknownFields,
     error::{Error, Step, What},
     scalar::{self, Plain},
     tree::{Entry, Kind, NodeId, Tree},
@@ -17,13 +18,14 @@ const VISITS_PER_NODE_MAX: usize = 10;
 /// One pass over a tree.
 pub(crate) struct Pass<'t> {
     tree: &'t Tree,
+    unknown: UnknownFields,
     visits_left: Cell<usize>,
 }
 
 impl<'t> Pass<'t> {
-    pub(crate) fn new(tree: &'t Tree) -> Self {
+    pub(crate) fn new(tree: &'t Tree, unknown: UnknownFields) -> Self {
         let visits = VISITS_MIN.max(tree.nodes.len().saturating_mul(VISITS_PER_NODE_MAX));
-        Pass { tree, visits_left: Cell::new(visits) }
+        Pass { tree, unknown, visits_left: Cell::new(visits) }
     }
 
     pub(crate) fn read<T: de::DeserializeOwned>(&self) -> Result<T, Error> {
@@ -394,7 +396,10 @@ impl<'de> de::MapAccess<'de> for Entries<'_, '_> {
         let tree = self.pass.tree;
         while let Some(entry) = self.entries.get(self.next) {
             self.next += 1;
+            // A map that is no struct has no fields to be unknown beside.
+            let is_unknown = !self.fields.is_empty() && !self.fields.contains(&tree.text(entry.key));
             let left_out = is_cut(tree, entry)
+                || (is_unknown && self.pass.unknown == UnknownFields::Ignore)
                 || (tree.is_null(entry.value)
                     && !tree.nodes[entry.value].null_wanted
                     && self.fields.contains(&tree.text(entry.key)));

@@ -5,6 +5,7 @@ mod output;
 mod promql;
 mod query;
 mod serve;
+mod test_rules;
 mod tsdb;
 
 use clap::{Parser, Subcommand};
@@ -28,6 +29,9 @@ enum Command {
     /// Check files without running anything.
     #[command(subcommand)]
     Check(check::Check),
+    /// Test rules against series made up for it.
+    #[command(subcommand)]
+    Test(test_rules::TestCommand),
     /// Ask a running server.
     #[command(subcommand)]
     Query(query::Query),
@@ -48,6 +52,7 @@ pub(crate) fn run(args: Vec<OsString>) -> ExitCode {
     let done = match cli.command {
         Command::Serve(flags) => serve::run(*flags),
         Command::Check(check) => check::run(check),
+        Command::Test(command) => test_rules::run(command),
         Command::Query(query) => query::run(query),
         Command::Promql(command) => promql::run(command),
         Command::Tsdb(command) => tsdb::run(command),

@@ -9,7 +9,7 @@ mod health;
 mod markdown;
 mod metrics;
 mod ndjson;
-mod params;
+pub(crate) mod params;
 mod probe;
 pub(crate) mod queries;
 mod router;

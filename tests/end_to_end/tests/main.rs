@@ -12,6 +12,7 @@ mod first_start;
 mod golden;
 mod probing;
 mod prometheus_history;
+mod rule_tests;
 mod scraping;
 mod shipping;
 mod tools;
