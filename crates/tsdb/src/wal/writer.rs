@@ -45,6 +45,8 @@ pub(crate) struct WalWriter {
     syncer: Arc<Syncer>,
     thread: Option<JoinHandle<()>>,
     metrics: WalMetrics,
+    /// Writes refused since the last one that was taken.
+    refused: u64,
     closed: bool,
 }
 
@@ -116,6 +118,7 @@ impl WalWriter {
             syncer,
             thread,
             metrics,
+            refused: 0,
             closed: false,
         })
     }
@@ -185,28 +188,54 @@ impl WalWriter {
             return Err(StorageError::Unavailable { reason: "no log segment is open".into() });
         };
         let offset = info.bytes;
-        let mut outcome = file.write_all_at(framed, offset);
-        if outcome.is_ok() && self.sync == SyncPolicy::EveryAppend {
-            outcome = timed_sync(&file, &self.metrics);
-        }
+        let written = file.write_all_at(framed, offset);
+        let is_written = written.is_ok();
+        let outcome = written.and_then(|()| match self.sync {
+            SyncPolicy::EveryAppend => timed_sync(&file, &self.metrics),
+            SyncPolicy::Interval(_) => Ok(()),
+        });
         if let Err(error) = outcome {
             // What was written in part must not be replayed: the caller is told that it is not stored.
-            let _ = file.set_len(offset);
-            self.file = None;
-            self.syncer.lock().dirty = None;
+            let is_cut = file.set_len(offset).is_ok();
+            // Later records would miss what the failed ones told, so that they go into a new segment; but a full disk
+            // must not fill with empty ones.
+            if is_written || !is_cut || offset > MAGIC.len() as u64 {
+                self.file = None;
+                self.syncer.lock().dirty = None;
+            }
             return Err(self.unavailable(&error));
         }
         info.bytes += framed.len() as u64;
         info.max_ms = info.max_ms.max(max_ms);
+        if self.refused > 0 {
+            tracing::info!(refused = self.refused, "the log can be written again");
+            self.refused = 0;
+        }
         if self.sync != SyncPolicy::EveryAppend {
             self.syncer.lock().dirty = Some(file);
         }
         Ok(())
     }
 
-    fn unavailable(&self, error: &io::Error) -> StorageError {
+    fn unavailable(&mut self, error: &io::Error) -> StorageError {
         self.metrics.writes_failed.inc();
-        StorageError::Unavailable { reason: format!("{}: {error}", segment_path(&self.dir, self.current).display()) }
+        let path = segment_path(&self.dir, self.current);
+        let mend = match error.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
+                "make room on its disk, for example by a shorter retention; "
+            }
+            _ => "",
+        };
+        let reason = format!(
+            "{}: {error}; {mend}reads go on, and writes are taken again as soon as the log can be written",
+            path.display()
+        );
+        // Every sender tries again: one line for all of them.
+        if self.refused == 0 {
+            tracing::error!(reason, "writes are refused");
+        }
+        self.refused += 1;
+        StorageError::Unavailable { reason }
     }
 
     /// The end of what is written.
