@@ -3,6 +3,7 @@
 //! The disk is real: a small file system in memory where mounting is allowed, and everywhere the limit of the process
 //! on the size of its files.
 #![allow(clippy::unwrap_used, reason = "a test ends where something is not as it should be")]
+#![allow(clippy::print_stdout, reason = "what was skipped, and how far the child came")]
 
 mod common;
 
