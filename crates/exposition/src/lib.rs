@@ -2,9 +2,11 @@
 //!
 //! [`Parser`] walks over a body without allocating: a sample is the raw text of its series (its key), a value
 //! and what follows. Who sees a key for the first time asks for its [`Sample::labels`]. Grammar only, as
-//! Prometheus' scraper; what the specifications demand beyond that is told by [`check::check`].
+//! Prometheus' scraper; what the specifications demand beyond that is told by [`check::check`]. Bodies in protobuf have
+//! a walk of their own, [`protobuf::walk`].
 
 pub mod check;
+pub mod classic;
 pub mod conformance;
 pub mod diff;
 pub mod encode;
@@ -12,6 +14,7 @@ pub mod format;
 mod key;
 mod number;
 mod parse;
+pub mod protobuf;
 
 pub use check::check_guessing as check;
 pub use encode::Writer;

@@ -99,11 +99,16 @@ pub fn format_float(value: f64) -> String {
 
 /// The value of `le` and `quantile` in one form for all formats, as Prometheus 3 stores it: `1` becomes `1.0`.
 pub(crate) fn normalize_float_label(value: &str) -> Option<String> {
-    let mut text = format_float(parse_float(value)?);
+    Some(float_label(parse_float(value)?))
+}
+
+/// A bound or a quantile as such a label.
+pub(crate) fn float_label(value: f64) -> String {
+    let mut text = format_float(value);
     if !text.contains(['.', 'e', 'N', 'I']) {
         text.push_str(".0");
     }
-    Some(text)
+    text
 }
 
 #[cfg(test)]
