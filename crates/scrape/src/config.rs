@@ -1,7 +1,7 @@
 //! `<scrape_config>` as written and as used. Source: the Prometheus configuration reference.
 
 use discovery::{ConfigDuration, ConfigFault, DiscoveryConfig};
-use exposition::ScrapeProtocol;
+use exposition::{ScrapeProtocol, protobuf};
 use http_client::HttpClientConfig;
 use http_client::config::prefixed;
 use model::duration::format_duration_ms;
@@ -168,6 +168,7 @@ pub struct ScrapeJob {
     pub(crate) legacy_names: bool,
     pub(crate) escaping: String,
     pub(crate) extra_scrape_metrics: bool,
+    pub(crate) histograms: protobuf::Options,
     pub(crate) http: HttpClientConfig,
     pub(crate) discovery: DiscoveryConfig,
 }
@@ -209,7 +210,7 @@ impl ScrapeConfig {
                 .push(ConfigFault::new("scheme", format!("{scheme:?} is no scheme for a scrape; write http or https")));
         }
         let native = self.scrape_native_histograms.unwrap_or(defaults.scrape_native_histograms);
-        let scrape_protocols = self.protocols(defaults, &mut faults);
+        let scrape_protocols = self.protocols(defaults, native, &mut faults);
         let fallback_scrape_protocol = self.fallback_scrape_protocol.as_deref().and_then(|text| {
             let parsed = ScrapeProtocol::parse(text);
             if parsed.is_none() {
@@ -272,8 +273,16 @@ impl ScrapeConfig {
             return Err(faults);
         }
         let limit = |own: Option<u64>, global: u64| own.filter(|own| *own > 0).unwrap_or(global);
+        let histograms = protobuf::Options {
+            native,
+            classic_always: self.always_scrape_classic_histograms.unwrap_or(defaults.always_scrape_classic_histograms),
+            custom_buckets: (self.convert_classic_histograms_to_nhcb)
+                .unwrap_or(defaults.convert_classic_histograms_to_nhcb),
+            schema_max: protobuf::schema_for_factor(self.native_histogram_min_bucket_factor.unwrap_or(0.0)),
+            buckets_max: usize::try_from(self.native_histogram_bucket_limit.unwrap_or(0)).unwrap_or(usize::MAX),
+        };
         Ok(ScrapeJob {
-            warnings: self.warnings(native, &discovery),
+            warnings: self.warnings(&discovery),
             job_name: self.job_name.clone(),
             scrape_interval: interval,
             scrape_timeout: timeout,
@@ -304,14 +313,22 @@ impl ScrapeConfig {
             legacy_names,
             escaping,
             extra_scrape_metrics: self.extra_scrape_metrics.unwrap_or(defaults.extra_scrape_metrics),
+            histograms,
             http,
             discovery,
         })
     }
 
-    fn protocols(&self, defaults: &GlobalScrapeDefaults, faults: &mut Vec<ConfigFault>) -> Vec<ScrapeProtocol> {
+    fn protocols(
+        &self,
+        defaults: &GlobalScrapeDefaults,
+        native: bool,
+        faults: &mut Vec<ConfigFault>,
+    ) -> Vec<ScrapeProtocol> {
         let Some(names) = self.scrape_protocols.as_ref().or(defaults.scrape_protocols.as_ref()) else {
-            return ScrapeProtocol::DEFAULT.to_vec();
+            // Only protobuf has words for native histograms.
+            let first = native.then_some(ScrapeProtocol::PrometheusProto);
+            return first.into_iter().chain(ScrapeProtocol::DEFAULT).collect();
         };
         let owner = format!("for scrape config with job name {:?}", self.job_name);
         let mut protocols = Vec::new();
@@ -331,12 +348,10 @@ impl ScrapeConfig {
         if names.is_empty() {
             faults.push(ConfigFault::new("scrape_protocols", format!("scrape_protocols cannot be empty {owner}")));
         }
-        // Protobuf is not read yet; a target that is asked for it alone would answer with nothing we understand.
-        protocols.retain(|protocol| *protocol != ScrapeProtocol::PrometheusProto);
-        if protocols.is_empty() { ScrapeProtocol::DEFAULT.to_vec() } else { protocols }
+        protocols
     }
 
-    fn warnings(&self, native: bool, discovery: &DiscoveryConfig) -> Vec<String> {
+    fn warnings(&self, discovery: &DiscoveryConfig) -> Vec<String> {
         let owner = format!("job {:?}", self.job_name);
         let mut warnings = discovery.warnings(&owner);
         let mut warn = |given: bool, text: &str| {
@@ -344,15 +359,6 @@ impl ScrapeConfig {
                 warnings.push(format!("{owner}: {text}"));
             }
         };
-        let asks_protobuf = self.scrape_protocols.iter().flatten().any(|name| name == "PrometheusProto");
-        warn(
-            native || asks_protobuf,
-            "the protobuf format, and native histograms with it, is not read yet; the text formats are asked for",
-        );
-        warn(
-            self.convert_classic_histograms_to_nhcb == Some(true),
-            "convert_classic_histograms_to_nhcb has no effect yet; histograms stay classic",
-        );
         warn(
             self.scrape_failure_log_file.is_some(),
             "scrape_failure_log_file has no effect yet; failures stand on the targets page and in the log",

@@ -1,15 +1,15 @@
 //! Labels of a sample and labels of its target: who wins.
 
 use crate::config::Limits;
-use exposition::Sample;
 use model::labels::METRIC_NAME;
 use model::{Labels, LabelsBuilder};
 use relabel::Rules;
 
 /// Puts the target's labels to a sample's and applies `metric_relabel_configs`. `None`: the sample is dropped.
+/// `wanted_empty` tells which labels the target writes without a value.
 pub(crate) fn sample_labels(
-    sample: &Sample<'_>,
     own: &Labels,
+    wanted_empty: impl Fn(&str) -> bool,
     target: &Labels,
     honor_labels: bool,
     rules: &Rules,
@@ -18,7 +18,7 @@ pub(crate) fn sample_labels(
     if honor_labels {
         for (name, value) in target {
             // A label that the target writes as empty is wanted empty: this is how federation keeps `instance` away.
-            if own.get(name).is_none() && !sample.has_empty_label(name) {
+            if own.get(name).is_none() && !wanted_empty(name) {
                 builder.set(name, value);
             }
         }

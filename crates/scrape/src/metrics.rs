@@ -13,6 +13,7 @@ pub(crate) struct Metrics {
     pub(crate) exceeded_body_size_limit: Counter,
     pub(crate) exceeded_label_limits: Counter,
     pub(crate) exceeded_target_limit: Counter,
+    pub(crate) exceeded_bucket_limit: Counter,
     pub(crate) out_of_order: Counter,
     pub(crate) duplicate_timestamp: Counter,
     pub(crate) out_of_bounds: Counter,
@@ -50,6 +51,10 @@ impl Metrics {
             exceeded_target_limit: counter(
                 "prometheus_target_scrape_pool_exceeded_target_limit_total",
                 "Total number of times scrape pools hit the target limit, during sync or config reload.",
+            ),
+            exceeded_bucket_limit: counter(
+                "prometheus_target_scrapes_exceeded_native_histogram_bucket_limit_total",
+                "Total number of scrapes that hit the native histogram bucket limit and were rejected.",
             ),
             out_of_order: counter(
                 "prometheus_target_scrapes_sample_out_of_order_total",

@@ -6,7 +6,7 @@ use crate::schedule::Schedule;
 use crate::state::{Body, Report, Rulebook, TargetState};
 use crate::target::Target;
 use exposition::format::accept_header;
-use exposition::{Format, select_format};
+use exposition::select_format;
 use http_client::{HttpClient, HttpClientError, Request, Response};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -106,6 +106,7 @@ fn rulebook(context: &PoolContext, target: &Target) -> Rulebook {
         track_timestamps_staleness: job.track_timestamps_staleness,
         legacy_names: job.legacy_names,
         limits: job.limits,
+        histograms: job.histograms,
         rules: context.metric_rules.clone(),
         extra: job.extra_scrape_metrics,
         timeout_seconds: target.timeout.as_secs_f64(),
@@ -235,9 +236,6 @@ fn take_in(
     let decoded = fetched.and_then(|response| {
         let format = select_format(response.header("content-type"), job.fallback_scrape_protocol)
             .map_err(|error| error.to_string())?;
-        if format == Format::Protobuf {
-            return Err("the target answered in protobuf, which was not asked for".to_owned());
-        }
         response.decode_into(body_limit(job), &mut bytes).map_err(|error| match error {
             HttpClientError::BodyTooLarge { .. } => {
                 engine.metrics.exceeded_body_size_limit.inc();

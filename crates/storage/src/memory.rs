@@ -105,12 +105,12 @@ fn insert(series: &mut Samples, at: i64, value: SampleValue, overwrite: bool, st
 }
 
 impl Inner {
-    fn append(&mut self, labels: &Labels, at: i64, value: SampleValue, report: &mut AppendReport) {
+    fn append(&mut self, labels: &Labels, at: i64, value: SampleValue, start_ms: i64, report: &mut AppendReport) {
         if !self.series.contains_key(labels) {
             report.series_created += 1;
         }
         let series = Arc::make_mut(self.series.entry(labels.clone()).or_default());
-        match insert(series, at, value, false, 0) {
+        match insert(series, at, value, false, start_ms) {
             Inserted::New => report.samples_appended += 1,
             Inserted::Same => {}
             Inserted::Duplicate => report.samples_duplicate += 1,
@@ -156,7 +156,8 @@ impl Ingest for MemoryStorage {
                     Some((_, histogram)) => SampleValue::Histogram(Arc::clone(histogram)),
                     None => SampleValue::Float(row.values.get(index).copied().unwrap_or(f64::NAN)),
                 };
-                inner.append(&labels, at, value, &mut report);
+                let start_ms = row.start_timestamps.iter().find(|(own, _)| *own as usize == index);
+                inner.append(&labels, at, value, start_ms.map_or(0, |(_, start_ms)| *start_ms), &mut report);
             }
         }
         Ok(report)
@@ -166,8 +167,9 @@ impl Ingest for MemoryStorage {
         let mut inner = self.write();
         let mut report = AppendReport::default();
         for one in series {
-            for (at, value) in &one.samples {
-                inner.append(&one.labels, *at, value.clone(), &mut report);
+            for (index, (at, value)) in one.samples.iter().enumerate() {
+                let start_ms = one.start_timestamps.get(index).copied().unwrap_or(0);
+                inner.append(&one.labels, *at, value.clone(), start_ms, &mut report);
             }
         }
         Ok(report)

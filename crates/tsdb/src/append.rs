@@ -178,13 +178,16 @@ impl Tsdb {
                 for part in parts.iter() {
                     add_part(&mut call, row, part);
                 }
+                let mut own = row.own_timestamps.iter().peekable();
                 for (at, start_ms) in row.start_timestamps {
+                    // Both ascend.
+                    while own.next_if(|(own, _)| own < at).is_some() {}
                     let there = row.presence.contains(*at as usize);
                     if let Some(place) = row.layout.series.get(*at as usize).and_then(|id| store.place(*id))
                         && there
                     {
-                        let own = row.own_timestamps.iter().find(|(own, _)| own == at);
-                        call.start(place, own.map_or(row.timestamp_ms, |(_, time)| *time), *start_ms);
+                        let own_ms = own.peek().filter(|(own, _)| own == at).map(|(_, own_ms)| *own_ms);
+                        call.start(place, own_ms.unwrap_or(row.timestamp_ms), *start_ms);
                     }
                 }
                 for (at, exemplar) in row.exemplars {

@@ -2,10 +2,11 @@
 //! and which series live.
 //!
 //! A scrape walks over the body by its difference to the one before, so that what did not change is not read, and
-//! appends one row. New series make a new layout; series that are gone get the staleness marker once and are absent
+//! appends one row. (A body in protobuf is read in full; series that stand where they stood are known by their bytes.) New series make a new layout; series that are gone get the staleness marker once and are absent
 //! after that.
 
 mod bits;
+mod protobuf;
 mod read;
 #[cfg(test)]
 mod tests;
@@ -19,10 +20,12 @@ use exposition::diff::{Base, Line};
 use exposition::{Entry, Format};
 use foldhash::fast::RandomState;
 use model::stale::STALE_NAN;
-use model::{Exemplar, Labels, Metadata};
+use model::{Exemplar, FloatHistogram, Labels, Metadata};
+use protobuf::Keys;
 use relabel::Rules;
 use std::collections::HashMap;
 use std::hash::BuildHasher;
+use std::sync::Arc;
 use storage::{Ingest, Layout, Presence, Row, SeriesSamples, StorageError};
 
 /// In the place of a series: relabelling drops the sample.
@@ -56,6 +59,7 @@ pub(crate) struct Rulebook {
     pub(crate) track_timestamps_staleness: bool,
     pub(crate) legacy_names: bool,
     pub(crate) limits: Limits,
+    pub(crate) histograms: exposition::protobuf::Options,
     pub(crate) rules: Rules,
     pub(crate) extra: bool,
     pub(crate) timeout_seconds: f64,
@@ -70,6 +74,8 @@ pub(crate) enum BodyError {
     SampleLimit(u64),
     #[error("{0}")]
     LabelLimit(String),
+    #[error("{0}")]
+    BucketLimit(String),
     #[error("metric name {0:?} is not valid under the legacy scheme of names")]
     LegacyName(String),
 }
@@ -86,6 +92,7 @@ pub(crate) struct Scratch {
     /// The body; the state takes it out while it reads.
     pub(crate) body: Vec<u8>,
     lines: Vec<Line>,
+    keys: Keys,
     slots: Vec<u32>,
 }
 
@@ -104,9 +111,11 @@ pub(crate) struct Report {
 pub(crate) struct TargetState {
     /// Of the book by which the lines were read.
     generation: u64,
-    /// The last body that was good.
+    /// The last body that was good, if it was a text,
     base: Base,
-    /// Of every line of it the index of its series in the layout, with [`REPEATED`], or [`DROPPED`].
+    /// or the keys of its samples, if it was protobuf.
+    keys: Keys,
+    /// Of every line or key of it the index of its series in the layout, with [`REPEATED`], or [`DROPPED`].
     slots: Vec<u32>,
     /// Some line is [`REPEATED`].
     repeats: bool,
@@ -143,7 +152,13 @@ pub(crate) struct TargetState {
     /// Series that had a value in the last scrape and get a marker when they go.
     live: Bits,
 
+    /// Series whose value is a histogram, not what `values` has.
+    of_histograms: Bits,
+    /// The histograms of this row.
+    histograms: Vec<(u32, Arc<FloatHistogram>)>,
+
     own_timestamps: Vec<(u32, i64)>,
+    start_timestamps: Vec<(u32, i64)>,
     exemplars: Vec<(u32, Exemplar)>,
     repeated: Vec<SeriesSamples>,
 
@@ -159,6 +174,7 @@ impl TargetState {
     /// come back get their marker.
     pub(crate) fn forget_keys(&mut self) {
         self.base.clear();
+        self.keys = Keys::default();
         self.slots.clear();
         self.report_slots.clear();
         self.settled = false;
@@ -206,6 +222,7 @@ impl TargetState {
                     match &error {
                         BodyError::SampleLimit(_) => metrics.exceeded_sample_limit.inc(),
                         BodyError::LabelLimit(_) => metrics.exceeded_label_limits.inc(),
+                        BodyError::BucketLimit(_) => metrics.exceeded_bucket_limit.inc(),
                         _ => {}
                     }
                     refused = Some(error);
@@ -259,7 +276,9 @@ impl TargetState {
     /// Forgets what belongs to one row.
     fn begin(&mut self) {
         self.fresh.clear();
+        self.histograms.clear();
         self.own_timestamps.clear();
+        self.start_timestamps.clear();
         self.exemplars.clear();
         self.repeated.clear();
     }
@@ -273,9 +292,22 @@ impl TargetState {
         for word in 0..words {
             let gone = self.live.word(word) & !self.seen.word(word);
             for slot in Bits::of_word(word, gone) {
-                self.put(slot, STALE_NAN);
+                if self.of_histograms.contains(slot) {
+                    // The marker of a histogram is one, so that the series stays of one kind.
+                    let stale = FloatHistogram { sum: STALE_NAN, ..FloatHistogram::default() };
+                    self.set_histogram(slot, Arc::new(stale));
+                    self.row.insert(slot);
+                } else {
+                    self.put(slot, STALE_NAN);
+                }
             }
         }
+    }
+
+    fn set_histogram(&mut self, slot: u32, histogram: Arc<FloatHistogram>) {
+        self.histograms.push((slot, histogram));
+        self.of_histograms.insert(slot);
+        self.changed.insert(slot);
     }
 
     /// Puts a value into the row.
@@ -285,6 +317,10 @@ impl TargetState {
     }
 
     fn set_value(&mut self, slot: u32, value: f64) {
+        if self.of_histograms.contains(slot) {
+            self.of_histograms.remove(slot);
+            self.changed.insert(slot);
+        }
         if let Some(own) = self.values.get_mut(slot as usize)
             && own.to_bits() != value.to_bits()
         {
@@ -343,7 +379,9 @@ impl TargetState {
             Some(layout) => layout,
             None => ingest.layout(&self.series)?,
         };
+        self.histograms.sort_unstable_by_key(|(slot, _)| *slot);
         self.own_timestamps.sort_unstable_by_key(|(slot, _)| *slot);
+        self.start_timestamps.sort_unstable_by_key(|(slot, _)| *slot);
         self.exemplars.sort_by_key(|(slot, _)| *slot);
         let words = words_for(self.series.len());
         let mut changed = std::mem::take(&mut self.changed);
@@ -359,9 +397,9 @@ impl TargetState {
             timestamp_ms,
             values: &self.values,
             presence: if all { Presence::All } else { Presence::Bitmap(self.row.padded(words)) },
-            histograms: &[],
+            histograms: &self.histograms,
             own_timestamps: &self.own_timestamps,
-            start_timestamps: &[],
+            start_timestamps: &self.start_timestamps,
             changed: follows.then(|| changed.padded(words)),
             exemplars: &self.exemplars,
         };
@@ -399,18 +437,28 @@ impl TargetState {
             Entry::Help { name, .. } | Entry::Type { name, .. } | Entry::Unit { name, .. } => name,
             Entry::Sample(_) => return,
         };
-        if !self.metadata.contains_key(name.as_ref()) {
-            self.metadata.insert(name.to_string(), Metadata::default());
+        self.note_family(name, |known| {
+            match entry {
+                Entry::Help { help, .. } if known.help != *help => known.help = help.to_string(),
+                Entry::Type { metric_type, .. } if known.metric_type != *metric_type => {
+                    known.metric_type = *metric_type;
+                }
+                Entry::Unit { unit, .. } if known.unit != *unit => (*unit).clone_into(&mut known.unit),
+                _ => return false,
+            }
+            true
+        });
+    }
+
+    /// Remembers what is known of a family; `change` tells whether that is new.
+    fn note_family(&mut self, name: &str, change: impl FnOnce(&mut Metadata) -> bool) {
+        if !self.metadata.contains_key(name) {
+            self.metadata.insert(name.to_owned(), Metadata::default());
         }
-        let Some(known) = self.metadata.get_mut(name.as_ref()) else { return };
-        match entry {
-            Entry::Help { help, .. } if known.help != *help => known.help = help.to_string(),
-            Entry::Type { metric_type, .. } if known.metric_type != *metric_type => known.metric_type = *metric_type,
-            Entry::Unit { unit, .. } if known.unit != *unit => (*unit).clone_into(&mut known.unit),
-            _ => return,
-        }
-        if !self.metadata_changed.iter().any(|changed| changed == name) {
-            self.metadata_changed.push(name.to_string());
+        if self.metadata.get_mut(name).is_some_and(change)
+            && !self.metadata_changed.iter().any(|changed| changed == name)
+        {
+            self.metadata_changed.push(name.to_owned());
         }
     }
 
@@ -419,18 +467,24 @@ impl TargetState {
         if self.series.len() <= self.last_good * CACHE_FACTOR + CACHE_SLACK {
             return;
         }
-        let alive: Vec<Labels> = self.live.iter().filter_map(|slot| self.series.get(slot as usize).cloned()).collect();
+        let alive: Vec<(Labels, bool)> = (self.live.iter())
+            .filter_map(|slot| Some((self.series.get(slot as usize)?.clone(), self.of_histograms.contains(slot))))
+            .collect();
         self.forget_keys();
         self.series.clear();
         self.by_labels.clear();
         self.values.clear();
-        for bits in [&mut self.seen, &mut self.stamped, &mut self.before, &mut self.changed, &mut self.live] {
+        let (seen, stamped, histograms) = (&mut self.seen, &mut self.stamped, &mut self.of_histograms);
+        for bits in [seen, stamped, histograms, &mut self.before, &mut self.changed, &mut self.live] {
             bits.clear();
         }
         self.layout = None;
-        for labels in alive {
+        for (labels, of_histograms) in alive {
             let slot = self.slot(labels);
             self.live.insert(slot);
+            if of_histograms {
+                self.of_histograms.insert(slot);
+            }
         }
         metrics.cache_flushes.inc();
     }

@@ -1,22 +1,31 @@
 //! From a body to the values of a row.
 
+use super::protobuf::Keys;
 use super::{Body, BodyError, DROPPED, REPEATED, Report, Rulebook, Scratch, TargetState, VERIFY_EVERY};
 use crate::labels::{check_limits, sample_labels};
 use crate::metrics::Metrics;
 use exposition::diff::{Base, Step, Walk};
 use exposition::{Format, Reading, Sample};
-use model::{Exemplar, SampleValue};
+use model::{Exemplar, FloatHistogram, Labels, SampleValue};
+use std::sync::Arc;
 use storage::SeriesSamples;
 
 /// Faults of a body that its error names; the rest is counted.
 const FAULTS_NAMED: usize = 3;
 
 /// One reading of a body.
-struct Reader<'a> {
+pub(super) struct Reader<'a> {
     timestamp_ms: i64,
-    book: &'a Rulebook,
-    scratch: &'a mut Scratch,
-    report: &'a mut Report,
+    pub(super) book: &'a Rulebook,
+    pub(super) scratch: &'a mut Scratch,
+    pub(super) report: &'a mut Report,
+}
+
+impl Reader<'_> {
+    /// The time that a sample brings, where that counts.
+    pub(super) fn own_timestamp(&self, timestamp_ms: Option<i64>) -> Option<i64> {
+        timestamp_ms.filter(|_| self.book.honor_timestamps)
+    }
 }
 
 impl TargetState {
@@ -33,6 +42,10 @@ impl TargetState {
     ) -> Result<(), BodyError> {
         let Body { bytes, format } = body;
         let mut reader = Reader { timestamp_ms, book, scratch, report };
+        if format == Format::Protobuf {
+            return self.read_protobuf(bytes, &mut reader);
+        }
+        self.keys = Keys::default();
         let quick = self.settled && !self.distrusted && Walk::comparable(&self.base, bytes, format);
         let base = std::mem::take(&mut self.base);
         let done = if quick { self.quick(&base, bytes, format, &mut reader) } else { Ok(false) };
@@ -119,7 +132,7 @@ impl TargetState {
                     self.take(slot, &reading, reader);
                 }
                 Step::New(sample) => {
-                    let Ok(slot) = self.learn(&sample, reader)? else { return Ok(false) };
+                    let Ok(slot) = self.learn_line(&sample, reader)? else { return Ok(false) };
                     reader.scratch.slots.push(slot);
                     self.take(slot, &sample.reading(), reader);
                 }
@@ -158,7 +171,7 @@ impl TargetState {
         Ok(true)
     }
 
-    fn take_slots(&mut self, scratch: &Scratch) {
+    pub(super) fn take_slots(&mut self, scratch: &Scratch) {
         self.slots.clear();
         self.slots.reserve_exact(scratch.slots.len());
         self.slots.extend_from_slice(&scratch.slots);
@@ -181,7 +194,6 @@ impl TargetState {
     }
 
     fn careful_walk(&mut self, mut walk: Walk<'_>, reader: &mut Reader<'_>) -> Result<(), BodyError> {
-        let limit = reader.book.limits.samples;
         reader.scratch.slots.clear();
         let mut repeats = false;
         let mut faults: Vec<String> = Vec::new();
@@ -197,7 +209,7 @@ impl TargetState {
                     let slot = self.slots.get(line).copied().unwrap_or(DROPPED);
                     (if slot == DROPPED { slot } else { slot & !REPEATED }, reading)
                 }
-                Step::New(sample) => match self.learn(&sample, reader)? {
+                Step::New(sample) => match self.learn_line(&sample, reader)? {
                     Ok(slot) => (slot, sample.reading()),
                     Err(fault) => {
                         fault_count += 1;
@@ -218,17 +230,8 @@ impl TargetState {
                 }
                 Step::Kept { .. } | Step::Unsure => continue,
             };
-            reader.report.samples_scraped += 1;
-            if slot == DROPPED {
-                reader.scratch.slots.push(slot);
-                continue;
-            }
-            reader.report.samples_after_relabelling += 1;
-            if limit > 0 && reader.report.samples_after_relabelling > limit {
-                return Err(BodyError::SampleLimit(limit));
-            }
-            let slot = if self.seen.insert(slot) { slot } else { slot | REPEATED };
-            repeats |= slot & REPEATED != 0;
+            let slot = self.admit(slot, reader)?;
+            repeats |= slot != DROPPED && slot & REPEATED != 0;
             reader.scratch.slots.push(slot);
             self.take(slot, &reading, reader);
         }
@@ -243,17 +246,42 @@ impl TargetState {
         Ok(())
     }
 
-    /// Reads a key for the first time. The inner error is a fault of the body.
-    fn learn(&mut self, sample: &Sample<'_>, reader: &mut Reader<'_>) -> Result<Result<u32, String>, BodyError> {
+    /// Counts a sample of a body that is read in full. Returns the slot, with [`REPEATED`] where an earlier sample has
+    /// the series, too.
+    pub(super) fn admit(&mut self, slot: u32, reader: &mut Reader<'_>) -> Result<u32, BodyError> {
+        reader.report.samples_scraped += 1;
+        if slot == DROPPED {
+            return Ok(slot);
+        }
+        reader.report.samples_after_relabelling += 1;
+        let limit = reader.book.limits.samples;
+        if limit > 0 && reader.report.samples_after_relabelling > limit {
+            return Err(BodyError::SampleLimit(limit));
+        }
+        Ok(if self.seen.insert(slot) { slot } else { slot | REPEATED })
+    }
+
+    /// Reads a key of a text for the first time. The inner error is a fault of the body.
+    fn learn_line(&mut self, sample: &Sample<'_>, reader: &mut Reader<'_>) -> Result<Result<u32, String>, BodyError> {
+        match sample.labels() {
+            Ok(own) => self.learn(&own, |name| sample.has_empty_label(name), reader).map(Ok),
+            Err(fault) => Ok(Err(fault.to_string())),
+        }
+    }
+
+    /// The slot of a series that is met for the first time. `own` is what the target says; `wanted_empty` tells which
+    /// labels it writes without a value.
+    pub(super) fn learn(
+        &mut self,
+        own: &Labels,
+        wanted_empty: impl Fn(&str) -> bool,
+        reader: &mut Reader<'_>,
+    ) -> Result<u32, BodyError> {
         let book = reader.book;
-        let own = match sample.labels() {
-            Ok(own) => own,
-            Err(fault) => return Ok(Err(fault.to_string())),
-        };
         if book.legacy_names && !model::labels::is_legacy_metric_name(own.metric_name()) {
             return Err(BodyError::LegacyName(own.metric_name().to_owned()));
         }
-        Ok(Ok(match sample_labels(sample, &own, &book.target, book.honor_labels, &book.rules) {
+        Ok(match sample_labels(own, wanted_empty, &book.target, book.honor_labels, &book.rules) {
             None => DROPPED,
             // Without a name it is no series; relabelling may do that.
             Some(labels) if labels.metric_name().is_empty() => DROPPED,
@@ -266,7 +294,7 @@ impl TargetState {
                 }
                 slot
             }
-        }))
+        })
     }
 
     /// Takes what a line says.
@@ -274,22 +302,47 @@ impl TargetState {
         if slot == DROPPED {
             return;
         }
-        let own_timestamp = reading.timestamp_ms.filter(|_| reader.book.honor_timestamps);
-        if slot & REPEATED != 0 {
-            // The series again: only with a time of its own is it another sample.
-            if let (Some(own), Some(labels)) = (own_timestamp, self.series.get((slot & !REPEATED) as usize)) {
-                let samples = vec![(own, SampleValue::Float(reading.value))];
-                self.repeated.push(SeriesSamples {
-                    labels: labels.clone(),
-                    samples,
-                    exemplars: Vec::new(),
-                    start_timestamps: Vec::new(),
-                });
-            }
-            return;
+        self.take_float(slot, reading.value, reader.own_timestamp(reading.timestamp_ms), reader);
+        if let Some(exemplar) = reading.exemplar.as_ref().filter(|_| slot & REPEATED == 0) {
+            let labels = exemplar.labels();
+            self.exemplars
+                .push((slot, Exemplar { labels, value: exemplar.value, timestamp_ms: exemplar.timestamp_ms }));
         }
-        self.set_value(slot, reading.value);
-        match own_timestamp {
+    }
+
+    /// Takes a value for a series; `own_ms` is its time where it brings one that counts.
+    pub(super) fn take_float(&mut self, slot: u32, value: f64, own_ms: Option<i64>, reader: &Reader<'_>) {
+        if slot & REPEATED != 0 {
+            return self.repeat(slot, own_ms, SampleValue::Float(value));
+        }
+        self.set_value(slot, value);
+        self.stamp(slot, own_ms, reader);
+    }
+
+    pub(super) fn take_histogram(
+        &mut self,
+        slot: u32,
+        histogram: Arc<FloatHistogram>,
+        own_ms: Option<i64>,
+        reader: &Reader<'_>,
+    ) {
+        if slot & REPEATED != 0 {
+            return self.repeat(slot, own_ms, SampleValue::Histogram(histogram));
+        }
+        self.set_histogram(slot, histogram);
+        self.stamp(slot, own_ms, reader);
+    }
+
+    /// The series again: only with a time of its own is it another sample.
+    fn repeat(&mut self, slot: u32, own_ms: Option<i64>, value: SampleValue) {
+        if let (Some(own), Some(labels)) = (own_ms, self.series.get((slot & !REPEATED) as usize)) {
+            let (labels, samples) = (labels.clone(), vec![(own, value)]);
+            self.repeated.push(SeriesSamples { labels, samples, ..SeriesSamples::default() });
+        }
+    }
+
+    fn stamp(&mut self, slot: u32, own_ms: Option<i64>, reader: &Reader<'_>) {
+        match own_ms {
             None => self.stamped.remove(slot),
             Some(own) => {
                 self.stamped.insert(slot);
@@ -299,11 +352,6 @@ impl TargetState {
                     self.own_timestamps.push((slot, own));
                 }
             }
-        }
-        if let Some(exemplar) = &reading.exemplar {
-            let labels = exemplar.labels();
-            self.exemplars
-                .push((slot, Exemplar { labels, value: exemplar.value, timestamp_ms: exemplar.timestamp_ms }));
         }
     }
 }

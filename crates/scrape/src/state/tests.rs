@@ -4,7 +4,8 @@ use super::{Body, Rulebook, Scratch, TargetState};
 use crate::config::Limits;
 use crate::metrics::Metrics;
 use exposition::Format;
-use model::{Labels, Metadata, stale::is_stale_nan};
+use exposition::protobuf::{Family, Metric, MetricValue, Writer};
+use model::{FloatHistogram, Labels, Metadata, MetricType, SampleValue, stale::is_stale_nan};
 use relabel::{RelabelConfig, Rules};
 use storage::memory::MemoryStorage;
 use storage::{
@@ -31,6 +32,7 @@ fn bench() -> Bench {
             track_timestamps_staleness: false,
             legacy_names: false,
             limits: Limits::default(),
+            histograms: exposition::protobuf::Options::default(),
             rules: Rules::default(),
             extra: false,
             timeout_seconds: 1.0,
@@ -44,9 +46,13 @@ fn bench() -> Bench {
 impl Bench {
     /// One scrape, a second after the last; the error of the body, or "".
     fn scrape(&mut self, body: Option<&str>) -> String {
+        self.scrape_bytes(body.map(|body| (body.as_bytes().to_vec(), Format::Text)))
+    }
+
+    fn scrape_bytes(&mut self, body: Option<(Vec<u8>, Format)>) -> String {
         self.now_ms += 1000;
-        let mut bytes = body.unwrap_or_default().as_bytes().to_vec();
-        let body = body.map(|_| Body { bytes: &mut bytes, format: Format::Text });
+        let (mut bytes, format) = body.clone().unwrap_or((Vec::new(), Format::Text));
+        let body = body.map(|_| Body { bytes: &mut bytes, format });
         let mut scratch = Scratch::default();
         let done = self.state.scrape(body, self.now_ms, &self.book, &self.storage, &self.metrics, &mut scratch, |_| ());
         done.unwrap().1.map(|error| error.to_string()).unwrap_or_default()
@@ -63,9 +69,18 @@ impl Bench {
             let mut samples = Samples::default();
             series.read(&mut samples).unwrap();
             let mut line = series.labels().without(&["__name__", "job", "instance"]).to_string();
-            for (time, value) in samples.timestamps.iter().zip(&samples.values) {
-                let value = if is_stale_nan(*value) { "stale".to_owned() } else { value.to_string() };
+            for (i, time) in samples.timestamps.iter().enumerate() {
+                let value = match samples.value(i) {
+                    SampleValue::Float(value) if is_stale_nan(value) => "stale".to_owned(),
+                    SampleValue::Float(value) => value.to_string(),
+                    SampleValue::Histogram(own) if own.is_stale() => "h:stale".to_owned(),
+                    SampleValue::Histogram(own) => format!("h:{}/{}", own.count, own.sum),
+                };
                 line.push_str(&format!(" {time}={value}"));
+                match samples.start_timestamp(i) {
+                    0 => {}
+                    start => line.push_str(&format!(" since {start}")),
+                }
             }
             lines.push(line);
         }
@@ -206,6 +221,125 @@ fn metadata_is_remembered() {
     let metadata = bench.storage.metadata("a").unwrap();
     assert_eq!((metadata.metric_type.as_str(), metadata.help.as_str()), ("counter", "Help."));
     assert_eq!(bench.state.metadata().count(), 1);
+}
+
+/// A metric of a body in protobuf: family, label `k` if it has one, value, and its time.
+type Line<'a> = (&'a str, &'a str, MetricValue<'a>, Option<i64>);
+
+/// Every metric in a family of its own; a float is a counter that started at 5 s.
+fn protobuf(lines: &[Line<'_>]) -> Option<(Vec<u8>, Format)> {
+    let mut writer = Writer::default();
+    for (name, k, value, timestamp_ms) in lines {
+        let float = matches!(value, MetricValue::Float(_));
+        let metric_type = if float { MetricType::Counter } else { MetricType::Histogram };
+        writer.family(&Family { name, help: "Help.", unit: "", metric_type });
+        let metric = Metric { timestamp_ms: *timestamp_ms, start_ms: float.then_some(5000), ..Metric::new(*value) };
+        writer.metric((!k.is_empty()).then_some(("k", *k)), &metric);
+    }
+    Some((writer.finish(), Format::Protobuf))
+}
+
+fn native(observations: u32) -> FloatHistogram {
+    FloatHistogram {
+        count: f64::from(observations),
+        sum: f64::from(observations) * 0.5,
+        positive_spans: vec![model::histogram::Span { offset: 3, length: 1 }],
+        positive_buckets: vec![f64::from(observations)],
+        ..FloatHistogram::default()
+    }
+}
+
+#[test]
+fn native_histograms_come_and_go() {
+    use MetricValue::{Classic, Float, Histogram};
+    let mut bench = bench();
+    bench.book.histograms.native = true;
+    let (one, two) = (native(1), native(2));
+    let classic = Classic { count: 4.0, sum: 6.0, buckets: &[(1.0, 3.0)] };
+    bench.scrape_bytes(protobuf(&[
+        ("a_total", "1", Float(1.0), None),
+        ("h", "", Histogram(&one), None),
+        ("c", "", classic, None),
+    ]));
+    bench.scrape_bytes(protobuf(&[("h", "", Histogram(&two), None), ("a_total", "2", Float(7.0), None)]));
+    bench.scrape_bytes(protobuf(&[("a_total", "2", Float(8.0), None), ("a_total", "1", Float(3.0), None)]));
+    // A series may become one of histograms, and back.
+    bench.scrape_bytes(protobuf(&[("a_total", "2", Histogram(&two), None), ("h", "", Float(9.0), None)]));
+    assert_eq!(bench.scrape(Some("a_total{k=\"2\"} 10\n# TYPE h counter\nh 11\n")), "");
+    assert_eq!(bench.series("h"), "{} 1000=h:1/0.5 2000=h:2/1 3000=h:stale 4000=9 since 5000 5000=11");
+    assert_eq!(
+        bench.series("a_total"),
+        "{k=\"1\"} 1000=1 since 5000 2000=stale 3000=3 since 5000 4000=stale; \
+         {k=\"2\"} 2000=7 since 5000 3000=8 since 5000 4000=h:2/1 5000=10"
+    );
+    assert_eq!(bench.series("c_bucket"), "{le=\"+Inf\"} 1000=4 2000=stale; {le=\"1.0\"} 1000=3 2000=stale");
+    assert_eq!(bench.series("c_sum"), "{} 1000=6 2000=stale");
+    assert_eq!(bench.series("scrape_samples_scraped"), "{} 1000=6 2000=2 3000=2 4000=2 5000=2");
+    assert_eq!(bench.series("scrape_series_added"), "{} 1000=6 2000=1 3000=1 4000=1 5000=0");
+    let metadata = bench.storage.metadata("c").unwrap();
+    assert_eq!((metadata.metric_type, metadata.help.as_str()), (MetricType::Histogram, "Help."));
+}
+
+#[test]
+fn bodies_in_protobuf_keep_to_the_job() {
+    use MetricValue::{Float, Histogram};
+    let mut bench = bench();
+    bench.book.histograms.native = true;
+    bench.book.histograms.buckets_max = 1;
+    let wide = FloatHistogram {
+        count: 2.0,
+        positive_spans: vec![
+            model::histogram::Span { offset: -3, length: 1 },
+            model::histogram::Span { offset: 9, length: 1 },
+        ],
+        positive_buckets: vec![1.0, 1.0],
+        ..FloatHistogram::default()
+    };
+    assert_eq!(
+        bench.scrape_bytes(protobuf(&[("a", "", Float(1.0), None), ("h", "", Histogram(&wide), None)])),
+        "histogram \"h\" has 2 buckets at its coarsest, native_histogram_bucket_limit is 1"
+    );
+    assert_eq!(bench.metrics.exceeded_bucket_limit.get(), 1.0);
+    assert_eq!(bench.series("up") + &bench.series("a"), "{} 1000=0");
+    // Times of the target, twice the same series among them.
+    let lines = [
+        ("a", "", Float(1.0), Some(700)),
+        ("a", "", Float(2.0), Some(800)),
+        ("h", "", Histogram(&native(3)), Some(900)),
+        ("h", "", Histogram(&native(4)), None),
+    ];
+    assert_eq!(bench.scrape_bytes(protobuf(&lines)), "");
+    bench.scrape_bytes(protobuf(&[]));
+    assert_eq!(bench.series("a"), "{} 700=1 since 5000 800=2", "no marker for series with a time of their own");
+    assert_eq!(bench.series("h"), "{} 900=h:3/1.5");
+    bench.book.limits.samples = 1;
+    assert_eq!(
+        bench.scrape_bytes(protobuf(&[("a", "", Float(1.0), None), ("b", "", Float(1.0), None)])),
+        "sample limit exceeded: more than 1 samples after metric relabelling"
+    );
+    let (mut cut, format) = protobuf(&[("a", "", Float(1.0), None)]).unwrap();
+    cut.pop();
+    assert_eq!(bench.scrape_bytes(Some((cut, format))), "protobuf at byte 0: the message ends within a field");
+}
+
+#[test]
+fn keys_of_protobuf_are_found_wherever_they_are() {
+    let mut bench = bench();
+    let series = |order: &mut dyn Iterator<Item = u32>| {
+        let texts: Vec<(String, f64)> = order.map(|i| (i.to_string(), f64::from(i))).collect();
+        let lines: Vec<Line<'_>> =
+            texts.iter().map(|(k, value)| ("a", k.as_str(), MetricValue::Float(*value), None)).collect();
+        protobuf(&lines)
+    };
+    bench.scrape_bytes(series(&mut (0..500)));
+    bench.scrape_bytes(series(&mut (0..500).rev()));
+    bench.scrape_bytes(series(&mut (100..501)));
+    bench.scrape_bytes(series(&mut (100..501)));
+    assert_eq!(bench.series("scrape_series_added"), "{} 1000=500 2000=0 3000=1 4000=0");
+    let all = bench.series("a");
+    assert_eq!(all.matches("4000=").count(), 401);
+    assert!(all.contains("{k=\"499\"} 1000=499 since 5000 2000=499 since 5000 3000=499"), "{all}");
+    assert!(all.contains("{k=\"99\"} 1000=99 since 5000 2000=99 since 5000 3000=stale"), "{all}");
 }
 
 /// Passes rows on, after a look at whether what they say did not change is what the row before had.

@@ -28,7 +28,13 @@ impl TargetState {
             let series = if slot == DROPPED { DROPPED } else { slot & !REPEATED };
             if line % LABELS_EVERY == turn {
                 let own = sample.labels().map_err(|fault| fault.to_string())?;
-                let labels = sample_labels(&sample, &own, &book.target, book.honor_labels, &book.rules);
+                let labels = sample_labels(
+                    &own,
+                    |name| sample.has_empty_label(name),
+                    &book.target,
+                    book.honor_labels,
+                    &book.rules,
+                );
                 let labels = labels.filter(|labels| !labels.metric_name().is_empty());
                 let expected = labels.map_or(Some(DROPPED), |labels| self.by_labels.get(&labels).copied());
                 if expected != Some(series) {
