@@ -143,9 +143,9 @@ impl Served {
     /// Classic text, for those who ask for nothing.
     pub const TEXT: Served = Served { protocol: ScrapeProtocol::PrometheusText0_0_4, utf8_names: false };
 
-    /// What an `Accept` header asks for: see [`negotiate`].
+    /// What an `Accept` header asks for among the text formats: see [`negotiate`].
     pub fn negotiate(accept: &str) -> Self {
-        negotiate(accept, true)
+        negotiate(accept, &ScrapeProtocol::DEFAULT)
     }
 
     pub fn is_openmetrics(self) -> bool {
@@ -158,34 +158,44 @@ impl Served {
             ScrapeProtocol::OpenMetricsText1_0_0 => "application/openmetrics-text; version=1.0.0; charset=utf-8",
             ScrapeProtocol::OpenMetricsText0_0_1 => "application/openmetrics-text; version=0.0.1; charset=utf-8",
             ScrapeProtocol::PrometheusText1_0_0 => "text/plain; version=1.0.0; charset=utf-8",
+            ScrapeProtocol::PrometheusProto => {
+                "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited"
+            }
             _ => "text/plain; version=0.0.4; charset=utf-8",
         };
         format!("{version}; escaping={}", if self.utf8_names { "allow-utf-8" } else { "underscores" })
     }
 }
 
-/// Chooses among the text formats by an `Accept` header; with `openmetrics` false only among Prometheus' own.
-pub fn negotiate(accept: &str, openmetrics: bool) -> Served {
+/// Chooses among what is offered by an `Accept` header. Classic text is for those who ask for nothing of it.
+pub fn negotiate(accept: &str, offered: &[ScrapeProtocol]) -> Served {
     let mut best: Option<(f64, Served)> = None;
     for range in accept.split(',') {
         let mut parts = range.split(';').map(str::trim);
         let media = parts.next().unwrap_or_default().to_ascii_lowercase();
         let (mut quality, mut version, mut utf8_names) = (1.0, "", false);
+        let (mut family, mut delimited) = (false, false);
         for parameter in parts {
             match parameter.split_once('=').map(|(name, value)| (name.trim(), value.trim())) {
                 Some(("q", value)) => quality = value.parse().unwrap_or(0.0),
                 Some(("version", value)) => version = value,
+                Some(("proto", value)) => family = value == "io.prometheus.client.MetricFamily",
+                Some(("encoding", value)) => delimited = value == "delimited",
                 Some(("escaping", value)) => utf8_names = value == "allow-utf-8",
                 _ => {}
             }
         }
         let protocol = match (media.as_str(), version) {
-            ("application/openmetrics-text", "1.0.0") if openmetrics => ScrapeProtocol::OpenMetricsText1_0_0,
-            ("application/openmetrics-text", "" | "0.0.1") if openmetrics => ScrapeProtocol::OpenMetricsText0_0_1,
+            ("application/vnd.google.protobuf", _) if family && delimited => ScrapeProtocol::PrometheusProto,
+            ("application/openmetrics-text", "1.0.0") => ScrapeProtocol::OpenMetricsText1_0_0,
+            ("application/openmetrics-text", "" | "0.0.1") => ScrapeProtocol::OpenMetricsText0_0_1,
             ("text/plain", "1.0.0") => ScrapeProtocol::PrometheusText1_0_0,
             ("text/plain", "" | "0.0.4") | ("*/*" | "text/*", _) => ScrapeProtocol::PrometheusText0_0_4,
             _ => continue,
         };
+        if !offered.contains(&protocol) {
+            continue;
+        }
         if quality > 0.0 && best.is_none_or(|(best, _)| quality > best) {
             best = Some((quality, Served { protocol, utf8_names }));
         }
@@ -205,10 +215,16 @@ mod tests {
              application/openmetrics-text;version=0.0.1;q=0.5,\
              text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,text/plain;version=0.0.4;q=0.3,*/*;q=0.2"
         );
-        let served = negotiate(&accept_header(&ScrapeProtocol::DEFAULT, "allow-utf-8"), true);
+        let served = Served::negotiate(&accept_header(&ScrapeProtocol::DEFAULT, "allow-utf-8"));
         assert_eq!(served, Served { protocol: ScrapeProtocol::OpenMetricsText1_0_0, utf8_names: true });
-        assert_eq!(negotiate("text/html, */*;q=0.1", true), Served::TEXT);
-        assert_eq!(negotiate("application/openmetrics-text;version=1.0.0", false), Served::TEXT);
+        assert_eq!(Served::negotiate("text/html, */*;q=0.1"), Served::TEXT);
+        let classic = [ScrapeProtocol::PrometheusText0_0_4];
+        assert_eq!(negotiate("application/openmetrics-text;version=1.0.0", &classic), Served::TEXT);
+        let all = accept_header(&ScrapeProtocol::ALL, "allow-utf-8");
+        assert_eq!(negotiate(&all, &ScrapeProtocol::ALL).protocol, ScrapeProtocol::PrometheusProto);
+        assert_eq!(negotiate(&all, &classic), Served::TEXT);
+        let other = "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=text";
+        assert_eq!(negotiate(other, &ScrapeProtocol::ALL), Served::TEXT);
     }
 
     #[test]

@@ -285,7 +285,7 @@ impl<'a> Room<'a> {
         for bucket in &wire.buckets {
             infinite |= bucket.upper_bound == f64::INFINITY;
             let (part, count) = (Part::Bucket(bucket.upper_bound), SampleValue::Float(bucket.cumulative_count));
-            teller.tell(part, count, bucket.exemplar().as_ref().map_or(&[], std::slice::from_ref))?;
+            teller.tell(part, count, bucket.exemplar().as_slice())?;
         }
         if !infinite {
             teller.tell(Part::Bucket(f64::INFINITY), SampleValue::Float(wire.count), &[])?;

@@ -1,8 +1,9 @@
 //! `/federate`: the latest sample of every series that a `match[]` takes, as a target serves them.
 //!
 //! A `match[]` that is no selector is evaluated as a PromQL expression; results without a name get one by the
-//! convention of recording rules.
+//! convention of recording rules. Who can read protobuf gets native histograms, too.
 
+mod encode;
 mod naming;
 
 use super::App;
@@ -12,24 +13,37 @@ use super::params::Params;
 use super::queries::{Asked, Client, Kind};
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use http::{StatusCode, header};
-use model::labels::{METRIC_NAME, is_legacy_metric_name, quote};
+use exposition::ScrapeProtocol;
+use exposition::format::{Served, negotiate};
+use http::{HeaderMap, StatusCode, header};
+use model::labels::METRIC_NAME;
 use model::{Labels, Matcher, SampleValue, stale::is_stale_nan};
 use promql::{QueryOptions, Value};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use storage::{Queryable, Samples, SelectHints};
 
-const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8; escaping=underscores";
+/// What a central may ask for. OpenMetrics would want a type for every family, and that is not known here.
+const OFFERED: [ScrapeProtocol; 2] = [ScrapeProtocol::PrometheusProto, ScrapeProtocol::PrometheusText0_0_4];
+
+/// The newest sample of each series.
+type Found = BTreeMap<Labels, (i64, SampleValue)>;
 
 enum Match {
     Selector(Vec<Matcher>),
     Expression { text: String, name: Option<String> },
 }
 
-pub(crate) async fn federate(State(app): State<Arc<App>>, client: Client, params: Params) -> Response {
-    match answer(app, client, params).await {
-        Ok(body) => ([(header::CONTENT_TYPE, CONTENT_TYPE)], body).into_response(),
+pub(crate) async fn federate(
+    State(app): State<Arc<App>>,
+    headers: HeaderMap,
+    client: Client,
+    params: Params,
+) -> Response {
+    let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let served = negotiate(accept, &OFFERED);
+    match answer(app, client, params, served).await {
+        Ok(body) => ([(header::CONTENT_TYPE, served.content_type())], body).into_response(),
         Err(error) => {
             let status = StatusCode::from_u16(error.kind.http_status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
             text(status, format!("{}\n", error.message))
@@ -37,7 +51,7 @@ pub(crate) async fn federate(State(app): State<Arc<App>>, client: Client, params
     }
 }
 
-async fn answer(app: Arc<App>, client: Client, params: Params) -> ApiResult<String> {
+async fn answer(app: Arc<App>, client: Client, params: Params, served: Served) -> ApiResult<Vec<u8>> {
     let mut matches = Vec::new();
     for written in params.all("match[]") {
         matches.push(match promql_syntax::parse_metric_selector(&written) {
@@ -55,7 +69,7 @@ async fn answer(app: Arc<App>, client: Client, params: Params) -> ApiResult<Stri
     let ticket = app.queries.admit(asked).await?;
     blocking(move || {
         let _ticket = ticket;
-        let mut found: BTreeMap<Labels, (i64, f64)> = BTreeMap::new();
+        let mut found = Found::new();
         for one in &matches {
             match one {
                 Match::Selector(matchers) => select(&app, matchers, now_ms, lookback_ms, &mut found)?,
@@ -63,18 +77,15 @@ async fn answer(app: Arc<App>, client: Client, params: Params) -> ApiResult<Stri
             }
         }
         let external = app.settings.load().external_labels.clone();
-        Ok(encode(&found, &external))
+        Ok(match served.protocol {
+            ScrapeProtocol::PrometheusProto => encode::protobuf(&found, &external),
+            _ => encode::text(&found, &external).into_bytes(),
+        })
     })
     .await
 }
 
-fn select(
-    app: &App,
-    matchers: &[Matcher],
-    now_ms: i64,
-    lookback_ms: i64,
-    found: &mut BTreeMap<Labels, (i64, f64)>,
-) -> ApiResult<()> {
+fn select(app: &App, matchers: &[Matcher], now_ms: i64, lookback_ms: i64, found: &mut Found) -> ApiResult<()> {
     let start_ms = now_ms - lookback_ms;
     let querier = app.tsdb.querier(start_ms, now_ms)?;
     let hints = SelectHints { start_ms, end_ms: now_ms, ..SelectHints::default() };
@@ -84,28 +95,24 @@ fn select(
         samples.clear();
         series.read(&mut samples)?;
         let Some(last) = samples.len().checked_sub(1) else { continue };
-        // Histograms need the protobuf format, which this endpoint does not speak yet.
-        if samples.histogram(last).is_some() || is_stale_nan(samples.values[last]) {
-            continue;
+        let value = samples.value(last);
+        let stale = match &value {
+            SampleValue::Float(value) => is_stale_nan(*value),
+            SampleValue::Histogram(histogram) => histogram.is_stale(),
+        };
+        if !stale {
+            found.insert(series.labels().clone(), (samples.timestamps[last], value));
         }
-        found.insert(series.labels().clone(), (samples.timestamps[last], samples.values[last]));
     }
     Ok(())
 }
 
-fn evaluate(
-    app: &App,
-    expression: &str,
-    name: Option<&str>,
-    now_ms: i64,
-    found: &mut BTreeMap<Labels, (i64, f64)>,
-) -> ApiResult<()> {
+fn evaluate(app: &App, expression: &str, name: Option<&str>, now_ms: i64, found: &mut Found) -> ApiResult<()> {
     let output = app.engine.instant(app.tsdb.as_ref(), expression, now_ms, &QueryOptions::default())?;
     let Value::Vector(samples) = output.value else {
         return Err(ApiError::bad_data(format!("match[]={expression}: expected an instant vector")));
     };
     for sample in samples {
-        let SampleValue::Float(value) = sample.value else { continue };
         let mut labels = sample.labels;
         if labels.metric_name().is_empty() {
             let Some(name) = name else {
@@ -115,72 +122,7 @@ fn evaluate(
             };
             labels = labels.to_builder().set(METRIC_NAME, name).build();
         }
-        found.insert(labels, (sample.timestamp_ms, value));
+        found.insert(labels, (sample.timestamp_ms, sample.value));
     }
     Ok(())
-}
-
-/// Text 0.0.4, families together, external labels behind the series' own where these lack them.
-fn encode(found: &BTreeMap<Labels, (i64, f64)>, external: &Labels) -> String {
-    // Labels sort by name first, and `__name__` is not always the first label: families are gathered here.
-    let mut by_name: BTreeMap<&str, Vec<(&Labels, i64, f64)>> = BTreeMap::new();
-    for (labels, (timestamp_ms, value)) in found {
-        let name = labels.metric_name();
-        if !name.is_empty() {
-            by_name.entry(name).or_default().push((labels, *timestamp_ms, *value));
-        }
-    }
-    let mut out = String::new();
-    for (name, series) in by_name {
-        let quoted = !is_legacy_metric_name(name);
-        let shown = if quoted { quote(name) } else { name.to_owned() };
-        out.push_str(&format!("# TYPE {shown} untyped\n"));
-        for (labels, timestamp_ms, value) in series {
-            let mut pairs: Vec<String> = if quoted { vec![shown.clone()] } else { Vec::new() };
-            let own = labels.iter().filter(|(label, _)| *label != METRIC_NAME);
-            let added = external.iter().filter(|(label, _)| labels.get(label).is_none());
-            let instance =
-                (labels.get("instance").is_none() && external.get("instance").is_none()).then_some(("instance", ""));
-            pairs.extend(own.chain(added).chain(instance).map(|(label, value)| {
-                let label = if model::labels::is_legacy_label_name(label) { label.to_owned() } else { quote(label) };
-                format!("{label}=\"{}\"", escape(value))
-            }));
-            if !quoted {
-                out.push_str(name);
-            }
-            out.push_str(&format!("{{{}}} {} {timestamp_ms}\n", pairs.join(","), api::query::format_value(value)));
-        }
-    }
-    out
-}
-
-/// Label values as the text format escapes them.
-fn escape(value: &str) -> String {
-    value.replace('\\', "\\\\").replace('\n', "\\n").replace('"', "\\\"")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn families_stand_together_with_external_labels() {
-        let series = |pairs: &[(&str, &str)]| Labels::from_pairs(pairs.iter().copied());
-        let found = BTreeMap::from([
-            (series(&[("__name__", "up"), ("Zone", "a"), ("instance", "i")]), (1_000, 1.0)),
-            (series(&[("__name__", "up"), ("instance", "i"), ("region", "own")]), (2_000, f64::NAN)),
-            (series(&[("__name__", "a_total"), ("path", "a\"b\\c\nd")]), (3_000, 1e21)),
-            (series(&[("__name__", "a.b"), ("instance", "i")]), (4_000, 0.5)),
-        ]);
-        assert_eq!(
-            encode(&found, &series(&[("region", "eu")])),
-            "# TYPE \"a.b\" untyped\n\
-             {\"a.b\",instance=\"i\",region=\"eu\"} 0.5 4000\n\
-             # TYPE a_total untyped\n\
-             a_total{path=\"a\\\"b\\\\c\\nd\",region=\"eu\",instance=\"\"} 1e+21 3000\n\
-             # TYPE up untyped\n\
-             up{Zone=\"a\",instance=\"i\",region=\"eu\"} 1 1000\n\
-             up{instance=\"i\",region=\"own\"} NaN 2000\n"
-        );
-    }
 }
