@@ -204,6 +204,18 @@ impl Board {
         })
     }
 
+    /// What ad hoc filters add to every selector, and the filters that no selector can express; tracked.
+    pub fn filters(self) -> (Vec<String>, Vec<String>) {
+        let (mut matchers, mut inexpressible) = (Vec::new(), Vec::new());
+        for filter in self.variables.with(VariableSet::filters) {
+            match filter.matcher() {
+                Some(matcher) => matchers.push(matcher),
+                None => inexpressible.push(format!("{} {} {}", filter.key, filter.operator, filter.values.join(", "))),
+            }
+        }
+        (matchers, inexpressible)
+    }
+
     /// A text with its variables filled in; tracked.
     pub fn fill(self, panel: Option<&Panel>, text: &str) -> String {
         if !text.contains(['$', '[']) {

@@ -136,6 +136,8 @@ pub fn questions(board: Board, panel: &Panel, width: f64) -> Result<Option<Quest
     let scrape_ms = board.sources.scrape_interval_ms();
     let mut out = Questions { span: Some(span), round: board.round.get(), ..Questions::default() };
     let only_last = matches!(panel.kind.as_str(), "table");
+    let (matchers, inexpressible) = board.filters();
+    out.notices.extend(inexpressible.into_iter().map(|filter| format!("a query cannot be filtered by {filter}")));
     for target in panel.targets.iter().filter(|target| !target.hide && !target.expr.trim().is_empty()) {
         let source = target.datasource.as_ref().or(panel.datasource.as_ref());
         let foreign = source
@@ -153,6 +155,7 @@ pub fn questions(board: Board, panel: &Panel, width: f64) -> Result<Option<Quest
         let step = safe_step_ms(span.length_ms(), calculated * i64::from(target.interval_factor.max(1)), POINTS_MAX);
         let expr =
             board.with_scope(Some(panel), Some(calculated), |scope| interpolate(&target.expr, scope, Purpose::PromQl));
+        let expr = promql_syntax::narrow(&expr, &matchers).unwrap_or(expr);
         let instant = target.instant || (only_last && !target.range);
         out.queries.push(Query {
             info: QueryInfo {

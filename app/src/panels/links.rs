@@ -101,6 +101,7 @@ fn display_text(display: &DisplayValue) -> String {
 pub fn explore_address(input: PanelInput) -> String {
     let panel = input.panel.get();
     let range = input.board.range.get();
+    let (matchers, _) = input.board.filters();
     let queries = panel
         .targets
         .iter()
@@ -108,6 +109,7 @@ pub fn explore_address(input: PanelInput) -> String {
         .map(|target| {
             let expr =
                 input.board.with_scope(Some(&panel), None, |scope| interpolate(&target.expr, scope, Purpose::PromQl));
+            let expr = promql_syntax::narrow(&expr, &matchers).unwrap_or(expr);
             ExploreQuery { ref_id: target.ref_id.clone(), expr, range: true, ..ExploreQuery::default() }
         })
         .collect();

@@ -543,10 +543,13 @@ impl AdHocFilter {
             quote(&escaped.join("|"))
         };
         let first = self.values.first().map(String::as_str).unwrap_or_default();
+        let plain = |at: usize, c: char| c == '_' || c.is_ascii_alphabetic() || (at > 0 && c.is_ascii_digit());
+        let is_plain = self.key.chars().enumerate().all(|(at, c)| plain(at, c));
+        let key = if is_plain { self.key.clone() } else { quote(&self.key) };
         Some(match self.operator.as_str() {
-            "=|" => format!("{}=~{}", self.key, any()),
-            "!=|" => format!("{}!~{}", self.key, any()),
-            operator @ ("=" | "!=" | "=~" | "!~") => format!("{}{operator}{}", self.key, quote(first)),
+            "=|" => format!("{key}=~{}", any()),
+            "!=|" => format!("{key}!~{}", any()),
+            operator @ ("=" | "!=" | "=~" | "!~") => format!("{key}{operator}{}", quote(first)),
             _ => return None,
         })
     }
@@ -981,6 +984,7 @@ mod tests {
             ("job|=|a__gfp__b", Some("job=\"a|b\"")),
             ("job|=||a.b|c", Some("job=~\"a\\\\.b|c\"")),
             ("job|!~|x.*", Some("job!~\"x.*\"")),
+            ("a.b|=|1", Some("\"a.b\"=\"1\"")),
             ("n|>=|5", None),
         ] {
             let filter = AdHocFilter::parse(text).unwrap();

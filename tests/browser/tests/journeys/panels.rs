@@ -117,6 +117,12 @@ async fn variables_stand_in_the_address_and_follow_each_other() -> Result<()> {
     browser.keys(&['\u{e00c}']).await?;
     browser.address_has("var-env=prod&var-env=stage").await?;
     browser.count_is(&format!("{} [data-t=legend-item]", id(1)), 2).await?;
+    // A filter narrows every query until it is taken away.
+    browser.fill("[data-t=var-only] input", "instance!=web-1\u{e007}").await?;
+    browser.address_has("var-only=").await?;
+    browser.count_is(&format!("{} [data-t=legend-item]", id(1)), 1).await?;
+    browser.click("[aria-label='Remove filter instance']").await?;
+    browser.count_is(&format!("{} [data-t=legend-item]", id(1)), 2).await?;
     // A single choice closes its list.
     browser.click("[data-t=var-color]").await?;
     browser.click("[data-t=var-option][title=green]").await?;
