@@ -22,6 +22,11 @@ impl Keys {
         self.0.get_untracked().is_some()
     }
 
+    /// Whether a sequence has begun with this letter.
+    pub fn is(self, first: char) -> bool {
+        self.0.get_untracked() == Some(first)
+    }
+
     /// Begins a sequence.
     pub fn begin(self, first: char) {
         self.0.set(Some(first));

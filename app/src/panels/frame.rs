@@ -236,20 +236,29 @@ fn PanelMenu(input: PanelInput, title: Memo<String>, solo: bool) -> impl IntoVie
             <MenuItem label="Copy link" icon=Icon::Link on_choose=copy_link />
             <MenuItem label="Download CSV" icon=Icon::Download test="menu-csv" on_choose=move || super::export::download_csv(input) />
             <div class="menu-sep" role="none"></div>
-            <MenuItem label="Duplicate" icon=Icon::Copy test="menu-duplicate" on_choose=move || board.duplicate(&key.get_value()) />
-            <MenuItem label="Remove" icon=Icon::Trash danger=true test="menu-remove" on_choose=move || board.remove(&key.get_value()) />
+            <MenuItem label="Duplicate" icon=Icon::Copy key="p d" test="menu-duplicate" on_choose=move || board.duplicate(&key.get_value()) />
+            <MenuItem label="Remove" icon=Icon::Trash danger=true key="p r" test="menu-remove" on_choose=move || board.remove(&key.get_value()) />
         </Menu>
     }
 }
 
-/// Letters on a focused panel: `e` edit, `v` view, `i` inspect, `d` duplicate; the rest is the dashboard's.
+/// Letters on a focused panel: `e` edit, `v` view, `i` inspect, `x` explore, `p d` duplicate, `p r` remove; the rest is
+/// the dashboard's.
 fn panel_keys(event: &KeyboardEvent, board: Board, key: &str, input: PanelInput) {
     let typing = crate::board::keys::is_typing(event);
-    if typing || event.ctrl_key() || event.meta_key() || event.alt_key() || board.keys.pending() {
+    if typing || event.ctrl_key() || event.meta_key() || event.alt_key() {
+        return;
+    }
+    let own = board.keys.is('p');
+    if board.keys.pending() && !own {
         return;
     }
     let key = key.to_owned();
     match event.key().as_str() {
+        "d" if own => board.duplicate(&key),
+        "r" if own => board.remove(&key),
+        _ if own => return,
+        "p" => board.keys.begin('p'),
         "e" => board.url.change(Entry::Push, |url| url.edit_panel = key),
         "v" => board.url.change(Entry::Push, |url| {
             if url.view_panel == key {
@@ -259,10 +268,12 @@ fn panel_keys(event: &KeyboardEvent, board: Board, key: &str, input: PanelInput)
             }
         }),
         "i" => board.url.change(Entry::Push, |url| url.inspect = key),
-        "d" => board.duplicate(&key),
         "x" => board.url.go(&super::links::explore_address(input)),
         "Delete" if board.editing.get_untracked() => board.remove(&key),
         _ => return,
+    }
+    if own {
+        board.keys.take();
     }
     event.prevent_default();
     event.stop_propagation();
