@@ -32,10 +32,12 @@ impl Evaluator<'_> {
             chain.push(inner);
             bottom = &inner.left;
         }
+        let before = self.live();
         let mut value = self.eval(bottom, grid)?;
         for e in chain.into_iter().rev() {
             let right = self.eval(&e.right, grid)?;
             value = self.operate(e, value, right, grid)?;
+            self.settle(before, &value)?;
         }
         Ok(value)
     }

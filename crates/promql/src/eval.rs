@@ -272,7 +272,7 @@ impl<'a> Evaluator<'a> {
             self.count_live(samples, bytes)?;
             return Ok(value);
         }
-        let (live, live_bytes) = (self.live.load(Ordering::Relaxed), self.live_bytes.load(Ordering::Relaxed));
+        let before = self.live();
         let begin = self.profile_mark();
         let value = if grid.count > 1 && !is_literal(expr) && is_step_invariant(expr) {
             // Nothing in it depends on the time: once is enough.
@@ -283,14 +283,25 @@ impl<'a> Evaluator<'a> {
         if let (Some(profile), Some(begin), false) = (self.profile, begin, matches!(expr, Expr::Selector(_))) {
             profile.add_value(expr.span(), &value, begin.elapsed());
         }
-        self.live.store(live, Ordering::Relaxed);
-        self.live_bytes.store(live_bytes, Ordering::Relaxed);
-        let (samples, bytes) = size(&value);
-        self.count_live(samples, bytes)?;
+        let bytes = self.settle(before, &value)?;
         if is_shared && bytes <= self.engine.max_memory_bytes / SHARED_PART && self.annotations.len() == notes {
             self.shared.put(expr, grid, stats, &value);
         }
         Ok(value)
+    }
+
+    /// What is in memory now, for [`Evaluator::settle`].
+    pub(crate) fn live(&self) -> (usize, usize) {
+        (self.live.load(Ordering::Relaxed), self.live_bytes.load(Ordering::Relaxed))
+    }
+
+    /// Notes that of all that came into memory since `before` only `value` is left. Gives its bytes.
+    pub(crate) fn settle(&self, before: (usize, usize), value: &Intermediate) -> Result<usize, QueryError> {
+        self.live.store(before.0, Ordering::Relaxed);
+        self.live_bytes.store(before.1, Ordering::Relaxed);
+        let (samples, bytes) = size(value);
+        self.count_live(samples, bytes)?;
+        Ok(bytes)
     }
 
     fn eval_node(&self, expr: &Expr, grid: Grid) -> Result<Intermediate, QueryError> {

@@ -169,6 +169,9 @@ impl Column {
     }
 }
 
+/// Label sets longer than this count as memory of the query.
+const LONG_LABELS_BYTES: usize = 4096;
+
 /// A series of an intermediate result.
 #[derive(Clone, Debug)]
 pub(crate) struct VectorSeries {
@@ -179,9 +182,10 @@ pub(crate) struct VectorSeries {
 }
 
 impl VectorSeries {
-    /// Memory that the series takes; labels are mostly shared with the storage.
+    /// Memory that the series takes. Labels are mostly shared with the storage; those are not that a function made long.
     pub(crate) fn bytes(&self) -> usize {
-        size_of::<VectorSeries>() + self.column.bytes()
+        let labels = Some(self.labels.as_packed().len()).filter(|bytes| *bytes > LONG_LABELS_BYTES).unwrap_or(0);
+        size_of::<VectorSeries>() + self.column.bytes() + labels
     }
 }
 

@@ -63,8 +63,9 @@ impl Regexp {
         Ok(Regexp(Arc::new(Compiled { pattern: pattern.to_owned(), hir, names, accepts, regex })))
     }
 
-    /// Memory of the automaton, with room for one thread's cache.
-    pub(crate) fn automaton_bytes(&self) -> usize {
+    /// Memory of the automaton so far, with room for one thread's cache; 0 for patterns that need none. Matching takes, at
+    /// worst, a step for each of its states and each byte of the text.
+    pub fn automaton_bytes(&self) -> usize {
         self.0.regex.get().and_then(Option::as_ref).map_or(0, |regex| regex.memory_usage() + THREAD_CACHE_BYTES)
     }
 
@@ -134,9 +135,23 @@ impl Regexp {
     /// Go's `Expand`: `$1`, `$name`, `${name}`, `$$` in `template`, filled from `captures` over `text`.
     /// A name is the longest run of letters, digits and `_`; an unknown group is "".
     pub fn expand(&self, template: &str, text: &str, captures: &[Option<(usize, usize)>]) -> String {
-        let mut out = String::with_capacity(template.len());
+        self.expand_within(template, text, captures, usize::MAX).unwrap_or_default()
+    }
+
+    /// As [`Regexp::expand`]; `None` as soon as the result would be longer than `bytes_max`.
+    pub fn expand_within(
+        &self,
+        template: &str,
+        text: &str,
+        captures: &[Option<(usize, usize)>],
+        bytes_max: usize,
+    ) -> Option<String> {
+        let mut out = String::with_capacity(template.len().min(bytes_max));
         let mut rest = template;
         while let Some(at) = rest.find('$') {
+            if out.len() > bytes_max {
+                return None;
+            }
             out.push_str(&rest[..at]);
             rest = &rest[at + 1..];
             if let Some(tail) = rest.strip_prefix('$') {
@@ -167,7 +182,7 @@ impl Regexp {
             }
         }
         out.push_str(rest);
-        out
+        (out.len() <= bytes_max).then_some(out)
     }
 }
 

@@ -8,6 +8,13 @@ use model::{Labels, labels::METRIC_NAME};
 use promql_syntax::{Call, Expr};
 use std::collections::HashMap;
 
+/// Longest value that a function may make for a label: calls within calls multiply what they are given.
+const VALUE_BYTES_MAX: usize = 64 << 10;
+/// So many bytes of values are matched or made before the time is looked at again.
+const BYTES_UNWATCHED: usize = 4096;
+/// Bytes of a value times bytes of the pattern's automaton, at most: a second or so, in which nobody looks at the time.
+const MATCH_WORK_MAX: usize = 1 << 34;
+
 impl Evaluator<'_> {
     pub(crate) fn label_replace(&self, e: &Call, grid: Grid) -> Result<Vec<VectorSeries>, QueryError> {
         let target = label_name(&e.args[1])?;
@@ -19,10 +26,22 @@ impl Evaluator<'_> {
         let regex = regexp::Regexp::anchored(pattern)
             .map_err(|_| QueryError::Execution(format!("invalid regular expression in label_replace(): {pattern}")))?;
         let mut out = self.eval_vector(&e.args[0], grid)?;
+        let mut unwatched = 0;
         for series in &mut out {
             let value = series.labels.get(source).unwrap_or_default();
+            self.watch_bytes(&mut unwatched, value.len())?;
+            if value.len().saturating_mul(regex.automaton_bytes()) > MATCH_WORK_MAX {
+                return Err(QueryError::Execution(format!(
+                    "the pattern of label_replace is too much work for a value of {} bytes of label {}; use a shorter pattern, or smaller repeats",
+                    value.len(),
+                    model::labels::quote(source)
+                )));
+            }
             if let Some(captures) = regex.captures(value) {
-                let new = regex.expand(replacement, value, &captures);
+                let new = regex
+                    .expand_within(replacement, value, &captures, VALUE_BYTES_MAX)
+                    .ok_or_else(|| too_long("label_replace", &target))?;
+                self.count_live(0, new.len())?;
                 set(series, &target, &new);
             }
         }
@@ -36,13 +55,41 @@ impl Evaluator<'_> {
             return Err(QueryError::Execution("label_join needs a separator".to_owned()));
         };
         let mut out = self.eval_vector(&e.args[0], grid)?;
+        let mut unwatched = 0;
         for series in &mut out {
-            let values: Vec<&str> = sources.iter().map(|name| series.labels.get(name).unwrap_or_default()).collect();
-            let joined = values.join(separator);
+            let mut joined = String::new();
+            for (place, name) in sources.iter().enumerate() {
+                if place > 0 {
+                    joined.push_str(separator);
+                }
+                joined.push_str(series.labels.get(name).unwrap_or_default());
+                if joined.len() > VALUE_BYTES_MAX {
+                    return Err(too_long("label_join", &target));
+                }
+            }
+            self.watch_bytes(&mut unwatched, joined.len())?;
+            self.count_live(0, joined.len())?;
             set(series, &target, &joined);
         }
         unique(out)
     }
+
+    /// Notes that a value of so many bytes is worked on, and looks at the time now and then.
+    fn watch_bytes(&self, unwatched: &mut usize, bytes: usize) -> Result<(), QueryError> {
+        *unwatched += bytes + 1;
+        if *unwatched > BYTES_UNWATCHED {
+            *unwatched = 0;
+            self.check_time()?;
+        }
+        Ok(())
+    }
+}
+
+fn too_long(function: &str, target: &str) -> QueryError {
+    let target = model::labels::quote(target);
+    QueryError::Execution(format!(
+        "{function} would make a value of label {target} that is longer than {VALUE_BYTES_MAX} bytes; use a shorter replacement, or fewer labels"
+    ))
 }
 
 fn set(series: &mut VectorSeries, target: &str, value: &str) {
