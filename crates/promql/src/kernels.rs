@@ -2,9 +2,8 @@
 //! the general function in `functions`, which the tests compare.
 
 use crate::aggregate;
-use crate::functions::rate;
-use crate::select::{Position, RangeTimes};
-use crate::value::{Column, Grid};
+use crate::layout::{Layout, Layouts};
+use crate::value::Column;
 use std::collections::VecDeque;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,21 +58,25 @@ impl Kernel {
     }
 
     /// Writes the results of all steps into `column`; true if any window held a sample. `times` ascend, and `values`,
-    /// of the same length, hold no stale marker. Gives up as soon as `stopped` says so.
+    /// of the same length, hold no stale marker; `layouts` are those of the column's grid. Gives up as soon as `stopped`
+    /// says so.
     pub(crate) fn run(
         self,
         times: &[i64],
         values: &[f64],
-        grid: Grid,
-        range: &RangeTimes,
+        layouts: &mut Layouts,
         column: &mut Column,
         stopped: &dyn Fn() -> bool,
     ) -> bool {
-        let windows = Windows { times, grid, range, stopped };
+        let layout = match self {
+            Kernel::Rate => layouts.with_edges(times, true),
+            Kernel::Increase | Kernel::Delta => layouts.with_edges(times, false),
+            _ => layouts.of(times),
+        };
+        let windows = Windows { layout, stopped };
         match self {
-            Kernel::Rate => extrapolate(windows, values, true, true, column),
-            Kernel::Increase => extrapolate(windows, values, true, false, column),
-            Kernel::Delta => extrapolate(windows, values, false, false, column),
+            Kernel::Rate | Kernel::Increase => extrapolate(layout, values, true, column),
+            Kernel::Delta => extrapolate(layout, values, false, column),
             Kernel::Irate => windows.each(column, |from, to| last_two(times, values, from, to, true)),
             Kernel::Idelta => windows.each(column, |from, to| last_two(times, values, from, to, false)),
             Kernel::Resets => count_pairs(windows, values, column, |a, b| b < a),
@@ -91,19 +94,15 @@ impl Kernel {
 
 #[derive(Clone, Copy)]
 struct Windows<'a> {
-    times: &'a [i64],
-    grid: Grid,
-    range: &'a RangeTimes,
+    layout: &'a Layout,
     stopped: &'a dyn Fn() -> bool,
 }
 
 impl Windows<'_> {
     /// Calls `f` with the samples `from..to` of every window that holds any. True if there was one.
     fn each(self, column: &mut Column, mut f: impl FnMut(usize, usize) -> Option<f64>) -> bool {
-        let (mut position, mut any, mut work) = (Position::default(), false, 0);
-        for step in 0..self.grid.count {
-            let bounds = self.range.bounds(self.grid.time(step));
-            let (from, to) = position.follow(self.times, bounds.start, bounds.end);
+        let (mut any, mut work) = (false, 0);
+        for (step, (from, to)) in self.layout.spans().enumerate() {
             work += to - from;
             if work > WORK_UNWATCHED {
                 if (self.stopped)() {
@@ -123,40 +122,30 @@ impl Windows<'_> {
     }
 }
 
-/// `rate`, `increase`, `delta`: as [`rate::extrapolated`] without start timestamps.
-fn extrapolate(windows: Windows<'_>, values: &[f64], counter: bool, per_second: bool, column: &mut Column) -> bool {
-    let times = windows.times;
+/// `rate`, `increase`, `delta`: as [`crate::functions::rate::extrapolated`] without start timestamps.
+fn extrapolate(layout: &Layout, values: &[f64], counter: bool, column: &mut Column) -> bool {
     // Most counters never start anew: then the change is one subtraction.
-    let resets: Vec<usize> = if counter {
+    let resets: Vec<usize> = if counter && values.windows(2).any(|pair| pair[1] < pair[0]) {
         (1..values.len()).filter(|&index| values[index] < values[index - 1]).collect()
     } else {
         Vec::new()
     };
-    let mut next_reset = 0;
-    let (mut position, mut any) = (Position::default(), false);
-    let range_seconds = windows.range.range as f64 / 1000.0;
-    for step in 0..windows.grid.count {
-        let bounds = windows.range.bounds(windows.grid.time(step));
-        let (from, to) = position.follow(times, bounds.start, bounds.end);
+    let (mut next_reset, mut any) = (0, false);
+    for (step, (from, to)) in layout.spans().enumerate() {
         any |= from < to;
         if to - from < 2 {
             continue;
         }
         let mut change = values[to - 1] - values[from];
-        while resets.get(next_reset).is_some_and(|&index| index <= from) {
-            next_reset += 1;
+        if next_reset < resets.len() {
+            while resets.get(next_reset).is_some_and(|&index| index <= from) {
+                next_reset += 1;
+            }
+            for &index in resets[next_reset..].iter().take_while(|&&index| index < to) {
+                change += values[index - 1];
+            }
         }
-        for &index in resets[next_reset..].iter().take_while(|&&index| index < to) {
-            change += values[index - 1];
-        }
-        let factor = rate::extrapolation(
-            times[from],
-            times[to - 1],
-            to - from,
-            bounds,
-            if counter && change > 0.0 && values[from] >= 0.0 { Some(values[from] / change) } else { None },
-        );
-        let factor = if per_second { factor / range_seconds } else { factor };
+        let factor = layout.raise(step, (from, to), change, counter.then_some(values[from]));
         column.set_float(step, change * factor);
     }
     any

@@ -17,6 +17,7 @@ mod functions;
 mod grouping;
 pub mod histogram;
 mod kernels;
+mod layout;
 pub mod numbers;
 mod parallel;
 mod profile;

@@ -2,6 +2,7 @@
 
 use crate::error::QueryError;
 use crate::eval::Evaluator;
+use crate::layout::Layouts;
 use crate::value::{At, Column, Grid, Kind, VectorSeries};
 use model::{FloatHistogram, Labels, MatchOp, histogram::CounterResetHint, stale::is_stale_nan};
 use promql_syntax::{
@@ -211,6 +212,11 @@ impl InstantPlan<'_> {
         self.at.unwrap_or_else(|| self.steps.time(step)).saturating_sub(self.offset)
     }
 
+    /// For the series that one thread evaluates.
+    pub(crate) fn layouts(&self) -> Layouts {
+        Layouts::new(self.steps, RangeTimes { at: self.at, offset: self.offset, range: self.lookback })
+    }
+
     /// What must be read.
     pub(crate) fn bounds(&self) -> Bounds {
         let (first, last) = (self.reference(0), self.reference(self.steps.count - 1));
@@ -311,9 +317,9 @@ impl Evaluator<'_> {
     ) -> Result<Vec<VectorSeries>, QueryError> {
         let plan = self.instant_plan(selector, grid, give)?;
         let hints = SelectHints { step_ms: grid.step, ..SelectHints::default() };
-        let mut out = Vec::new();
+        let (mut out, mut layouts) = (Vec::new(), plan.layouts());
         self.each_series(selector, plan.bounds(), hints, |labels, samples| {
-            if let Some(series) = self.instant_series(&plan, labels, samples) {
+            if let Some(series) = self.instant_series(&plan, labels, samples, &mut layouts) {
                 self.count_live_series(&series)?;
                 out.push(series);
             }
@@ -334,44 +340,26 @@ impl Evaluator<'_> {
         Ok(InstantPlan { selector, give, at, offset, steps, grid, smoothed, lookback: self.lookback })
     }
 
-    /// One series of an instant selector, if it has a value at any step.
+    /// One series of an instant selector, if it has a value at any step. `layouts` are the plan's.
     pub(crate) fn instant_series(
         &self,
         plan: &InstantPlan<'_>,
         labels: &Labels,
         samples: &Samples,
+        layouts: &mut Layouts,
     ) -> Option<VectorSeries> {
         let mut column = Column::empty(plan.steps.count);
-        let (times, mut next) = (samples.timestamps.as_slice(), 0);
-        let plain = plan.give == Give::Value && !plan.smoothed && samples.histograms.is_empty();
-        for step in 0..plan.steps.count {
-            let time = plan.reference(step);
-            while times.get(next).is_some_and(|&own| own <= time) {
-                next += 1;
-            }
-            if plan.smoothed {
-                self.smooth(samples, next, time, step, &mut column, labels, plan.selector);
-                continue;
-            }
-            let Some(index) = next.checked_sub(1) else { continue };
-            if times[index] <= time.saturating_sub(plan.lookback) {
-                continue;
-            }
-            if plain {
-                let value = samples.values[index];
-                if !is_stale_nan(value) {
-                    column.set_float(step, value);
+        if plan.smoothed {
+            let mut next = 0;
+            for step in 0..plan.steps.count {
+                let time = plan.reference(step);
+                while samples.timestamps.get(next).is_some_and(|&own| own <= time) {
+                    next += 1;
                 }
-                continue;
+                self.smooth(samples, next, time, step, &mut column, labels, plan.selector);
             }
-            if is_stale(samples, index) {
-                continue;
-            }
-            match plan.give {
-                Give::Value => column.set(step, samples.value(index)),
-                Give::Timestamp => column.set_float(step, times[index] as f64 / 1000.0),
-                Give::StartTimestamp => column.set_float(step, samples.start_timestamp(index) as f64 / 1000.0),
-            }
+        } else {
+            pick(plan, samples, layouts, &mut column);
         }
         if column.is_empty() {
             return None;
@@ -541,6 +529,28 @@ pub(crate) fn note_resets(samples: &mut Samples) {
             let reset = crate::histogram::is_reset(own, before);
             let hint = if reset { CounterResetHint::Reset } else { CounterResetHint::NotReset };
             Arc::make_mut(own).counter_reset_hint = hint;
+        }
+    }
+}
+
+/// Writes what an instant selector gives at each step: the newest sample that is not older than the lookback.
+fn pick(plan: &InstantPlan<'_>, samples: &Samples, layouts: &mut Layouts, column: &mut Column) {
+    let layout = layouts.of(&samples.timestamps);
+    let newest = layout.spans().enumerate().filter(|(_, (from, to))| from < to).map(|(step, (_, to))| (step, to - 1));
+    if plan.give == Give::Value && samples.histograms.is_empty() {
+        for (step, index) in newest {
+            let value = samples.values[index];
+            if !is_stale_nan(value) {
+                column.set_float(step, value);
+            }
+        }
+        return;
+    }
+    for (step, index) in newest.filter(|(_, index)| !is_stale(samples, *index)) {
+        match plan.give {
+            Give::Value => column.set(step, samples.value(index)),
+            Give::Timestamp => column.set_float(step, samples.timestamps[index] as f64 / 1000.0),
+            Give::StartTimestamp => column.set_float(step, samples.start_timestamp(index) as f64 / 1000.0),
         }
     }
 }

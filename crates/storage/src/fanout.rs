@@ -175,13 +175,33 @@ impl Series for MergedSeries {
     }
 
     fn read(&self, into: &mut Samples) -> Result<(), StorageError> {
-        let mut parts = Vec::with_capacity(self.parts.len());
-        for part in &self.parts {
+        // Mostly the parts follow each other in time: an old block, a newer one, the head. Then nothing is copied.
+        let begin = into.len();
+        for (index, part) in self.parts.iter().enumerate() {
+            let before = into.len();
+            part.read(into)?;
+            if before > begin && into.timestamps.get(before).is_some_and(|time| *time <= into.timestamps[before - 1]) {
+                let mut first = Samples::default();
+                first.extend_from(into, begin, before);
+                let mut own = Samples::default();
+                own.extend_from(into, before, into.len());
+                into.truncate(begin);
+                return self.merge(vec![first, own], index + 1, into);
+            }
+        }
+        Ok(())
+    }
+}
+
+impl MergedSeries {
+    /// Merges what was read already with the parts from `next` on.
+    fn merge(&self, mut read: Vec<Samples>, next: usize, into: &mut Samples) -> Result<(), StorageError> {
+        for part in &self.parts[next..] {
             let mut samples = Samples::default();
             part.read(&mut samples)?;
-            parts.push(samples);
+            read.push(samples);
         }
-        merge_samples(parts, into);
+        merge_samples(read, into);
         Ok(())
     }
 }

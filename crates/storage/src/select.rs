@@ -99,6 +99,14 @@ impl Samples {
         }
     }
 
+    /// Drops all but the first `len` samples.
+    pub fn truncate(&mut self, len: usize) {
+        self.timestamps.truncate(len);
+        self.values.truncate(len);
+        self.histograms.truncate(len);
+        self.start_timestamps.truncate(len);
+    }
+
     /// Appends `from[start..end]`, with all columns. Panics where that is out of bounds.
     pub fn extend_from(&mut self, from: &Samples, start: usize, end: usize) {
         let plain = |samples: &Samples| samples.histograms.is_empty() && samples.start_timestamps.is_empty();

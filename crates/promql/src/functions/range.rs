@@ -4,6 +4,7 @@ use super::{over_time, rate};
 use crate::error::QueryError;
 use crate::eval::Evaluator;
 use crate::kernels::{Kernel, WORK_UNWATCHED};
+use crate::layout::Layouts;
 use crate::select::{Cursor, RangeSeries, RangeTimes, Window, drop_stale};
 use crate::value::{Column, Grid, VectorSeries};
 use model::{Labels, SampleValue};
@@ -123,12 +124,18 @@ impl<'e> RangePlan<'e> {
         &self.times
     }
 
-    /// The results for one series of a selector, if there are any.
+    /// For the series that one thread evaluates.
+    pub(crate) fn layouts(&self) -> Layouts {
+        Layouts::new(self.grid, self.times)
+    }
+
+    /// The results for one series of a selector, if there are any. `layouts` are this plan's.
     pub(crate) fn evaluate(
         &self,
         evaluator: &Evaluator<'_>,
         labels: &Labels,
         samples: &mut Samples,
+        layouts: &mut Layouts,
     ) -> Result<Option<VectorSeries>, QueryError> {
         let kernel = self.kernel.filter(|_| samples.histograms.is_empty());
         let Some(kernel) = kernel.filter(|kernel| {
@@ -139,9 +146,8 @@ impl<'e> RangePlan<'e> {
         };
         drop_stale(samples);
         let mut column = Column::empty(self.grid.count);
-        let any = kernel.run(&samples.timestamps, &samples.values, self.grid, &self.times, &mut column, &|| {
-            evaluator.check_time().is_err()
-        });
+        let any =
+            kernel.run(&samples.timestamps, &samples.values, layouts, &mut column, &|| evaluator.check_time().is_err());
         // A kernel that was stopped has not seen all.
         evaluator.check_time()?;
         if any && self.notes_counters {
@@ -155,14 +161,14 @@ impl<'e> RangePlan<'e> {
         &self,
         evaluator: &Evaluator<'_>,
         series: RangeSeries,
+        layouts: &mut Layouts,
     ) -> Result<Option<VectorSeries>, QueryError> {
         let Some(kernel) = self.kernel.filter(|_| series.is_floats() && series.float_starts.is_empty()) else {
             return self.evaluate_windows(evaluator, series);
         };
         let mut column = Column::empty(self.grid.count);
-        let any = kernel.run(&series.float_times, &series.floats, self.grid, &self.times, &mut column, &|| {
-            evaluator.check_time().is_err()
-        });
+        let any =
+            kernel.run(&series.float_times, &series.floats, layouts, &mut column, &|| evaluator.check_time().is_err());
         evaluator.check_time()?;
         if any && self.notes_counters {
             evaluator.note_counter_name(&series.labels, self.span);
@@ -288,9 +294,9 @@ impl Evaluator<'_> {
         let Some(range_arg) = e.args.iter().find(|arg| arg.value_type() == ValueType::Matrix) else {
             return Err(QueryError::Execution(format!("{} needs a range vector", e.function)));
         };
-        let mut out = Vec::new();
+        let (mut out, mut layouts) = (Vec::new(), plan.layouts());
         self.each_range(range_arg, grid, &e.function, |series| {
-            if let Some(series) = plan.evaluate_range(self, series)? {
+            if let Some(series) = plan.evaluate_range(self, series, &mut layouts)? {
                 self.count_live_series(&series)?;
                 out.push(series);
             }
@@ -389,9 +395,16 @@ mod tests {
                 let column = series.column;
                 (0..grid.count).map(|step| column.is_present(step).then(|| column.values[step].to_bits())).collect()
             };
+            // What was laid out for other series, before and in between, changes nothing.
+            let mut layouts = quick.layouts();
+            for shift in [0, 250, 500, 750, 1_000, 0] {
+                let mut other = series.clone();
+                other.float_times.iter_mut().for_each(|time| *time += shift);
+                quick.evaluate_range(&evaluator, other, &mut layouts).unwrap();
+            }
             let (quick, slow) = (
-                quick.evaluate_range(&evaluator, series.clone()).unwrap(),
-                slow.evaluate_range(&evaluator, series).unwrap(),
+                quick.evaluate_range(&evaluator, series.clone(), &mut layouts).unwrap(),
+                slow.evaluate_range(&evaluator, series, &mut slow.layouts()).unwrap(),
             );
             prop_assert_eq!(bits(quick), bits(slow), "{}", text);
         }

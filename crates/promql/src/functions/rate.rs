@@ -97,6 +97,13 @@ pub(crate) fn extrapolation(
 }
 
 /// Samples far from the edge of the window stand for half an interval beyond them.
+/// How far, in seconds, the samples at `times` (two or more) are extended towards the start of the window.
+pub(crate) fn to_start(times: &[i64], bounds: Bounds) -> f64 {
+    let (Some(&first), Some(&last)) = (times.first(), times.last()) else { return 0.0 };
+    let average = (last - first) as f64 / 1000.0 / (times.len() - 1) as f64;
+    to_edge((first - bounds.start) as f64 / 1000.0, average)
+}
+
 fn to_edge(distance: f64, average: f64) -> f64 {
     if distance >= average * EXTRAPOLATION_THRESHOLD { average / 2.0 } else { distance }
 }
