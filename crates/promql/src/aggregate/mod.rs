@@ -1,6 +1,7 @@
-//! Aggregations. Those that can take one series after the other do so (see [`fold`]); for the others series are sorted
-//! into groups once, then every group runs over the steps.
+//! Aggregations. Those that can take one series after the other do so (see [`fold`] and [`choose`]); for `quantile` series
+//! are sorted into groups once, then every group runs over the steps.
 
+mod choose;
 mod fold;
 
 use crate::error::QueryError;
@@ -12,7 +13,6 @@ use crate::value::{At, Column, Grid, Intermediate, VectorSeries};
 use model::{FloatHistogram, Labels, histogram::CounterResetHint};
 use promql_syntax::{AggregateExpr, AggregateOp, Span};
 use std::{
-    cmp::Ordering,
     collections::{BTreeMap, btree_map::Entry},
     sync::Arc,
 };
@@ -35,7 +35,6 @@ impl Evaluator<'_> {
             self.each_vector(&e.inner, grid, |series| folding.add(series))?;
             return Ok(folding.finish());
         }
-        let input = self.eval_vector(&e.inner, grid)?;
         if let (AggregateOp::CountValues, Some(Intermediate::String(label))) = (e.op, &param) {
             if label.not_utf8.is_some() || label.value.is_empty() {
                 let quoted = label
@@ -44,22 +43,24 @@ impl Evaluator<'_> {
                     .map_or_else(|| model::labels::quote(&label.value), promql_syntax::quote_bytes);
                 return Err(QueryError::Execution(format!("invalid label name {quoted}")));
             }
-            return self.count_values(e, &label.value, &input, grid);
+            return self.count_values(e, &label.value, grid);
         }
         let params = match param {
             Some(Intermediate::Scalar(values)) => values,
             _ => vec![0.0; grid.count],
         };
-        let groups = group(e, &input);
         let span = e.param.as_ref().map_or(e.inner.span(), |param| param.span());
         match e.op {
-            AggregateOp::Topk | AggregateOp::Bottomk => self.topk(e, &groups, &params, input, grid),
-            AggregateOp::Limitk | AggregateOp::LimitRatio => self.limit(e, &groups, &params, input, grid, span),
+            AggregateOp::Topk | AggregateOp::Bottomk => self.best(e, &params, grid),
+            AggregateOp::Limitk => self.limitk(e, &params, grid),
+            AggregateOp::LimitRatio => self.limit_ratio(e, &params, grid, span),
             _ => {
+                let input = self.eval_vector(&e.inner, grid)?;
                 for q in params.iter().filter(|q| !(0.0..=1.0).contains(*q)) {
                     let q = model::float::format_float(*q);
                     self.annotations.warn(span, format!("quantile value should be between 0 and 1, got {q}"));
                 }
+                let groups = group(e, &input);
                 let mut out = Vec::with_capacity(groups.len());
                 for group in groups {
                     self.check_time()?;
@@ -173,112 +174,6 @@ impl Evaluator<'_> {
         }
         Some(if is_average && !incremental { histogram::divide(&total, histograms.len() as f64) } else { total })
     }
-
-    fn topk(
-        &self,
-        e: &AggregateExpr,
-        groups: &[Group],
-        params: &[f64],
-        input: Vec<VectorSeries>,
-        grid: Grid,
-    ) -> Result<Vec<VectorSeries>, QueryError> {
-        let largest = e.op == AggregateOp::Topk;
-        let mut kept: Vec<Column> = input.iter().map(|_| Column::empty(grid.count)).collect();
-        let mut order = Vec::new();
-        for step in 0..grid.count {
-            self.check_time()?;
-            let k = check_k(params[step])?;
-            if k == 0 {
-                continue;
-            }
-            for group in groups {
-                let mut candidates: Vec<(f64, usize)> = Vec::new();
-                for &member in &group.members {
-                    match input[member].column.get(step) {
-                        Some(At::Float(value)) => candidates.push((value, member)),
-                        Some(At::Histogram(_)) => {
-                            let text = format!("ignored histogram in {} aggregation", e.op.as_str());
-                            self.annotations.info(e.inner.span(), text);
-                        }
-                        None => {}
-                    }
-                }
-                // NaN is the worst in both directions.
-                candidates.sort_by(|(a, _), (b, _)| match (a.is_nan(), b.is_nan()) {
-                    (true, true) => Ordering::Equal,
-                    (true, false) => Ordering::Greater,
-                    (false, true) => Ordering::Less,
-                    _ if largest => b.partial_cmp(a).unwrap_or(Ordering::Equal),
-                    _ => a.partial_cmp(b).unwrap_or(Ordering::Equal),
-                });
-                for (value, member) in candidates.into_iter().take(k) {
-                    kept[member].set_float(step, value);
-                    if grid.count == 1 {
-                        order.push(member);
-                    }
-                }
-            }
-        }
-        Ok(pick(input, kept, order))
-    }
-
-    fn limit(
-        &self,
-        e: &AggregateExpr,
-        groups: &[Group],
-        params: &[f64],
-        input: Vec<VectorSeries>,
-        grid: Grid,
-        span: Span,
-    ) -> Result<Vec<VectorSeries>, QueryError> {
-        let mut kept: Vec<Column> = input.iter().map(|_| Column::empty(grid.count)).collect();
-        let hashes: Vec<f64> = if e.op == AggregateOp::LimitRatio {
-            input.iter().map(|series| label_hash(&series.labels) as f64 / u64::MAX as f64).collect()
-        } else {
-            Vec::new()
-        };
-        for step in 0..grid.count {
-            self.check_time()?;
-            if e.op == AggregateOp::Limitk {
-                let k = check_k(params[step])?;
-                for group in groups {
-                    let present = group.members.iter().filter(|&&member| input[member].column.is_present(step));
-                    for &member in present.take(k) {
-                        kept[member].copy_from(step, &input[member].column);
-                    }
-                }
-                continue;
-            }
-            let given = params[step];
-            if given.is_nan() {
-                return Err(QueryError::Execution("Ratio value is NaN".to_owned()));
-            }
-            let ratio = given.clamp(-1.0, 1.0);
-            if ratio != given {
-                let (given, ratio) = (model::float::format_float(given), model::float::format_float(ratio));
-                let text = format!("ratio value should be between -1 and 1, got {given}, capping to {ratio}");
-                self.annotations.warn(span, text);
-            }
-            for (member, hash) in hashes.iter().enumerate() {
-                let inside = if ratio >= 0.0 { *hash < ratio } else { *hash >= 1.0 + ratio };
-                if inside {
-                    kept[member].copy_from(step, &input[member].column);
-                }
-            }
-        }
-        Ok(pick(input, kept, Vec::new()))
-    }
-}
-
-/// The input series with the columns that were kept; `order` puts an instant result into its rank.
-fn pick(input: Vec<VectorSeries>, kept: Vec<Column>, order: Vec<usize>) -> Vec<VectorSeries> {
-    let mut picked: Vec<Option<VectorSeries>> = (input.into_iter().zip(kept))
-        .map(|(series, column)| if column.is_empty() { None } else { Some(VectorSeries { column, ..series }) })
-        .collect();
-    if order.is_empty() {
-        return picked.into_iter().flatten().collect();
-    }
-    order.into_iter().filter_map(|member| picked[member].take()).collect()
 }
 
 fn check_k(k: f64) -> Result<usize, QueryError> {
@@ -314,16 +209,10 @@ fn group_filter(e: &AggregateExpr) -> LabelFilter {
 }
 
 impl Evaluator<'_> {
-    fn count_values(
-        &self,
-        e: &AggregateExpr,
-        label: &str,
-        input: &[VectorSeries],
-        grid: Grid,
-    ) -> Result<Vec<VectorSeries>, QueryError> {
+    fn count_values(&self, e: &AggregateExpr, label: &str, grid: Grid) -> Result<Vec<VectorSeries>, QueryError> {
         let mut out: BTreeMap<Labels, VectorSeries> = BTreeMap::new();
         let filter = group_filter(e);
-        for series in input {
+        self.each_vector(&e.inner, grid, |series| {
             self.check_time()?;
             let base = filter.apply(&series.labels);
             for step in 0..grid.count {
@@ -346,7 +235,8 @@ impl Evaluator<'_> {
                 let before = if entry.column.is_present(step) { entry.column.values[step] } else { 0.0 };
                 entry.column.set_float(step, before + 1.0);
             }
-        }
+            Ok(())
+        })?;
         Ok(out.into_values().collect())
     }
 }
