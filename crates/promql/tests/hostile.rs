@@ -272,7 +272,6 @@ fn what_grows_is_stopped() {
             let text: String = text.chars().take(200).collect();
             wrong.push(format!("`{shown}` gave `{text}` after {:?}", begin.elapsed()));
         }
-        eprintln!("{:>8.1} ms  {shown}", begin.elapsed().as_secs_f64() * 1e3);
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
