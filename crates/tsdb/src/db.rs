@@ -4,7 +4,7 @@ use crate::{
     BlockInfo, Damage, MetadataMap, OpenError, SeriesExemplars, TsdbOptions, TsdbStatus, WalFollower, WalPosition,
     append::Appends,
     block::{Block, BlockShared, cache::FrameCache, meta::Cut},
-    files,
+    check, files,
     head::{Head, exemplars::Exemplars},
     maintain::Maintenance,
     metrics::Metrics,
@@ -303,22 +303,37 @@ impl Tsdb {
     }
 }
 
-/// Opens the blocks of a folder, in order of creation, after clearing away what earlier processes left unfinished.
-fn open_blocks(dir: &Path, shared: &Arc<BlockShared>) -> Result<Vec<Arc<Block>>, StorageError> {
-    let mut dirs: Vec<PathBuf> = Vec::new();
+/// Folders of blocks, in order of their creation, and what earlier processes left unfinished of some.
+fn block_entries(dir: &Path) -> Result<(Vec<PathBuf>, Vec<PathBuf>), StorageError> {
+    let (mut dirs, mut unfinished) = (Vec::new(), Vec::new());
     for entry in fs::read_dir(dir).map_err(files::at(dir))? {
         let path = entry.map_err(files::at(dir))?.path();
         let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         let stem = name.strip_suffix(".tmp").or_else(|| name.strip_suffix(".deleting"));
         if let Some(stem) = stem {
             if Ulid::from_string(stem).is_ok() {
-                fs::remove_dir_all(&path).map_err(files::at(&path))?;
+                unfinished.push(path);
             }
         } else if name.len() == ulid::ULID_LEN && Ulid::from_string(&name).is_ok() {
             dirs.push(path);
         }
     }
     dirs.sort_unstable();
+    Ok((dirs, unfinished))
+}
+
+/// Folders of blocks, in order of their creation.
+pub(crate) fn block_dirs(dir: &Path) -> Result<Vec<PathBuf>, StorageError> {
+    Ok(block_entries(dir)?.0)
+}
+
+/// Opens the blocks of a folder, in order of creation, after clearing away what earlier processes left unfinished.
+fn open_blocks(dir: &Path, shared: &Arc<BlockShared>) -> Result<Vec<Arc<Block>>, StorageError> {
+    check::finish_interrupted(dir)?;
+    let (dirs, unfinished) = block_entries(dir)?;
+    for path in unfinished {
+        fs::remove_dir_all(&path).map_err(files::at(&path))?;
+    }
     let mut blocks = Vec::new();
     for dir in dirs {
         match Block::open(&dir, shared) {

@@ -3,6 +3,7 @@
 mod append;
 mod block;
 mod bytes;
+mod check;
 pub mod codec;
 mod compact;
 mod db;
@@ -16,6 +17,7 @@ mod postings;
 mod query;
 mod wal;
 
+pub use check::{Repair, Repaired, Verification, repair, verify};
 pub use db::Tsdb;
 pub use import::BlockImport;
 pub use options::{

@@ -87,6 +87,12 @@ pub struct Damage {
     pub reason: String,
 }
 
+impl std::fmt::Display for Damage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} at byte {}: {}", self.path.display(), self.at, self.reason)
+    }
+}
+
 /// What `/api/v1/status/tsdb` shows.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TsdbStatus {

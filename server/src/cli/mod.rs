@@ -2,6 +2,7 @@
 
 mod check;
 mod output;
+mod progress;
 mod promql;
 mod query;
 mod serve;

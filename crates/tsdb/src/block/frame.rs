@@ -19,6 +19,15 @@ pub(crate) enum FrameError {
     Damaged(String),
 }
 
+impl std::fmt::Display for FrameError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            FrameError::Io(error) => write!(f, "cannot be read: {error}"),
+            FrameError::Damaged(reason) => f.write_str(reason),
+        }
+    }
+}
+
 /// Compresses `raw` into a frame.
 ///
 /// # Errors

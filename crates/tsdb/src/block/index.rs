@@ -267,6 +267,11 @@ impl BlockIndex {
         SeriesPage::decode(&self.series.read(at).ok()?).map(Arc::new)
     }
 
+    /// Where the pages of series are, ascending.
+    pub(crate) fn pages(&self) -> impl Iterator<Item = u64> {
+        self.series.pages().iter().map(|page| page.at)
+    }
+
     /// Calls `take` for the pages that can be read.
     pub(crate) fn for_each_page(&self, take: impl FnMut(Arc<SeriesPage>)) {
         self.series.pages().iter().filter_map(|page| self.read_page(page.at)).for_each(take);

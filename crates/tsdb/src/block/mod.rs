@@ -357,6 +357,93 @@ impl Block {
         }
     }
 
+    /// Calls `take` for every series, in order of labels, with its samples that can be read and are not deleted. What
+    /// cannot be read is reported and left out, be it damaged or refused by the disk.
+    ///
+    /// Gives the number of deleted samples.
+    ///
+    /// # Errors
+    /// What `take` answers.
+    pub(crate) fn for_each_readable<E>(
+        &self,
+        mut take: impl FnMut(&Labels, &Samples) -> Result<(), E>,
+    ) -> Result<u64, E> {
+        let mut deleted_samples = 0;
+        let (index, tombstones) = (self.index(), self.tombstones());
+        let (mut samples, mut chunk_samples) = (Samples::default(), Samples::default());
+        for page_ref in index.pages() {
+            let Some(page) = index.read_page(page_ref) else { continue };
+            for (place, number) in (0..page.len()).zip(page.first..) {
+                let Some(labels) = index.labels(&page, place) else { continue };
+                samples.clear();
+                let deleted = tombstones.of(number);
+                for (chunk, extent) in (page.first_chunk(place)..).zip(page.chunks(place)) {
+                    chunk_samples.clear();
+                    if let Err(error) = self.read_chunk(&index, chunk, (i64::MIN, i64::MAX), &mut chunk_samples) {
+                        let at = index.data.find(chunk).map_or(0, |page| page.at);
+                        let reason = format!("{error}; its chunks are left out");
+                        self.report(0, Damage { path: self.dir.join(DATA_FILE), at, reason });
+                        continue;
+                    }
+                    let told = (chunk_samples.timestamps.first(), chunk_samples.timestamps.last());
+                    let wanted = (Some(&extent.min_ms), Some(&extent.max_ms));
+                    // Without samples, what is wrong with the chunk was reported.
+                    if !chunk_samples.is_empty() && (told != wanted || chunk_samples.len() != extent.count as usize) {
+                        let at = index.data.find(chunk).map_or(0, |page| page.at);
+                        let reason = format!("chunk {chunk} has other samples than the index tells; they are kept");
+                        self.report(chunk, Damage { path: self.dir.join(DATA_FILE), at, reason });
+                    }
+                    for (at, time) in chunk_samples.timestamps.iter().enumerate() {
+                        let in_order = samples.timestamps.last().is_none_or(|last| last < time);
+                        if deleted.iter().any(|(from, to)| (*from..=*to).contains(time)) {
+                            deleted_samples += 1;
+                        } else if in_order {
+                            samples.extend_from(&chunk_samples, at, at + 1);
+                        }
+                    }
+                }
+                take(&labels, &samples)?;
+            }
+        }
+        Ok(deleted_samples)
+    }
+
+    /// What was reported of the blocks that share with this one.
+    pub(crate) fn damage(&self) -> Vec<Damage> {
+        self.shared.damage.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Its own description is lost.
+    pub(crate) fn is_described_by_index(&self) -> bool {
+        BlockMeta::load(&self.dir).is_err()
+    }
+
+    /// What is wrong with the files of a block's folder, by their checksums: name of the file, byte and what.
+    pub(crate) fn verify_files(dir: &Path) -> Vec<Damage> {
+        let mut damage = Vec::new();
+        let mut report = |name: &str, at: u64, reason: String| damage.push(Damage { path: dir.join(name), at, reason });
+        let files = [
+            (DATA_FILE, index::DATA_MAGIC),
+            (TIMES_FILE, index::TIMES_MAGIC),
+            (SYMBOLS_FILE, index::SYMBOLS_MAGIC),
+            (INDEX_FILE, index::INDEX_MAGIC),
+        ];
+        for (name, magic) in files {
+            pages::verify(&dir.join(name), magic).into_iter().for_each(|(at, reason)| report(name, at, reason));
+        }
+        match BlockMeta::load(dir) {
+            Ok(meta) if Some(meta.ulid.as_str()) != dir.file_name().and_then(|name| name.to_str()) => {
+                report(META_FILE, 0, format!("it describes the block {}", meta.ulid));
+            }
+            Err(meta::MetaError::Damaged(reason)) => report(META_FILE, 0, reason),
+            Ok(_) | Err(meta::MetaError::Version(_)) => {}
+        }
+        if let Err(reason) = Tombstones::load(&dir.join(TOMBSTONES_FILE)) {
+            report(TOMBSTONES_FILE, 0, reason);
+        }
+        damage
+    }
+
     fn bad_chunk(&self, index: &BlockIndex, chunk: u64) -> Result<(), StorageError> {
         let at = index.data.find(chunk).map_or(0, |page| page.at);
         let reason = format!("chunk {chunk} cannot be decoded; it is left out");

@@ -124,6 +124,75 @@ fn walk(file: &File) -> Vec<PageRef> {
     pages
 }
 
+/// Every place of a file that is not as it was written: its byte, and what is wrong there.
+///
+/// Each byte is under some checksum, or has one right value; so no flipped bit goes unseen.
+pub(crate) fn verify(path: &Path, magic: Magic) -> Vec<(u64, String)> {
+    let opened = File::open(path).and_then(|file| Ok((file.metadata()?.len(), file)));
+    let (length, file) = match opened {
+        Ok(opened) => opened,
+        Err(error) => return vec![(0, error.to_string())],
+    };
+    let mut faults = Vec::new();
+    let mut begin = Magic::default();
+    match file.read_exact_at(&mut begin, 0) {
+        Ok(()) if begin == magic => {}
+        Ok(()) => {
+            let at = begin.iter().zip(&magic).position(|(own, wanted)| own != wanted).unwrap_or(0);
+            faults.push((at as u64, "the beginning of the file is damaged".to_owned()));
+        }
+        Err(_) => return vec![(length, "the file is cut short".into())],
+    }
+    let trailer_at = length.saturating_sub(TRAILER_BYTES);
+    // Without a directory, what stands there is told by walking from frame to frame.
+    let (pages, end, no_directory) = match directory(&file, magic) {
+        Ok(pages) => {
+            let mut place = [0; 8];
+            let read = file.read_exact_at(&mut place, trailer_at);
+            (Some(pages), read.map_or(trailer_at, |()| u64::from_le_bytes(place)), None)
+        }
+        Err(reason) => (None, trailer_at, Some(reason)),
+    };
+    let mut at = magic.len() as u64;
+    let mut number = 0;
+    let mut header = [0; HEADER_BYTES];
+    while at < end {
+        let found = file.read_exact_at(&mut header, at).map_err(FrameError::Io);
+        let frame_end = match found.and_then(|()| frame::frame_bytes(&header)) {
+            Ok((bytes, _)) => at + bytes as u64,
+            Err(error) => {
+                faults.push((at, error.to_string()));
+                break;
+            }
+        };
+        let own = pages.as_ref().map(|pages| pages.get(number).copied());
+        let fault = match frame::read(&file, at) {
+            Err(error) => Some(error.to_string()),
+            Ok(raw) => {
+                let first = Reader::new(&raw).uvarint();
+                let told = own.is_none_or(|own| own.map(|own| (own.at, Some(own.first))) == Some((at, first)));
+                (!told).then(|| "the directory tells of another page".to_owned())
+            }
+        };
+        faults.extend(fault.map(|reason| (at, reason)));
+        number += 1;
+        // A damaged length leads nowhere; the directory knows the way.
+        at = match &pages {
+            Some(pages) => pages.get(number).map_or(end, |next| next.at).max(at + 1),
+            None => frame_end,
+        };
+    }
+    if pages.is_some_and(|pages| pages.len() != number) {
+        faults.push((end, "the directory tells of pages that are not there".into()));
+    }
+    // Else the walk told the place.
+    if faults.is_empty() {
+        faults.extend(no_directory.map(|reason| (trailer_at.max(magic.len() as u64), reason)));
+    }
+    faults.sort();
+    faults
+}
+
 /// Writes such a file.
 #[derive(Debug)]
 pub(crate) struct PagesWriter {

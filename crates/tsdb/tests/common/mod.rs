@@ -2,8 +2,14 @@
 #![allow(dead_code, reason = "each test program uses a part")]
 
 use model::{Labels, Matcher, SampleValue};
-use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
-use storage::{Queryable, Samples, SelectHints};
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+use storage::{Ingest, Queryable, Samples, SelectHints, SeriesSamples};
 use tsdb::{SyncPolicy, Tsdb, TsdbOptions};
 
 /// Values by time, by series; values as text that tells every bit.
@@ -56,4 +62,55 @@ pub(crate) fn read(engine: &dyn Queryable, start_ms: i64, end_ms: i64, matchers:
 
 pub(crate) fn read_all(engine: &Tsdb) -> Content {
     read(engine, i64::MIN, i64::MAX, &[])
+}
+
+/// Blocks of several frames, and several log segments.
+pub(crate) fn folder(dir: &Path) -> Content {
+    let options = TsdbOptions { segment_bytes_max: 30_000, block_range_ms: 1000, ..options(dir) };
+    let engine = Tsdb::open(options).unwrap();
+    let mut random = 1_u64;
+    for time in (0..3400).step_by(20) {
+        let series: Vec<SeriesSamples> = (0..60)
+            .map(|number| {
+                random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                // Too random to compress.
+                let value = f64::from_bits(random >> 2);
+                let pad = format!("{:064x}", u128::from(random).wrapping_mul(number as u128 + 3));
+                let labels = if number < 40 { labels(number) } else { Labels::from_pairs([("n", pad.as_str())]) };
+                SeriesSamples {
+                    labels,
+                    samples: vec![(time, SampleValue::Float(value))],
+                    exemplars: vec![],
+                    start_timestamps: Vec::new(),
+                }
+            })
+            .collect();
+        engine.append_series(&series).unwrap();
+    }
+    engine.maintain().unwrap();
+    read_all(&engine)
+}
+
+pub(crate) fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy(&entry.path(), &target)
+        } else {
+            drop(fs::copy(entry.path(), target))
+        }
+    }
+}
+
+pub(crate) fn files(dir: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() { files(&path, found) } else { found.push(path) }
+    }
+}
+
+pub(crate) fn samples(content: &Content) -> usize {
+    content.values().map(|samples| samples.len()).sum()
 }

@@ -1,5 +1,6 @@
 //! `vigie tsdb …`: a data folder, without a server on it.
 
+mod check;
 mod prometheus;
 
 use super::output::say;
@@ -44,6 +45,16 @@ pub(crate) enum TsdbCommand {
         #[arg(long = "storage.tsdb.path", value_name = "DIR", default_value = "data")]
         dir: PathBuf,
     },
+    /// Read the whole folder and tell what is damaged, with file and byte. Nothing is changed.
+    Verify {
+        #[arg(long = "storage.tsdb.path", value_name = "DIR", default_value = "data")]
+        dir: PathBuf,
+    },
+    /// Cut out what is damaged and keep the rest. Damaged files are kept as they were below `damaged/`.
+    Repair {
+        #[arg(long = "storage.tsdb.path", value_name = "DIR", default_value = "data")]
+        dir: PathBuf,
+    },
 }
 
 pub(crate) fn run(command: TsdbCommand) -> Result<ExitCode> {
@@ -52,6 +63,8 @@ pub(crate) fn run(command: TsdbCommand) -> Result<ExitCode> {
         TsdbCommand::ImportPrometheus { from, dir } => prometheus::import(&from, &dir)?,
         TsdbCommand::ExportPrometheus(export) => prometheus::export(&export)?,
         TsdbCommand::List { dir } => list(&dir)?,
+        TsdbCommand::Verify { dir } => return check::verify(&dir),
+        TsdbCommand::Repair { dir } => return check::repair(&dir),
     }
     Ok(ExitCode::SUCCESS)
 }

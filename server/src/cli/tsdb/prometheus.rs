@@ -1,7 +1,10 @@
 //! `vigie tsdb import-prometheus` and `export-prometheus`: history from a Prometheus and back.
 
 use super::{
-    super::output::{complain, say},
+    super::{
+        output::{complain, say},
+        progress::Progress,
+    },
     open,
 };
 use anyhow::{Context, Result, bail, ensure};
@@ -15,29 +18,9 @@ use prometheus_tsdb::{
 use std::{
     collections::BTreeSet,
     path::{Path, PathBuf},
-    time::{Duration, Instant},
 };
 use storage::{Ingest, Queryable, Samples, SelectHints, Series, SeriesSet};
 use tsdb::{BlockImport, Tsdb};
-
-/// Between two lines of progress.
-const PROGRESS_EVERY: Duration = Duration::from_secs(2);
-
-/// Lines on standard error, not too many.
-struct Progress(Instant);
-
-impl Progress {
-    fn new() -> Self {
-        Progress(Instant::now())
-    }
-
-    fn tell(&mut self, line: impl FnOnce() -> String) {
-        if self.0.elapsed() >= PROGRESS_EVERY {
-            complain(&line());
-            self.0 = Instant::now();
-        }
-    }
-}
 
 /// What an import brought.
 #[derive(Default)]
@@ -80,8 +63,9 @@ pub(super) fn import(from: &Path, dir: &Path) -> Result<()> {
         while let Some(labels) = reader.next(&mut samples, &mut damage)? {
             target.add(&labels, &samples, &mut total)?;
             series += 1;
-            progress.tell(|| format!("{name}: {series} of {} series", meta.stats.series));
+            progress.tell(series, meta.stats.series, || format!("{name}: {series} of {} series", meta.stats.series));
         }
+        drop(progress);
         total.blocks += u64::from(target.block.finish()?.is_some());
         complain(&format!("{name}: {series} series read"));
     }
@@ -114,8 +98,9 @@ fn import_head(
     let blocks_end = blocks.iter().filter(|(_, meta)| !meta.is_late()).map(|(_, meta)| meta.max_time_ms).max();
     let mut progress = Progress::new();
     let head = head::load(from, blocks_end.unwrap_or(i64::MIN), damage, &mut |done, all| {
-        progress.tell(|| format!("log: {} of {} MiB read", done >> 20, all >> 20));
+        progress.tell(done, all, || format!("log: {} of {} MiB read", done >> 20, all >> 20));
     })?;
+    drop(progress);
     if head.orphans > 0 {
         complain(&format!("log: {} samples or chunks are of series that it does not name; left out", head.orphans));
     }
@@ -240,13 +225,16 @@ pub(super) fn export(flags: &Export) -> Result<()> {
         let mut series = 0_u64;
         let told = &mut |_| {
             series += 1;
-            progress.tell(|| format!("block {} of {}: {series} series written", number + 1, windows.len()));
+            progress.tell(number as u64, windows.len() as u64, || {
+                format!("block {} of {}: {series} series written", number + 1, windows.len())
+            });
         };
         let written = write_block(&source, &[], range, &flags.to, (new_ulid(range.0), None), told)?;
         if let Some((_, meta)) = written {
             (blocks, samples) = (blocks + 1, samples + meta.stats.samples);
         }
     }
+    drop(progress);
     tsdb.close()?;
     say(&format!("{samples} samples written to {} as {blocks} blocks", flags.to.display()));
     Ok(())

@@ -1,0 +1,8 @@
+//! Folders looked over and mended while no engine has them open.
+
+mod repair;
+mod verify;
+
+pub(crate) use repair::finish_interrupted;
+pub use repair::{Repair, Repaired, repair};
+pub use verify::{Verification, verify};

@@ -1,0 +1,193 @@
+//! Cutting out what is damaged. What can be read stays in its place; the file or block as it was is kept in `damaged/`.
+
+use super::verify::{BlockState, damage_of_block, damage_of_segment, missing_segments, open_block};
+use crate::{
+    Damage, OpenError,
+    block::writer::{BlockPlan, BlockWriter},
+    db::block_dirs,
+    files,
+    wal::segment::{self, segment_numbers, segment_path},
+};
+use model::Labels;
+use std::{
+    fs::{self, File},
+    io::{self, Read, Write},
+    path::{Path, PathBuf},
+};
+use storage::StorageError;
+
+/// Below the data folder: what was damaged, as it was.
+const ASIDE_DIR: &str = "damaged";
+/// Below the data folder: blocks on their way to the place of a damaged one.
+const READY_DIR: &str = "repaired";
+
+/// What became of a damaged block or log segment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Repaired {
+    /// The block's folder or the segment.
+    pub path: PathBuf,
+    /// Where it is now, as it was; `None` for a file that was missing.
+    pub aside: Option<PathBuf>,
+    /// Samples of a block, bytes of a segment.
+    pub kept: u64,
+    /// As `kept`; `None` when it cannot be known.
+    pub lost: Option<u64>,
+    pub is_block: bool,
+}
+
+/// What a repair found and did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Repair {
+    pub damage: Vec<Damage>,
+    pub repaired: Vec<Repaired>,
+}
+
+/// Mends a folder. Blocks are written anew with what can be read of them, segments of the log end before their damage.
+/// A repair that was interrupted is taken up by the next, or by the next opening. `told` hears of blocks and segments
+/// looked at, and of how many.
+///
+/// # Errors
+/// `Locked` when a process has the folder open; `Io`, for one when the disk has no room for a block more. What was
+/// mended before stays so.
+pub fn repair(dir: &Path, told: &mut dyn FnMut(u64, u64)) -> Result<Repair, OpenError> {
+    // A folder that is not there must not be made by its lock.
+    fs::read_dir(dir).map_err(files::at(dir))?;
+    let Some(_lock) = files::lock(dir)? else { return Err(OpenError::Locked { dir: dir.to_owned() }) };
+    finish_interrupted(dir)?;
+    let mut outcome = Repair::default();
+    let blocks = block_dirs(dir)?;
+    let wal = dir.join("wal");
+    let numbers = if wal.is_dir() { segment_numbers(&wal).map_err(files::at(&wal))? } else { Vec::new() };
+    let all = (blocks.len() + numbers.len()) as u64;
+    let mut done = 0;
+    for block in blocks {
+        if let BlockState::Read(mut damage) = damage_of_block(&block)
+            && !damage.is_empty()
+        {
+            outcome.damage.append(&mut damage);
+            outcome.repaired.push(mend_block(dir, &block)?);
+        }
+        done += 1;
+        told(done, all);
+    }
+    for path in missing_segments(dir, &numbers) {
+        write_segment(&path, None).map_err(files::at(&path))?;
+        let reason = "the file is missing".to_owned();
+        outcome.damage.push(Damage { path: path.clone(), at: 0, reason });
+        outcome.repaired.push(Repaired { path, aside: None, kept: 0, lost: None, is_block: false });
+    }
+    for (place, &number) in numbers.iter().enumerate() {
+        let path = segment_path(&wal, number);
+        match damage_of_segment(&path) {
+            // A write that a crash ended: the next opening cuts it off, for nobody was told that it is stored.
+            Some((_, true)) if place + 1 == numbers.len() => {}
+            Some((damage, _)) => {
+                outcome.repaired.push(mend_segment(dir, &path, damage.at)?);
+                outcome.damage.push(damage);
+            }
+            None => {}
+        }
+        done += 1;
+        told(done, all);
+    }
+    Ok(outcome)
+}
+
+/// Moves repaired blocks to their places that a process left on the way.
+pub(crate) fn finish_interrupted(dir: &Path) -> Result<(), StorageError> {
+    let ready = dir.join(READY_DIR);
+    if !ready.is_dir() {
+        return Ok(());
+    }
+    for block in block_dirs(&ready)? {
+        let Some(place) = block.file_name().map(|name| dir.join(name)) else { continue };
+        // The damaged one is still there: its repair begins anew.
+        if !place.exists() {
+            fs::rename(&block, &place).map_err(files::at(&block))?;
+        }
+    }
+    fs::remove_dir_all(&ready).and_then(|()| files::sync_dir(dir)).map_err(files::at(&ready))
+}
+
+/// A path below `damaged/` where nothing is yet.
+fn aside(dir: &Path, path: &Path) -> Result<PathBuf, StorageError> {
+    let relative = path.strip_prefix(dir).unwrap_or(path);
+    let first = dir.join(ASIDE_DIR).join(relative);
+    if let Some(parent) = first.parent() {
+        fs::create_dir_all(parent).map_err(files::at(parent))?;
+    }
+    let mut target = first.clone();
+    let mut number = 2_u32;
+    while target.exists() {
+        target = first.with_extension(number.to_string());
+        number += 1;
+    }
+    Ok(target)
+}
+
+fn mend_block(dir: &Path, path: &Path) -> Result<Repaired, StorageError> {
+    let block = open_block(path)?;
+    let ready = dir.join(READY_DIR);
+    fs::create_dir_all(&ready).map_err(files::at(&ready))?;
+    let had = block.meta.stats.samples;
+    // The name stays: it tells which of two samples at the same time counts. What the log still has of a block comes
+    // back from there, so that the new one does not claim it.
+    let plan = BlockPlan {
+        ulid: path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default(),
+        min_time_ms: block.meta.min_time_ms,
+        max_time_ms: block.meta.max_time_ms,
+        compaction: block.meta.compaction.clone(),
+        cuts: Vec::new(),
+    };
+    let mut writer = BlockWriter::create(&ready, plan)?;
+    let (mut kept, mut last) = (0, None::<Labels>);
+    let deleted = block.for_each_readable(|labels, samples| {
+        if last.as_ref().is_none_or(|last| last < labels) {
+            last = Some(labels.clone());
+            kept += samples.len() as u64;
+            writer.add_series(labels, samples)?;
+        }
+        Ok::<(), StorageError>(())
+    })?;
+    let written = writer.finish()?;
+    let aside = aside(dir, path)?;
+    fs::rename(path, &aside).map_err(files::at(path))?;
+    if let Some(written) = written {
+        fs::rename(&written, path).map_err(files::at(path))?;
+    }
+    fs::remove_dir(&ready).and_then(|()| files::sync_dir(dir)).map_err(files::at(&ready))?;
+    // A description that was lost is made from what the index tells, which may be damaged as well.
+    let lost = (!block.is_described_by_index()).then(|| had.saturating_sub(kept + deleted));
+    Ok(Repaired { path: path.to_owned(), aside: Some(aside), kept, lost, is_block: true })
+}
+
+fn mend_segment(dir: &Path, path: &Path, at: u64) -> Result<Repaired, StorageError> {
+    let length = fs::metadata(path).map_err(files::at(path))?.len();
+    let aside = aside(dir, path)?;
+    if fs::hard_link(path, &aside).is_err() {
+        fs::copy(path, &aside).map_err(files::at(&aside))?;
+    }
+    write_segment(path, Some((&aside, at))).map_err(files::at(path))?;
+    Ok(Repaired {
+        path: path.to_owned(),
+        aside: Some(aside),
+        kept: at,
+        lost: Some(length.saturating_sub(at)),
+        is_block: false,
+    })
+}
+
+/// Puts a segment in place that has the first bytes of another, or nothing.
+fn write_segment(path: &Path, begin_of: Option<(&Path, u64)>) -> io::Result<()> {
+    let temporary = path.with_extension("tmp");
+    let mut file = File::create(&temporary)?;
+    match begin_of {
+        Some((from, bytes)) if bytes >= segment::MAGIC.len() as u64 => {
+            io::copy(&mut File::open(from)?.take(bytes), &mut file)?;
+        }
+        _ => file.write_all(&segment::MAGIC)?,
+    }
+    file.sync_all()?;
+    fs::rename(&temporary, path)?;
+    path.parent().map_or(Ok(()), files::sync_dir)
+}
