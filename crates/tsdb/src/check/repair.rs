@@ -138,6 +138,7 @@ fn mend_block(dir: &Path, path: &Path) -> Result<Repaired, StorageError> {
         max_time_ms: block.meta.max_time_ms,
         compaction: block.meta.compaction.clone(),
         cuts: Vec::new(),
+        head_end_ms: block.meta.head_end_ms(),
     };
     let mut writer = BlockWriter::create(&ready, plan)?;
     let (mut kept, mut last) = (0, None::<Labels>);
