@@ -41,12 +41,13 @@ pub struct Line {
 /// Longer bodies are not compared.
 pub const BODY_BYTES_MAX: usize = TAIL_MASK as usize;
 
-/// What of the family's type changes the labels of a sample: bounds of histograms and quantiles of summaries get one
-/// form.
+/// What of the family's type changes what a sample means: bounds of histograms and quantiles of summaries get one form,
+/// and lines of histograms may be parts of a native one.
 fn kind(family_type: MetricType) -> u32 {
     match family_type {
         MetricType::Histogram => 1,
         MetricType::Summary => 2,
+        MetricType::GaugeHistogram => 3,
         _ => 0,
     }
 }
@@ -55,6 +56,7 @@ fn type_of(kind: u32) -> MetricType {
     match kind {
         1 => MetricType::Histogram,
         2 => MetricType::Summary,
+        3 => MetricType::GaugeHistogram,
         _ => MetricType::Unknown,
     }
 }

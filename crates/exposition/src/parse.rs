@@ -49,6 +49,11 @@ impl<'a> Sample<'a> {
         Reading { value, timestamp_ms, exemplar, timestamp }
     }
 
+    /// The type that the last `# TYPE` line before it told.
+    pub fn family_type(&self) -> MetricType {
+        self.family_type
+    }
+
     /// A label as written, before `le` and `quantile` get their form.
     pub(crate) fn written_label(&self, name: &str) -> Option<String> {
         let pairs = split_key(self.key, self.format, false).ok()?;
@@ -99,6 +104,11 @@ impl Exemplar<'_> {
             Ok(pairs) => Labels::from_pairs(pairs.labels),
             Err(_) => Labels::empty(),
         }
+    }
+
+    /// With its labels read.
+    pub fn to_exemplar(&self) -> model::Exemplar {
+        model::Exemplar { labels: self.labels(), value: self.value, timestamp_ms: self.timestamp_ms }
     }
 }
 

@@ -10,6 +10,7 @@ mod durability;
 mod federation;
 mod first_start;
 mod golden;
+mod native_histograms;
 mod probing;
 mod prometheus_history;
 mod rule_tests;

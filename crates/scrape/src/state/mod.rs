@@ -6,6 +6,7 @@
 //! after that.
 
 mod bits;
+mod custom_buckets;
 mod protobuf;
 mod read;
 #[cfg(test)]
@@ -16,6 +17,7 @@ use crate::config::Limits;
 use crate::labels::report_labels;
 use crate::metrics::Metrics;
 use bits::{Bits, words_for};
+use custom_buckets::Parts;
 use exposition::diff::{Base, Line};
 use exposition::{Entry, Format};
 use foldhash::fast::RandomState;
@@ -117,6 +119,8 @@ pub(crate) struct TargetState {
     keys: Keys,
     /// Of every line or key of it the index of its series in the layout, with [`REPEATED`], or [`DROPPED`].
     slots: Vec<u32>,
+    /// What stands in the place of a series where classic histograms are stored as native ones.
+    parts: Parts,
     /// Some line is [`REPEATED`].
     repeats: bool,
     /// Lines that are not [`DROPPED`].
@@ -176,6 +180,7 @@ impl TargetState {
         self.base.clear();
         self.keys = Keys::default();
         self.slots.clear();
+        self.parts = Parts::default();
         self.report_slots.clear();
         self.settled = false;
     }

@@ -1,5 +1,6 @@
 //! From a body in protobuf to the values of a row.
 
+use super::custom_buckets::bare;
 use super::read::Reader;
 use super::{BodyError, DROPPED, REPEATED, TargetState};
 use exposition::protobuf::{Family, Fault, Sample, Visit, walk};
@@ -147,7 +148,7 @@ impl Visit for Taker<'_, '_, '_> {
         let slot = match place.and_then(|place| Some((place, *self.state.slots.get(place)?))) {
             Some((place, slot)) => {
                 self.next = place + 1;
-                if slot == DROPPED { slot } else { slot & !REPEATED }
+                bare(slot)
             }
             None => {
                 let own = sample.series.labels().map_err(BodyError::Exposition)?;

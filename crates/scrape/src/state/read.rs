@@ -1,12 +1,13 @@
 //! From a body to the values of a row.
 
+use super::custom_buckets::{CLASSIC_REPEATED, bare, is_part};
 use super::protobuf::Keys;
 use super::{Body, BodyError, DROPPED, REPEATED, Report, Rulebook, Scratch, TargetState, VERIFY_EVERY};
 use crate::labels::{check_limits, sample_labels};
 use crate::metrics::Metrics;
 use exposition::diff::{Base, Step, Walk};
 use exposition::{Format, Reading, Sample};
-use model::{Exemplar, FloatHistogram, Labels, SampleValue};
+use model::{FloatHistogram, Labels, SampleValue};
 use std::sync::Arc;
 use storage::SeriesSamples;
 
@@ -88,6 +89,9 @@ impl TargetState {
         reader.report.samples_scraped = lines.len() as u64;
         reader.report.samples_after_relabelling = self.kept;
         reader.scratch.lines = lines;
+        if matches!(done, Ok(true)) {
+            self.make_wholes(reader)?;
+        }
         done
     }
 
@@ -156,9 +160,19 @@ impl TargetState {
             return Ok(false);
         }
         self.seen.clear();
+        self.parts.clear_seen();
         self.kept = 0;
-        for slot in reader.scratch.slots.iter().filter(|slot| **slot != DROPPED) {
-            if !self.seen.insert(*slot) {
+        for slot in reader.scratch.slots.iter().copied().filter(|slot| *slot != DROPPED) {
+            let slot = if is_part(slot) {
+                match self.parts.see(slot) {
+                    (false, _) => return Ok(false),
+                    (true, None) => continue,
+                    (true, Some(classic)) => classic,
+                }
+            } else {
+                slot
+            };
+            if !self.seen.insert(slot) {
                 return Ok(false);
             }
             self.kept += 1;
@@ -182,11 +196,12 @@ impl TargetState {
         self.begin();
         self.stamped.clear();
         self.seen.clear();
+        self.parts.clear_seen();
         reader.report.samples_scraped = 0;
         reader.report.samples_after_relabelling = 0;
         let mut lines = std::mem::take(&mut reader.scratch.lines);
         let done = match Walk::careful(base, bytes, format, &mut lines) {
-            Ok(walk) => self.careful_walk(walk, reader),
+            Ok(walk) => self.careful_walk(walk, reader).and_then(|()| self.make_wholes(reader)),
             Err(fault) => Err(BodyError::Exposition(fault.to_string())),
         };
         reader.scratch.lines = lines;
@@ -207,7 +222,7 @@ impl TargetState {
                 }
                 Step::Known { line, reading } => {
                     let slot = self.slots.get(line).copied().unwrap_or(DROPPED);
-                    (if slot == DROPPED { slot } else { slot & !REPEATED }, reading)
+                    (bare(slot), reading)
                 }
                 Step::New(sample) => match self.learn_line(&sample, reader)? {
                     Ok(slot) => (slot, sample.reading()),
@@ -231,7 +246,7 @@ impl TargetState {
                 Step::Kept { .. } | Step::Unsure => continue,
             };
             let slot = self.admit(slot, reader)?;
-            repeats |= slot != DROPPED && slot & REPEATED != 0;
+            repeats |= slot != bare(slot);
             reader.scratch.slots.push(slot);
             self.take(slot, &reading, reader);
         }
@@ -253,20 +268,44 @@ impl TargetState {
         if slot == DROPPED {
             return Ok(slot);
         }
+        if is_part(slot) {
+            let (new, classic) = self.parts.see(slot);
+            let mut place = if new { slot } else { slot | REPEATED };
+            if let Some(classic) = classic {
+                self.count_kept(reader)?;
+                if !self.seen.insert(classic) {
+                    place |= CLASSIC_REPEATED;
+                }
+            }
+            return Ok(place);
+        }
+        self.count_kept(reader)?;
+        Ok(if self.seen.insert(slot) { slot } else { slot | REPEATED })
+    }
+
+    /// One sample more that relabelling keeps.
+    pub(super) fn count_kept(&self, reader: &mut Reader<'_>) -> Result<(), BodyError> {
         reader.report.samples_after_relabelling += 1;
         let limit = reader.book.limits.samples;
         if limit > 0 && reader.report.samples_after_relabelling > limit {
             return Err(BodyError::SampleLimit(limit));
         }
-        Ok(if self.seen.insert(slot) { slot } else { slot | REPEATED })
+        Ok(())
     }
 
     /// Reads a key of a text for the first time. The inner error is a fault of the body.
     fn learn_line(&mut self, sample: &Sample<'_>, reader: &mut Reader<'_>) -> Result<Result<u32, String>, BodyError> {
-        match sample.labels() {
-            Ok(own) => self.learn(&own, |name| sample.has_empty_label(name), reader).map(Ok),
-            Err(fault) => Ok(Err(fault.to_string())),
+        let own = match sample.labels() {
+            Ok(own) => own,
+            Err(fault) => return Ok(Err(fault.to_string())),
+        };
+        let wanted_empty = |name: &str| sample.has_empty_label(name);
+        if reader.book.histograms.custom_buckets
+            && let Some(part) = self.learn_part(&own, sample.family_type(), wanted_empty, reader)?
+        {
+            return Ok(Ok(part));
         }
+        self.learn(&own, wanted_empty, reader).map(Ok)
     }
 
     /// The slot of a series that is met for the first time. `own` is what the target says; `wanted_empty` tells which
@@ -302,11 +341,17 @@ impl TargetState {
         if slot == DROPPED {
             return;
         }
+        if is_part(slot) {
+            return self.take_part(slot, reading, reader);
+        }
+        self.take_line(slot, reading, reader);
+    }
+
+    /// Takes what the line of a series says.
+    pub(super) fn take_line(&mut self, slot: u32, reading: &Reading<'_>, reader: &Reader<'_>) {
         self.take_float(slot, reading.value, reader.own_timestamp(reading.timestamp_ms), reader);
         if let Some(exemplar) = reading.exemplar.as_ref().filter(|_| slot & REPEATED == 0) {
-            let labels = exemplar.labels();
-            self.exemplars
-                .push((slot, Exemplar { labels, value: exemplar.value, timestamp_ms: exemplar.timestamp_ms }));
+            self.exemplars.push((slot, exemplar.to_exemplar()));
         }
     }
 
@@ -341,7 +386,8 @@ impl TargetState {
         }
     }
 
-    fn stamp(&mut self, slot: u32, own_ms: Option<i64>, reader: &Reader<'_>) {
+    /// Notes whether a sample brings a time that counts, and which.
+    pub(super) fn stamp(&mut self, slot: u32, own_ms: Option<i64>, reader: &Reader<'_>) {
         match own_ms {
             None => self.stamped.remove(slot),
             Some(own) => {

@@ -323,6 +323,59 @@ fn bodies_in_protobuf_keep_to_the_job() {
 }
 
 #[test]
+fn classic_histograms_of_a_text_become_native_ones() {
+    let mut bench = bench();
+    bench.book.histograms.custom_buckets = true;
+    let body = |one: u32, all: u32| {
+        format!(
+            "# TYPE h histogram\nh_bucket{{k=\"v\",le=\"1\"}} {one}\nh_bucket{{k=\"v\",le=\"+Inf\"}} {all}\n\
+             h_sum{{k=\"v\"}} 1.5\nh_count{{k=\"v\"}} {all}\n# TYPE s summary\ns_count 3\ns_sum 4\n"
+        )
+    };
+    for (one, all) in [(1, 2), (1, 2), (2, 3), (4, 3), (4, 5)] {
+        assert_eq!(bench.scrape(Some(&body(one, all))), "");
+        assert!(bench.state.settled);
+        bench.state.verify(Format::Text, &bench.book, 0).unwrap();
+    }
+    // Lines in another order, and some of them gone.
+    let mut lines: Vec<String> = body(5, 6).lines().skip(1).take(4).map(str::to_owned).collect();
+    lines.reverse();
+    bench.scrape(Some(&format!("# TYPE h histogram\n{}\n", lines.join("\n"))));
+    bench.scrape(Some("a 1\n"));
+    assert_eq!(
+        bench.series("h"),
+        "{k=\"v\"} 1000=h:2/1.5 2000=h:2/1.5 3000=h:3/1.5 4000=h:stale 5000=h:5/1.5 6000=h:6/1.5 7000=h:stale"
+    );
+    assert_eq!(bench.series("h_bucket") + &bench.series("h_sum") + &bench.series("h_count"), "");
+    assert_eq!(bench.series("s_count"), "{} 1000=3 2000=3 3000=3 4000=3 5000=3 6000=stale");
+    let counts = "{} 1000=3 2000=3 3000=3 4000=2 5000=3 6000=1 7000=1";
+    assert_eq!(bench.series("scrape_samples_scraped"), counts);
+    assert_eq!(bench.series("scrape_samples_post_metric_relabeling"), counts);
+    assert_eq!(bench.series("scrape_series_added"), "{} 1000=3 2000=0 3000=0 4000=0 5000=0 6000=0 7000=1");
+    bench.book.histograms.classic_always = true;
+    bench.state.forget_keys();
+    bench.scrape(Some(&body(1, 2)));
+    bench.scrape(Some(&body(2, 3)));
+    assert!(bench.series("h").ends_with("8000=h:2/1.5 9000=h:3/1.5"), "{}", bench.series("h"));
+    assert!(bench.series("h_bucket").contains("{k=\"v\", le=\"1.0\"} 8000=1 9000=2"), "{}", bench.series("h_bucket"));
+    assert!(bench.series("scrape_samples_scraped").ends_with("8000=7 9000=7"));
+    bench.book.histograms.buckets_max = 1;
+    assert_eq!(bench.scrape(Some(&body(2, 3))), "a histogram has 2 custom buckets, native_histogram_bucket_limit is 1");
+    // Relabelling sees the histogram under its own name.
+    let rule = RelabelConfig {
+        source_labels: Some(vec!["__name__".into()]),
+        regex: Some("h".into()),
+        action: Some("drop".into()),
+        ..RelabelConfig::default()
+    };
+    bench.book.rules = Rules::new(&[rule]).unwrap();
+    bench.state.forget_keys();
+    assert_eq!(bench.scrape(Some(&body(2, 3))), "");
+    assert!(bench.series("h").ends_with("10000=h:stale"), "{}", bench.series("h"));
+    assert!(bench.series("h_count").ends_with("11000=3"), "{}", bench.series("h_count"));
+}
+
+#[test]
 fn keys_of_protobuf_are_found_wherever_they_are() {
     let mut bench = bench();
     let series = |order: &mut dyn Iterator<Item = u32>| {
@@ -385,7 +438,7 @@ impl Ingest for Watching<'_> {
 }
 
 /// Lines of bodies: what changes, comes twice, has a time of its own, is told otherwise or is wrong.
-const LINES: [&str; 16] = [
+const LINES: [&str; 19] = [
     "a 1\n",
     "a 2\n",
     "a{k=\"1\"} 1\n",
@@ -398,6 +451,9 @@ const LINES: [&str; 16] = [
     "# TYPE h histogram\n",
     "h_bucket{le=\"1\"} 3\n",
     "h_bucket{le=\"1.0\"} 4\n",
+    "h_bucket{le=\"2\"} 4 900\n",
+    "h_count 5\n",
+    "h_count 6\n",
     "up 7\n",
     "c{k=\"1\",l=\"2\"} 1\n",
     "c{l=\"2\",k=\"1\"} 2\n",
@@ -410,8 +466,14 @@ proptest::proptest! {
     fn difference_and_full_reading_agree(
         bodies in proptest::collection::vec(
             (proptest::collection::vec(0..LINES.len() * 8, 0..12), 0_usize..40), 1..12),
+        custom_buckets in proptest::bool::ANY,
+        classic_always in proptest::bool::ANY,
     ) {
         let (mut quick, mut full) = (bench(), bench());
+        for bench in [&mut quick, &mut full] {
+            bench.book.histograms.custom_buckets = custom_buckets;
+            bench.book.histograms.classic_always = classic_always;
+        }
         let storage = MemoryStorage::new();
         let watching = Watching { storage: &storage, before: std::sync::Mutex::default() };
         let mut scratch = Scratch::default();
@@ -437,7 +499,7 @@ proptest::proptest! {
             }
         }
         quick.storage = storage;
-        for metric in ["a", "b", "h_bucket", "up", "c", "scrape_samples_scraped", "scrape_samples_post_metric_relabeling"] {
+        for metric in ["a", "b", "h", "h_bucket", "h_count", "up", "c", "scrape_samples_scraped", "scrape_samples_post_metric_relabeling"] {
             proptest::prop_assert_eq!(quick.series(metric), full.series(metric));
         }
     }
