@@ -121,6 +121,11 @@ impl Writer {
         self.out.push('\n');
     }
 
+    /// What is written so far, for those who send it on piece by piece.
+    pub fn take(&mut self) -> String {
+        std::mem::take(&mut self.out)
+    }
+
     /// The body, closed.
     pub fn finish(mut self) -> String {
         if self.served.is_openmetrics() {

@@ -26,6 +26,7 @@ mod shared;
 mod stream;
 mod value;
 
+pub use aggregate::describe as describe_histogram;
 pub use cache::{CacheOptions, CacheStats, ResultCache};
 pub use engine::{Engine, EngineOptions, QueryOptions, QueryOutput, QueryStats};
 pub use error::QueryError;

@@ -113,6 +113,13 @@ fn prometheus_to_vigie_to_prometheus_is_equal_sample_for_sample() -> Result<()> 
         run_vigie(&["export-prometheus", &words(&back), &to])?;
 
         let (wanted, found) = (dump(&promtool, &source)?, dump(&promtool, &back)?);
+        let own = run_vigie(&["dump", &to])?;
+        let mut own: Vec<&str> = own.lines().collect();
+        own.sort_unstable();
+        for (own, wanted) in own.iter().zip(&wanted) {
+            assert_eq!(own, wanted, "vigie tsdb dump");
+        }
+        assert_eq!(own.len(), wanted.len(), "vigie tsdb dump");
         let kinds = [("{count:", "native histograms"), ("job=\"custom\"} {count:", "custom buckets"), (" NaN ", "NaN")];
         for (text, kind) in kinds {
             ensure!(wanted.iter().any(|line| line.contains(text)), "the source has no {kind}");

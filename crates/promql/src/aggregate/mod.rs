@@ -242,7 +242,7 @@ impl Evaluator<'_> {
 }
 
 /// A histogram as Prometheus prints it: `{count:4, sum:5, (1,2]:3}`.
-pub(crate) fn describe(h: &FloatHistogram) -> String {
+pub fn describe(h: &FloatHistogram) -> String {
     let number = model::float::format_float;
     let mut out = format!("{{count:{}, sum:{}", number(h.count), number(h.sum));
     for bucket in histogram::all_buckets(h) {

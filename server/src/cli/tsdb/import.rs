@@ -1,0 +1,299 @@
+//! `vigie tsdb import`: history from files of samples, and how blocks are put beside what is there.
+
+use super::{
+    super::{output::say, progress::Progress},
+    check::bytes,
+    csv, openmetrics, parquet,
+};
+use anyhow::{Context, Result, ensure};
+use model::{Labels, Metadata};
+use prometheus_tsdb::export::BLOCK_RANGE_MS;
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    path::{Path, PathBuf},
+};
+use storage::{Ingest, Queryable, Samples, SelectHints, Series, SeriesSet};
+use tsdb::{BlockImport, Tsdb};
+
+/// Samples held in memory before they are put into blocks: half a GiB.
+const SAMPLES_MAX: usize = 32 << 20;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum FileFormat {
+    Openmetrics,
+    Csv,
+    Parquet,
+}
+
+impl FileFormat {
+    /// By the name's ending; OpenMetrics for those that are not known.
+    pub(super) fn of(path: &Path) -> Self {
+        let ending = path.extension().map(|ending| ending.to_string_lossy().to_ascii_lowercase());
+        match ending.as_deref() {
+            Some("csv") => FileFormat::Csv,
+            Some("parquet") => FileFormat::Parquet,
+            _ => FileFormat::Openmetrics,
+        }
+    }
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Import {
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    /// Without it, the name's ending tells: .csv, .parquet, else OpenMetrics.
+    #[arg(long, value_enum)]
+    format: Option<FileFormat>,
+    /// The data folder; made if it is not there.
+    #[arg(long = "storage.tsdb.path", value_name = "DIR", default_value = "data")]
+    dir: PathBuf,
+}
+
+pub(super) fn run(flags: &Import) -> Result<()> {
+    ensure!(flags.file.is_file(), "{}: there is no such file", flags.file.display());
+    let tsdb = super::open(&flags.dir)?;
+    let mut gathered = Gathered::new(&tsdb);
+    let mut progress = Progress::new();
+    let mut told = |done: u64, all: u64| {
+        progress.tell(done, all, || format!("{} of {} read", bytes(done), bytes(all)));
+    };
+    let read = match flags.format.unwrap_or_else(|| FileFormat::of(&flags.file)) {
+        FileFormat::Openmetrics => openmetrics::read(&flags.file, &mut gathered, &mut told),
+        FileFormat::Csv => csv::read(&flags.file, &mut gathered, &mut told),
+        FileFormat::Parquet => parquet::read(&flags.file, &mut gathered, &mut told),
+    };
+    drop(progress);
+    read.with_context(|| flags.file.display().to_string())?;
+    let total = gathered.finish()?;
+    tsdb.close()?;
+    say(&format!(
+        "{} samples imported into {} as {} blocks; {} were there already",
+        total.samples,
+        flags.dir.display(),
+        total.blocks,
+        total.present
+    ));
+    Ok(())
+}
+
+/// What an import brought.
+#[derive(Default)]
+pub(super) struct Imported {
+    pub(super) samples: u64,
+    /// Samples that were there before.
+    pub(super) present: u64,
+    pub(super) blocks: u64,
+}
+
+/// Samples in any order, on their way into blocks.
+pub(super) struct Gathered<'a> {
+    tsdb: &'a Tsdb,
+    by_labels: HashMap<Labels, usize>,
+    series: Vec<Samples>,
+    samples: usize,
+    pub(super) metadata: BTreeMap<String, Metadata>,
+    total: Imported,
+}
+
+impl<'a> Gathered<'a> {
+    pub(super) fn new(tsdb: &'a Tsdb) -> Self {
+        Gathered {
+            tsdb,
+            by_labels: HashMap::new(),
+            series: Vec::new(),
+            samples: 0,
+            metadata: BTreeMap::new(),
+            total: Imported::default(),
+        }
+    }
+
+    /// A number for a series.
+    pub(super) fn slot(&mut self, labels: Labels) -> usize {
+        let next = self.series.len();
+        let slot = *self.by_labels.entry(labels).or_insert(next);
+        if slot == next {
+            self.series.push(Samples::default());
+        }
+        slot
+    }
+
+    /// Of equal times, the sample that comes first counts.
+    pub(super) fn push(&mut self, slot: usize, timestamp_ms: i64, value: f64) -> Result<()> {
+        if let Some(samples) = self.series.get_mut(slot) {
+            samples.push_float(timestamp_ms, value);
+            self.samples += 1;
+        }
+        if self.samples >= SAMPLES_MAX { self.flush() } else { Ok(()) }
+    }
+
+    fn flush(&mut self) -> Result<()> {
+        let mut windows = BTreeSet::new();
+        for samples in &mut self.series {
+            self.total.present += in_order(samples);
+            windows.extend(samples.timestamps.iter().map(|time| time.div_euclid(BLOCK_RANGE_MS)));
+        }
+        let mut sorted: Vec<(&Labels, usize)> = self.by_labels.iter().map(|(labels, slot)| (labels, *slot)).collect();
+        sorted.sort_unstable();
+        let mut progress = Progress::new();
+        for (number, window) in windows.iter().enumerate() {
+            progress.tell(number as u64, windows.len() as u64, || format!("block {} of {}", number + 1, windows.len()));
+            let min_ms = window.saturating_mul(BLOCK_RANGE_MS);
+            let mut target = Target::begin(self.tsdb, min_ms, min_ms.saturating_add(BLOCK_RANGE_MS))?;
+            for (labels, slot) in &sorted {
+                if let Some(samples) = self.series.get(*slot) {
+                    target.add(labels, samples, &mut self.total)?;
+                }
+            }
+            self.total.blocks += u64::from(target.finish()?);
+        }
+        self.series.iter_mut().for_each(|samples| *samples = Samples::default());
+        self.samples = 0;
+        Ok(())
+    }
+
+    fn finish(mut self) -> Result<Imported> {
+        self.flush()?;
+        let metadata: Vec<(String, Metadata)> = std::mem::take(&mut self.metadata).into_iter().collect();
+        if !metadata.is_empty() {
+            self.tsdb.append_metadata(&metadata)?;
+        }
+        Ok(self.total)
+    }
+}
+
+/// Sorts by time; gives the number of samples left out, for their times had one already.
+fn in_order(samples: &mut Samples) -> u64 {
+    if samples.timestamps.is_sorted_by(|a, b| a < b) {
+        return 0;
+    }
+    let all = std::mem::take(samples);
+    let mut order: Vec<usize> = (0..all.len()).collect();
+    order.sort_by_key(|&at| all.timestamps[at]);
+    order.dedup_by_key(|at| all.timestamps[*at]);
+    let left_out = all.len() - order.len();
+    for at in order {
+        samples.extend_from(&all, at, at + 1);
+    }
+    left_out as u64
+}
+
+/// A block to be, beside what the folder has at its times.
+pub(super) struct Target<'a> {
+    block: BlockImport<'a>,
+    present: std::iter::Peekable<SeriesSet>,
+    min_ms: i64,
+    /// Exclusive.
+    max_ms: i64,
+    own: Samples,
+    new: Samples,
+}
+
+impl<'a> Target<'a> {
+    pub(super) fn begin(tsdb: &'a Tsdb, min_ms: i64, max_ms: i64) -> Result<Self> {
+        let hints = SelectHints { start_ms: min_ms, end_ms: max_ms.saturating_sub(1), ..SelectHints::default() };
+        Ok(Target {
+            block: tsdb.import_block(min_ms, max_ms)?,
+            present: tsdb.querier(min_ms, max_ms.saturating_sub(1))?.select(&hints, &[])?.peekable(),
+            min_ms,
+            max_ms,
+            own: Samples::default(),
+            new: Samples::default(),
+        })
+    }
+
+    /// Adds the samples of the block's range at times at which there are none yet. Series come in order of labels.
+    pub(super) fn add(&mut self, labels: &Labels, samples: &Samples, total: &mut Imported) -> Result<()> {
+        let from = samples.timestamps.partition_point(|time| *time < self.min_ms);
+        let to = samples.timestamps.partition_point(|time| *time < self.max_ms);
+        if from >= to {
+            return Ok(());
+        }
+        self.own.clear();
+        let before = |next: &Result<Box<dyn Series>, _>| next.as_ref().map_or(true, |next| next.labels() <= labels);
+        while let Some(present) = self.present.next_if(before) {
+            let present = present?;
+            if present.labels() == labels {
+                present.read(&mut self.own)?;
+            }
+        }
+        self.new.clear();
+        if self.own.is_empty() {
+            self.new.extend_from(samples, from, to);
+        } else {
+            for at in from..to {
+                if self.own.timestamps.binary_search(&samples.timestamps[at]).is_err() {
+                    self.new.extend_from(samples, at, at + 1);
+                }
+            }
+        }
+        self.block.add_series(labels, &self.new)?;
+        total.samples += self.new.len() as u64;
+        total.present += (to - from - self.new.len()) as u64;
+        Ok(())
+    }
+
+    /// Puts the block in place; false if it has no samples.
+    pub(super) fn finish(self) -> Result<bool> {
+        Ok(self.block.finish()?.is_some())
+    }
+}
+
+/// What of a label or column may not be called as the columns that every table has.
+const TIME_COLUMN: &str = "timestamp";
+const VALUE_COLUMN: &str = "value";
+/// Before the name of a label that would look like one of these columns, or begins like this.
+const LABEL_PREFIX: &str = "label:";
+
+/// What a column of a table is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Column {
+    Time,
+    Value,
+    Label(String),
+}
+
+impl Column {
+    pub(super) fn of(name: &str) -> Self {
+        match name {
+            TIME_COLUMN => Column::Time,
+            VALUE_COLUMN => Column::Value,
+            _ => Column::Label(name.strip_prefix(LABEL_PREFIX).unwrap_or(name).to_owned()),
+        }
+    }
+
+    /// The columns of a table with these labels, in their order.
+    pub(super) fn names(labels: &[String]) -> Vec<String> {
+        let label = |name: &String| {
+            let taken = [TIME_COLUMN, VALUE_COLUMN].contains(&name.as_str()) || name.starts_with(LABEL_PREFIX);
+            if taken { format!("{LABEL_PREFIX}{name}") } else { name.clone() }
+        };
+        [TIME_COLUMN, VALUE_COLUMN].map(str::to_owned).into_iter().chain(labels.iter().map(label)).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_keep_the_names_of_labels() {
+        let labels = ["__name__", "job", "label:x", "timestamp", "value"].map(str::to_owned);
+        let names = Column::names(&labels);
+        assert_eq!(names, ["timestamp", "value", "__name__", "job", "label:label:x", "label:timestamp", "label:value"]);
+        let read: Vec<Column> = names.iter().map(|name| Column::of(name)).collect();
+        assert_eq!(read[..2], [Column::Time, Column::Value]);
+        for (column, label) in read[2..].iter().zip(labels) {
+            assert_eq!(*column, Column::Label(label));
+        }
+    }
+
+    #[test]
+    fn samples_are_sorted_and_the_first_of_a_time_counts() {
+        let mut samples = Samples::default();
+        for (time, value) in [(3, 1.0), (1, 2.0), (3, 3.0), (2, 4.0), (1, 5.0)] {
+            samples.push_float(time, value);
+        }
+        assert_eq!(in_order(&mut samples), 2);
+        assert_eq!((samples.timestamps, samples.values), (vec![1, 2, 3], vec![2.0, 4.0, 1.0]));
+    }
+}
