@@ -15,6 +15,7 @@ mod metrics;
 mod options;
 mod postings;
 mod query;
+mod restore;
 mod wal;
 
 pub use check::{Repair, Repaired, Verification, repair, verify};
@@ -24,4 +25,5 @@ pub use options::{
     BLOCK_RANGE_MS_DEFAULT, BlockInfo, Damage, EXEMPLARS_MAX_DEFAULT, MetadataMap, OpenError, RETENTION_MS_DEFAULT,
     SeriesExemplars, SyncPolicy, TsdbOptions, TsdbStatus,
 };
+pub use restore::restore;
 pub use wal::{WalEvent, WalFollower, WalPosition};

@@ -71,6 +71,8 @@ impl TsdbOptions {
 pub enum OpenError {
     #[error("{} is in use by another process (it holds {}/lock); stop that one or choose another folder", dir.display(), dir.display())]
     Locked { dir: PathBuf },
+    #[error("{} has blocks or a log of its own; restore into an empty folder", dir.display())]
+    NotEmpty { dir: PathBuf },
     #[error("block_range_ms is {0}; it must be at least 1")]
     BlockRange(i64),
     #[error(transparent)]

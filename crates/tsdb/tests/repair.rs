@@ -10,7 +10,7 @@ use std::{
     fs,
     path::{Path, PathBuf},
 };
-use tsdb::{OpenError, Tsdb, TsdbOptions, repair, verify};
+use tsdb::{OpenError, Tsdb, TsdbOptions, repair, restore, verify};
 
 /// A folder with blocks, tombstones and several log segments; what it has; its files but the lock, of the log three.
 fn original() -> (tempfile::TempDir, Content, Vec<PathBuf>) {
@@ -160,6 +160,36 @@ fn an_interrupted_repair_is_taken_up() {
     repair(dir.path(), &mut |_, _| {}).unwrap();
     assert!(!ready.exists());
     assert_eq!(read_all(&open(dir.path())), expected);
+}
+
+#[test]
+fn snapshots_and_copies_are_restored() {
+    let (dir, expected, _) = original();
+    let copies = tempfile::tempdir().unwrap();
+    let (snapshot, target, moved) =
+        (copies.path().join("snapshot"), copies.path().join("new/data"), copies.path().join("moved"));
+    let engine = open(dir.path());
+    engine.snapshot(&snapshot, false).unwrap();
+    assert!(matches!(restore(dir.path(), &target, &mut |_, _| {}), Err(OpenError::Locked { .. })));
+    drop(engine);
+    let blocks = restore(&snapshot, &target, &mut |_, _| {}).unwrap();
+    assert!(blocks > 2);
+    // Once more, as after an interruption; a block of it is missing.
+    let block =
+        fs::read_dir(&target).unwrap().map(|entry| entry.unwrap().path()).find(|path| path.join("data").exists());
+    fs::remove_dir_all(block.unwrap()).unwrap();
+    assert_eq!(restore(&snapshot, &target, &mut |_, _| {}).unwrap(), blocks);
+    assert_eq!(read_all(&open(&target)), expected);
+    // A data folder with its log; what happens to the one does not happen to the other.
+    restore(dir.path(), &moved, &mut |_, _| {}).unwrap();
+    let engine = open(&moved);
+    assert_eq!(read_all(&engine), expected);
+    engine.delete_series(i64::MIN, i64::MAX, &[Matcher::equal("s", "8")]).unwrap();
+    engine.clean_tombstones().unwrap();
+    drop(engine);
+    assert!(read_all(&open(&moved)) != expected);
+    assert_eq!(read_all(&open(dir.path())), expected);
+    assert!(matches!(restore(&snapshot, &moved, &mut |_, _| {}), Err(OpenError::NotEmpty { .. })));
 }
 
 #[test]

@@ -5,4 +5,5 @@ mod verify;
 
 pub(crate) use repair::finish_interrupted;
 pub use repair::{Repair, Repaired, repair};
+pub(crate) use verify::lock_if_used;
 pub use verify::{Verification, verify};

@@ -95,7 +95,7 @@ impl<'a> Work<'a> {
 }
 
 /// A folder that nobody ever opened (a copy, perhaps on a medium that cannot be written) has no lock.
-fn lock_if_used(dir: &Path) -> Result<Option<File>, OpenError> {
+pub(crate) fn lock_if_used(dir: &Path) -> Result<Option<File>, OpenError> {
     if !dir.join("lock").exists() {
         return Ok(None);
     }

@@ -158,7 +158,8 @@ mod tests {
         let half = Common { covered_ms: 500.0, ..whole };
         let pod = HashMap::from([("a".to_owned(), whole), ("b".to_owned(), half), ("c".to_owned(), half)]);
         let mut up = whole;
-        (up.add(half), up.add(half));
+        up.add(half);
+        up.add(half);
         analysis.total = up;
         analysis.pairs.insert("pod".into(), pod);
         analysis.pairs.insert(METRIC_NAME.into(), HashMap::from([("up".to_owned(), up)]));

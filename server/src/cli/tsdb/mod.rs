@@ -54,6 +54,23 @@ pub(crate) enum TsdbCommand {
         #[arg(long = "storage.tsdb.path", value_name = "DIR", default_value = "data")]
         dir: PathBuf,
     },
+    /// Copy a data folder, blocks as hard links, into a folder that can be opened on its own. A running server does the
+    /// same by POST /api/v1/admin/tsdb/snapshot.
+    Snapshot {
+        /// Where the copy goes; must not be there.
+        #[arg(value_name = "DIR")]
+        to: PathBuf,
+        #[arg(long = "storage.tsdb.path", value_name = "DIR", default_value = "data")]
+        dir: PathBuf,
+    },
+    /// Make a data folder of a snapshot, or of a copy of another data folder.
+    Restore {
+        #[arg(value_name = "SNAPSHOT")]
+        from: PathBuf,
+        /// The data folder to be, empty or absent.
+        #[arg(long = "storage.tsdb.path", value_name = "DIR", default_value = "data")]
+        dir: PathBuf,
+    },
     /// Read the whole folder and tell what is damaged, with file and byte. Nothing is changed.
     Verify {
         #[arg(long = "storage.tsdb.path", value_name = "DIR", default_value = "data")]
@@ -75,6 +92,8 @@ pub(crate) fn run(command: TsdbCommand) -> Result<ExitCode> {
         TsdbCommand::ImportPrometheus { from, dir } => prometheus::import(&from, &dir)?,
         TsdbCommand::ExportPrometheus(export) => prometheus::export(&export)?,
         TsdbCommand::List { human_readable, dir } => list(&dir, human_readable)?,
+        TsdbCommand::Snapshot { to, dir } => snapshot(&dir, &to)?,
+        TsdbCommand::Restore { from, dir } => restore(&from, &dir)?,
         TsdbCommand::Verify { dir } => return check::verify(&dir),
         TsdbCommand::Repair { dir } => return check::repair(&dir),
     }
@@ -86,6 +105,26 @@ fn open(dir: &Path) -> Result<Arc<Tsdb>> {
     let mut options = TsdbOptions::new(dir);
     options.retention_ms = 0;
     Ok(Tsdb::open(options)?)
+}
+
+fn snapshot(dir: &Path, to: &Path) -> Result<()> {
+    anyhow::ensure!(dir.is_dir(), "{}: there is no such folder; name it in --storage.tsdb.path", dir.display());
+    let tsdb = open(dir)?;
+    tsdb.snapshot(to, false)?;
+    tsdb.close()?;
+    say(&format!("{} is a copy of {}", to.display(), dir.display()));
+    Ok(())
+}
+
+fn restore(from: &Path, dir: &Path) -> Result<()> {
+    let mut progress = super::progress::Progress::new();
+    let blocks = tsdb::restore(from, dir, &mut |done, all| {
+        progress.tell(done, all, || format!("{done} of {all} blocks and log segments"));
+    })?;
+    drop(progress);
+    anyhow::ensure!(blocks > 0 || from.join("wal").is_dir(), "{}: there is neither a block nor a log", from.display());
+    say(&format!("{blocks} blocks restored into {}; `vigie tsdb verify` tells whether they are whole", dir.display()));
+    Ok(())
 }
 
 fn list(dir: &Path, human_readable: bool) -> Result<()> {

@@ -124,16 +124,18 @@ fn group<W: Write + Send>(file: &mut SerializedFileWriter<W>, labels: &[String],
                 left -= some;
                 if levels.len() == BATCH_ROWS {
                     column.typed::<ByteArrayType>().write_batch(&texts, Some(&levels), None)?;
-                    (texts.clear(), levels.clear());
+                    texts.clear();
+                    levels.clear();
                 }
             }
         }
         column.typed::<ByteArrayType>().write_batch(&texts, Some(&levels), None)?;
-        (texts.clear(), levels.clear());
+        texts.clear();
+        levels.clear();
         column.close()?;
     }
     group.close()?;
-    (rows.times.clear(), rows.values.clear(), rows.runs.clear());
+    *rows = Rows::default();
     Ok(())
 }
 
