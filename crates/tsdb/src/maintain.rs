@@ -3,7 +3,7 @@
 
 use crate::{
     block::{
-        Block, META_FILE,
+        Block, META_FILE, Passing,
         meta::{BlockMeta, Compaction, Cut},
         writer::{BlockPlan, BlockWriter},
     },
@@ -298,6 +298,7 @@ impl Tsdb {
             head_end_ms: sources.iter().filter_map(|block| block.meta.head_end_ms()).max(),
         };
         let everything = Selector::new(&[])?;
+        let _passing = Passing::new(sources);
         let mut writer = BlockWriter::create(&self.options.dir, plan)?;
         let sets: Vec<SeriesSet> = sources.iter().map(|block| block.select(&everything, i64::MIN, i64::MAX)).collect();
         let mut samples = Samples::default();

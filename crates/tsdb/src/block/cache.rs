@@ -3,7 +3,7 @@
 
 use super::{bundle::Bundle, index::SeriesPage};
 use std::{
-    collections::HashMap,
+    collections::{HashMap, VecDeque},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -14,6 +14,9 @@ const TIMES_BYTES_MAX: usize = 16 << 20;
 /// Bytes that all cached pages of indexes may have together.
 const PAGE_BYTES_MAX: usize = 32 << 20;
 
+/// Frames kept of a block that is read from end to end: one of data and one of times, and those before them.
+const PASSING_FRAMES: usize = 4;
+
 /// Where something stands: number of the block, byte or number in it.
 type Key = (u64, u64);
 
@@ -22,6 +25,8 @@ pub(crate) struct FrameCache {
     frames: Mutex<Cache<Arc<Bundle>>>,
     times: Mutex<Cache<Arc<Vec<i64>>>>,
     pages: Mutex<Cache<Arc<SeriesPage>>>,
+    /// Blocks that are read from end to end, with their frames, the oldest first.
+    passing: Mutex<HashMap<u64, VecDeque<Key>, foldhash::fast::RandomState>>,
 }
 
 #[derive(Debug)]
@@ -71,6 +76,21 @@ impl<T: Clone> Cache<T> {
         }
     }
 
+    fn retain(&mut self, keep: impl Fn(&Key) -> bool) {
+        let bytes = &mut self.bytes;
+        self.entries.retain(|key, (_, own, _)| {
+            let kept = keep(key);
+            *bytes -= if kept { 0 } else { *own };
+            kept
+        });
+    }
+
+    fn remove(&mut self, key: Key) {
+        if let Some((_, bytes, _)) = self.entries.remove(&key) {
+            self.bytes -= bytes;
+        }
+    }
+
     fn clear_if_unused(&mut self) {
         if self.seen == self.tick {
             self.entries = HashMap::default();
@@ -86,7 +106,29 @@ impl FrameCache {
     }
 
     pub(crate) fn put_frame(&self, block: u64, at: u64, frame: &Arc<Bundle>) {
-        lock(&self.frames).put((block, at), Arc::clone(frame), frame.bytes(), FRAME_BYTES_MAX);
+        let mut frames = lock(&self.frames);
+        frames.put((block, at), Arc::clone(frame), frame.bytes(), FRAME_BYTES_MAX);
+        if let Some(passing) = lock(&self.passing).get_mut(&block) {
+            passing.push_back((block, at));
+            if passing.len() > PASSING_FRAMES
+                && let Some(key) = passing.pop_front()
+            {
+                frames.remove(key);
+            }
+        }
+    }
+
+    /// From now on a block is read from end to end, so that its frames are not wanted again.
+    pub(crate) fn pass(&self, block: u64) {
+        lock(&self.passing).insert(block, VecDeque::new());
+    }
+
+    /// Forgets a block that nobody will read again, or not as before.
+    pub(crate) fn forget(&self, block: u64) {
+        lock(&self.passing).remove(&block);
+        lock(&self.frames).retain(|key| key.0 != block);
+        lock(&self.times).retain(|key| key.0 != block);
+        lock(&self.pages).retain(|key| key.0 != block);
     }
 
     pub(crate) fn times(&self, block: u64, column: u32) -> Option<Arc<Vec<i64>>> {
@@ -116,6 +158,7 @@ impl FrameCache {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test ends where something is not as it should be")]
 mod tests {
     use super::*;
 
@@ -134,5 +177,20 @@ mod tests {
         cache.clear_if_unused();
         cache.clear_if_unused();
         assert_eq!((cache.get((0, 0)), cache.bytes), (None, 0));
+    }
+
+    #[test]
+    fn what_is_read_once_does_not_stay() {
+        let cache = FrameCache::default();
+        let frame = || Arc::new(Bundle::decode(vec![0, 0], false).unwrap());
+        cache.put_frame(1, 0, &frame());
+        cache.pass(2);
+        for at in 0..10 {
+            cache.put_frame(2, at, &frame());
+        }
+        let there = |block| (0..10).filter(|at| cache.frame(block, *at).is_some()).count();
+        assert_eq!((there(1), there(2)), (1, PASSING_FRAMES));
+        cache.forget(2);
+        assert_eq!((there(1), there(2), lock(&cache.frames).bytes), (1, 0, frame().bytes()));
     }
 }

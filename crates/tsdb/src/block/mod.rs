@@ -458,6 +458,28 @@ enum Kind {
     Times,
 }
 
+impl Drop for Block {
+    fn drop(&mut self) {
+        self.shared.cache.forget(self.number);
+    }
+}
+
+/// As long as it lives, reading these blocks from end to end leaves nothing in the cache.
+pub(crate) struct Passing<'a>(&'a [Arc<Block>]);
+
+impl<'a> Passing<'a> {
+    pub(crate) fn new(blocks: &'a [Arc<Block>]) -> Self {
+        blocks.iter().for_each(|block| block.shared.cache.pass(block.number));
+        Passing(blocks)
+    }
+}
+
+impl Drop for Passing<'_> {
+    fn drop(&mut self) {
+        self.0.iter().for_each(|block| block.shared.cache.forget(block.number));
+    }
+}
+
 /// Tells frames of times from those of data in the cache, where both are known by their bytes.
 const TIMES_FLAG: u64 = 1 << 63;
 
