@@ -11,23 +11,30 @@ use std::{
     path::{Path, PathBuf},
     process::{Command, Stdio},
 };
-use storage::{Ingest, Presence, Row, SeriesSamples, StorageError};
+use storage::{Ingest, Layout, Presence, Row, SeriesSamples, StorageError};
 use tsdb::{OpenError, SyncPolicy, Tsdb, TsdbOptions, WalEvent, WalPosition};
 
 const CHILD: &str = "VIGIE_TSDB_TEST_CHILD_DIR";
 
-/// Not a test of its own: what the killed process runs.
-#[test]
-fn child_that_writes_until_killed() {
-    let Ok(dir) = std::env::var(CHILD) else { return };
-    let options = TsdbOptions { segment_bytes_max: 20_000, ..options(Path::new(&dir)) };
-    let engine = Tsdb::open(options).unwrap();
-    let layout = engine.layout(&(0..20).map(labels).collect::<Vec<_>>()).unwrap();
-    let mut out = std::io::stdout();
-    for round in 0_i64.. {
-        let values: Vec<f64> = (0..20).map(|series| (round * 100 + series) as f64 / 8.0).collect();
-        let row = Row {
-            layout: &layout,
+/// Writers of the killed process; series of each.
+const WRITERS: usize = 3;
+const OWN: usize = 20;
+
+fn own_labels(writer: usize) -> Vec<Labels> {
+    (0..OWN).map(|series| labels(writer * OWN + series)).collect()
+}
+
+fn own_value(round: i64, writer: usize, series: usize) -> f64 {
+    (round * 100 + (writer * OWN + series) as i64) as f64 / 8.0
+}
+
+/// Appends one round: the first writer as scrapes do, the second as remote write does for the first time, the third as it
+/// does for known series.
+fn append(engine: &Tsdb, layout: &Layout, round: i64, writer: usize) {
+    let values: Vec<f64> = (0..OWN).map(|series| own_value(round, writer, series)).collect();
+    let report = match writer {
+        0 => engine.append_rows(&[Row {
+            layout,
             timestamp_ms: round,
             values: &values,
             presence: Presence::All,
@@ -36,18 +43,51 @@ fn child_that_writes_until_killed() {
             start_timestamps: &[],
             changed: None,
             exemplars: &[],
-        };
-        assert_eq!(engine.append_rows(&[row]).unwrap().samples_appended, 20);
-        writeln!(out, "ack {round}").unwrap();
-        if round % 50 == 0 {
-            engine.maintain().unwrap();
+        }]),
+        1 => {
+            let one = |(labels, value): (Labels, &f64)| SeriesSamples {
+                labels,
+                samples: vec![(round, SampleValue::Float(*value))],
+                ..SeriesSamples::default()
+            };
+            engine.append_series(&own_labels(writer).into_iter().zip(&values).map(one).collect::<Vec<_>>())
         }
-    }
+        _ => engine.append_samples(&layout.series, &[round; OWN], &values),
+    };
+    assert_eq!(report.unwrap().samples_appended, OWN as u64);
+}
+
+/// Not a test of its own: what the killed process runs.
+#[test]
+fn child_that_writes_until_killed() {
+    let Ok(dir) = std::env::var(CHILD) else { return };
+    // Writers wait for each other now and then, so that none falls behind what the head takes.
+    let options = TsdbOptions { segment_bytes_max: 20_000, out_of_order_window_ms: 50, ..options(Path::new(&dir)) };
+    let engine = Tsdb::open(options).unwrap();
+    let barrier = std::sync::Barrier::new(WRITERS);
+    std::thread::scope(|scope| {
+        for writer in 0..WRITERS {
+            let (engine, barrier) = (&engine, &barrier);
+            scope.spawn(move || {
+                let layout = engine.layout(&own_labels(writer)).unwrap();
+                for round in 0_i64.. {
+                    if round % 10 == 0 {
+                        barrier.wait();
+                    }
+                    append(engine, &layout, round, writer);
+                    writeln!(std::io::stdout(), "ack {writer} {round}").unwrap();
+                    if writer == 0 && round % 50 == 0 {
+                        engine.maintain().unwrap();
+                    }
+                }
+            });
+        }
+    });
 }
 
 #[test]
 fn nothing_acknowledged_is_lost_by_a_kill() {
-    for lines in [1, 40, 777, 1500] {
+    for lines in [1, 90, 777, 2500] {
         let dir = tempfile::tempdir().unwrap();
         let mut child = Command::new(std::env::current_exe().unwrap())
             .args(["--exact", "child_that_writes_until_killed", "--nocapture"])
@@ -56,13 +96,13 @@ fn nothing_acknowledged_is_lost_by_a_kill() {
             .spawn()
             .unwrap();
         let output = BufReader::new(child.stdout.take().unwrap());
-        let mut acknowledged = -1;
+        let mut acknowledged = [-1; WRITERS];
         let mut seen = 0;
         let mut killed = false;
         // After the kill, what is still in the pipe was acknowledged too.
         for line in output.lines().map_while(Result::ok) {
-            if let Some(round) = line.strip_prefix("ack ") {
-                acknowledged = round.parse::<i64>().unwrap();
+            if let Some((writer, round)) = line.strip_prefix("ack ").and_then(|line| line.split_once(' ')) {
+                acknowledged[writer.parse::<usize>().unwrap()] = round.parse::<i64>().unwrap();
                 seen += 1;
                 if seen >= lines && !killed {
                     child.kill().unwrap();
@@ -74,15 +114,13 @@ fn nothing_acknowledged_is_lost_by_a_kill() {
         assert!(killed);
         let engine = Tsdb::open(options(dir.path())).unwrap();
         let content = read_all(&engine);
-        for series in 0..20 {
-            let samples = &content[&labels(series).to_string()];
-            for round in 0..=acknowledged {
-                let value = (round * 100 + series as i64) as f64 / 8.0;
-                assert_eq!(
-                    samples.get(&round),
-                    Some(&format!("{:016x}", value.to_bits())),
-                    "series {series} at {round}"
-                );
+        for (writer, newest) in acknowledged.into_iter().enumerate() {
+            for (series, labels) in own_labels(writer).into_iter().enumerate() {
+                for round in 0..=newest {
+                    let value = format!("{:016x}", own_value(round, writer, series).to_bits());
+                    let got = content.get(&labels.to_string()).and_then(|samples| samples.get(&round));
+                    assert_eq!(got, Some(&value), "{labels} at {round}, killed after {lines}");
+                }
             }
         }
         assert_eq!(engine.damage(), []);
