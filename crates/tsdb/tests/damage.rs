@@ -4,7 +4,7 @@
 mod common;
 
 use common::{copy, files, folder, labels, options, read_all, samples};
-use model::{Matcher, SampleValue};
+use model::{Labels, Matcher, SampleValue};
 use std::{
     fs,
     io::{BufRead, BufReader, Write},
