@@ -173,7 +173,7 @@ impl Tsdb {
         let call = {
             let index = self.head.index();
             let store = self.head.store();
-            let mut call = Call::new(&store, self.bounds(appends.cut_ms));
+            let mut call = Call::new(&store, &index, self.bounds(appends.cut_ms));
             for (row, parts) in rows.iter().zip(&parts_of) {
                 for part in parts.iter() {
                     add_part(&mut call, row, part);
@@ -215,7 +215,7 @@ impl Tsdb {
         let call = {
             let index = self.head.index();
             let store = self.head.store();
-            let mut call = Call::new(&store, self.bounds(appends.cut_ms));
+            let mut call = Call::new(&store, &index, self.bounds(appends.cut_ms));
             for (one, id) in list.iter().zip(ids) {
                 let Some(place) = store.place(id) else { continue };
                 let start_ms = |at: usize| one.start_timestamps.get(at).copied().unwrap_or(0);
@@ -262,7 +262,7 @@ impl Tsdb {
         let call = {
             let index = self.head.index();
             let store = self.head.store();
-            let mut call = Call::new(&store, self.bounds(appends.cut_ms));
+            let mut call = Call::new(&store, &index, self.bounds(appends.cut_ms));
             for ((id, timestamp_ms), value) in series.iter().zip(timestamps_ms).zip(values) {
                 let place = store.place(*id).ok_or(StorageError::UnknownSeries)?;
                 call.sample(place, *timestamp_ms, &SampleValue::Float(*value));
@@ -369,6 +369,7 @@ impl Tsdb {
         self.metrics.floats_appended.add((report.samples_appended - counts.histograms) as f64);
         self.metrics.histograms_appended.add(counts.histograms as f64);
         self.metrics.late_appended.add(counts.late as f64);
+        self.metrics.folded.add(counts.folded as f64);
         self.metrics.out_of_bounds.add(counts.out_of_bounds as f64);
         self.metrics
             .count(&AppendReport { samples_too_old: report.samples_too_old - counts.out_of_bounds, ..report.clone() });

@@ -1,7 +1,8 @@
 //! The engine as a whole.
 
 use crate::{
-    BlockInfo, Damage, MetadataMap, OpenError, SeriesExemplars, TsdbOptions, TsdbStatus, WalFollower, WalPosition,
+    BlockInfo, CardinalityBudgets, Damage, MetadataMap, OpenError, OverBudget, SeriesExemplars, TsdbOptions,
+    TsdbStatus, WalFollower, WalPosition,
     append::Appends,
     block::{Block, BlockShared, cache::FrameCache, meta::Cut},
     check, files,
@@ -219,6 +220,23 @@ impl Tsdb {
         Ok(lock(&self.exemplars).select(start_ms, end_ms, &selectors))
     }
 
+    /// Budgets from now on. Series that were refused a place by others are asked about again.
+    pub fn set_budgets(&self, budgets: CardinalityBudgets) {
+        let _appends = lock(&self.appends);
+        let mut guard = lock(&self.head.guard);
+        if guard.budgets != budgets {
+            guard.set(budgets);
+            drop(guard);
+            self.head.renumber_overflow();
+        }
+    }
+
+    /// Budgets that are used up, those that refused most series first.
+    pub fn over_budget(&self) -> Vec<OverBudget> {
+        let index = self.head.index();
+        lock(&self.head.guard).over(&index)
+    }
+
     /// Deletes the samples of the accepted series between two times, both inclusive. They are gone for readers
     /// that come after; the disk is freed by [`Tsdb::clean_tombstones`] or by compaction.
     ///
@@ -299,6 +317,17 @@ impl Tsdb {
         ];
         for (name, help, value) in gauges {
             out.gauge(name, help, &[], value);
+        }
+        for over in self.over_budget() {
+            let labels = [("budget", over.kind.as_str()), ("name", &over.name)];
+            let limit = "Series that the job or metric may have.";
+            out.gauge("vigie_cardinality_limit_series", limit, &labels, over.limit as f64);
+            out.gauge("vigie_cardinality_series", "Series that it has.", &labels, over.series as f64);
+            let folded = "Times that a new series was refused a place of its own.";
+            out.counter("vigie_cardinality_folded_series_total", folded, &labels, over.folded as f64);
+            let guilty = [labels[0], labels[1], ("label", &over.label)];
+            let values = "Different values of the label that makes the series so many, among those refused last.";
+            out.gauge("vigie_cardinality_guilty_label_values", values, &guilty, over.label_values as f64);
         }
     }
 }

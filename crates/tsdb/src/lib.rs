@@ -3,6 +3,7 @@
 mod append;
 mod block;
 mod bytes;
+mod cardinality;
 mod check;
 pub mod codec;
 mod compact;
@@ -18,6 +19,7 @@ mod query;
 mod restore;
 mod wal;
 
+pub use cardinality::{BudgetKind, CardinalityBudgets, OVERFLOW_LABEL, OverBudget};
 pub use check::{Repair, Repaired, Verification, repair, verify};
 pub use db::Tsdb;
 pub use import::BlockImport;

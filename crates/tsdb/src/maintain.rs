@@ -142,6 +142,10 @@ impl Tsdb {
             appends.sweep_layouts();
             let held = appends.held_series();
             let gone = self.head.forget_empty(&held, &mut appends.logged);
+            if gone > 0 {
+                // There may be room for some of those that were refused.
+                self.head.renumber_overflow();
+            }
             self.metrics.series_removed.add(gone as f64);
         }
     }

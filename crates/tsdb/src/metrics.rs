@@ -8,6 +8,7 @@ pub(crate) struct Metrics {
     pub(crate) floats_appended: Counter,
     pub(crate) histograms_appended: Counter,
     pub(crate) late_appended: Counter,
+    pub(crate) folded: Counter,
     out_of_order: Counter,
     pub(crate) out_of_bounds: Counter,
     too_old: Counter,
@@ -40,6 +41,10 @@ impl Metrics {
             late_appended: plain(
                 "prometheus_tsdb_head_out_of_order_samples_appended_total",
                 "Samples appended thanks to the out-of-order window.",
+            ),
+            folded: plain(
+                "vigie_cardinality_folded_samples_total",
+                "Samples added to sums, for their series are beyond a budget.",
             ),
             out_of_order: typed(
                 "prometheus_tsdb_out_of_order_samples_total",

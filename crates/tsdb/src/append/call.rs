@@ -13,7 +13,8 @@ use crate::{
         record::{self, Logged},
     },
 };
-use model::SampleValue;
+use hashbrown::HashSet;
+use model::{SampleValue, stale::is_stale_nan as is_stale};
 use std::{
     collections::{BTreeMap, HashMap},
     sync::Arc,
@@ -29,6 +30,8 @@ pub(super) struct Counts {
     /// Included in `samples_too_old`, but another counter of Prometheus.
     pub(super) out_of_bounds: u64,
     pub(super) late: u64,
+    /// Samples that were added to sums; included in `samples_appended`.
+    pub(super) folded: u64,
     pub(super) histograms: u64,
 }
 
@@ -61,6 +64,10 @@ pub(super) struct Call<'a> {
     counts: Counts,
     min_ms: i64,
     max_ms: i64,
+    /// Series that hold sums of others; `None` if there are none.
+    overflow: Option<&'a HashSet<u32, foldhash::fast::RandomState>>,
+    /// Sums by group, slot and time.
+    sums: BTreeMap<(u32, u16, i64), f64>,
 }
 
 /// What one group takes.
@@ -129,8 +136,10 @@ impl Taken {
 }
 
 impl<'a> Call<'a> {
-    pub(super) fn new(store: &'a Store, bounds: Bounds) -> Self {
+    pub(super) fn new(store: &'a Store, index: &'a Index, bounds: Bounds) -> Self {
         Call {
+            overflow: Some(index.overflow()).filter(|series| !series.is_empty()),
+            sums: BTreeMap::new(),
             store,
             bounds,
             groups: Vec::new(),
@@ -150,6 +159,9 @@ impl<'a> Call<'a> {
     /// If every series of a group takes a sample of this time as its newest, the number of them.
     pub(super) fn takes_whole(&self, number: u32, timestamp_ms: i64) -> Option<usize> {
         let group = self.store.group(number)?;
+        if group.series.first().is_some_and(|series| self.is_overflow(*series)) {
+            return None;
+        }
         let in_order = timestamp_ms > group.max_ms && timestamp_ms >= self.bounds.min_valid_ms;
         (in_order && !self.by_number.contains_key(&number)).then(|| group.slots())
     }
@@ -194,8 +206,38 @@ impl<'a> Call<'a> {
         at
     }
 
+    fn is_overflow(&self, series: u32) -> bool {
+        self.overflow.is_some_and(|all| all.contains(&series))
+    }
+
     /// True if the sample is taken.
     pub(super) fn sample(&mut self, place: Place, timestamp_ms: i64, value: &SampleValue) -> bool {
+        let Some(group) = self.store.group(place.group) else { return false };
+        if self.overflow.is_some()
+            && group.series.get(usize::from(place.slot)).is_some_and(|series| self.is_overflow(*series))
+        {
+            self.add_up(place, timestamp_ms, value);
+            return false;
+        }
+        self.own_sample(place, timestamp_ms, value)
+    }
+
+    /// Adds a sample to a sum. Native histograms have none; a series that ends takes nothing away.
+    fn add_up(&mut self, place: Place, timestamp_ms: i64, value: &SampleValue) {
+        self.counts.folded += 1;
+        self.counts.report.samples_appended += 1;
+        let SampleValue::Float(value) = value else { return };
+        let value = *value;
+        (self.sums.entry((place.group, place.slot, timestamp_ms)))
+            .and_modify(|sum| match (is_stale(*sum), is_stale(value)) {
+                (true, _) => *sum = value,
+                (false, true) => {}
+                (false, false) => *sum += value,
+            })
+            .or_insert(value);
+    }
+
+    fn own_sample(&mut self, place: Place, timestamp_ms: i64, value: &SampleValue) -> bool {
         let Some(group) = self.store.group(place.group) else { return false };
         let group = Arc::as_ref(group);
         let at = self.taken(place.group);
@@ -254,7 +296,13 @@ impl<'a> Call<'a> {
     }
 
     /// The records of what was taken.
-    pub(super) fn encode(self, index: &Index, logged: &mut Logged, exemplars: &[NewExemplar]) -> Encoded {
+    pub(super) fn encode(mut self, index: &Index, logged: &mut Logged, exemplars: &[NewExemplar]) -> Encoded {
+        for ((group, slot, timestamp_ms), sum) in std::mem::take(&mut self.sums) {
+            // Their parts are counted, as taken: another call may have brought others of this time, which are not missed.
+            let counts = self.counts.clone();
+            self.own_sample(Place { group, slot }, timestamp_ms, &SampleValue::Float(sum));
+            self.counts = counts;
+        }
         let mut batch = Batch::default();
         let mut parts = Vec::with_capacity(self.groups.len());
         let log_group = |number: u32, logged: &mut Logged, batch: &mut Batch| {

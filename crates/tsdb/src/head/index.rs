@@ -2,9 +2,12 @@
 //! target share, and the rest, which the same series of other targets share. So a series costs some bytes, not a text.
 
 use super::symbols::Symbols;
-use crate::postings::{RunMatcher, Selector};
+use crate::{
+    cardinality::is_overflow,
+    postings::{RunMatcher, Selector},
+};
 use foldhash::fast::RandomState;
-use hashbrown::{HashMap, HashTable};
+use hashbrown::{HashMap, HashSet, HashTable};
 use model::{Labels, labels::METRIC_NAME};
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -12,6 +15,8 @@ use std::{
     sync::Arc,
 };
 
+/// The label of a job's name.
+const JOB: &str = "job";
 /// Stands for "no name" and, as a set, for "no series".
 const NONE: u32 = u32::MAX;
 
@@ -35,6 +40,10 @@ pub(crate) struct Index {
     hasher: RandomState,
     by_name: HashMap<u32, Vec<u32>, RandomState>,
     by_target: HashMap<u32, Vec<Arc<[u32]>>, RandomState>,
+    /// Number of series by value of the label `job`.
+    jobs: HashMap<u32, u64, RandomState>,
+    /// Series that hold sums of others.
+    overflow: HashSet<u32, RandomState>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -278,6 +287,12 @@ impl Index {
             if name != NONE {
                 self.by_name.entry(name).or_default().push(index);
             }
+            if let Some(job) = labels.get(JOB).and_then(|job| self.symbols.find(job)) {
+                *self.jobs.entry(job).or_default() += 1;
+            }
+            if is_overflow(labels) {
+                self.overflow.insert(index);
+            }
             indices.push(index);
         }
         let series: Arc<[u32]> = indices.into();
@@ -290,6 +305,7 @@ impl Index {
     /// Forgets series; `forget` is told the symbols that go with them.
     pub(crate) fn remove(&mut self, gone: &[u32], mut forget: impl FnMut(u32)) {
         let mut names: BTreeSet<u32> = BTreeSet::new();
+        let job = self.symbols.find(JOB);
         for &index in gone {
             let record = std::mem::replace(&mut self.records[index as usize], Record::DEAD);
             if record.target == NONE {
@@ -297,6 +313,17 @@ impl Index {
             }
             if let Ok(entry) = self.by_labels.find_entry(spread(record.hash), |own| *own == index) {
                 entry.remove();
+            }
+            self.overflow.remove(&index);
+            let mut pairs =
+                [record.target, record.rest].into_iter().flat_map(|set| self.sets.pairs(set).chunks_exact(2));
+            if let Some(job) = pairs.find(|pair| Some(pair[0]) == job).map(|pair| pair[1])
+                && let Some(count) = self.jobs.get_mut(&job)
+            {
+                *count -= 1;
+                if *count == 0 {
+                    self.jobs.remove(&job);
+                }
             }
             for set in [record.target, record.rest] {
                 let symbols = &mut self.symbols;
@@ -324,6 +351,21 @@ impl Index {
                 }
             }
         }
+    }
+
+    /// How many series a job has.
+    pub(crate) fn job_series(&self, job: &str) -> u64 {
+        self.symbols.find(job).and_then(|job| self.jobs.get(&job)).copied().unwrap_or(0)
+    }
+
+    /// How many series a metric has.
+    pub(crate) fn metric_series(&self, name: &str) -> u64 {
+        self.symbols.find(name).and_then(|name| self.by_name.get(&name)).map_or(0, |list| list.len() as u64)
+    }
+
+    /// Series that hold sums of others.
+    pub(crate) fn overflow(&self) -> &HashSet<u32, RandomState> {
+        &self.overflow
     }
 
     /// Forgets a group whose series are all forgotten.

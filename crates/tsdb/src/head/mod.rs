@@ -15,7 +15,11 @@ pub(crate) use bits::{Bits, count as count_bits, get as get_bit, iter as iter_bi
 pub(crate) use group::Group;
 pub(crate) use index::Index;
 
-use crate::{postings::Selector, wal::record::Logged};
+use crate::{
+    cardinality::{Guard, Pending},
+    postings::Selector,
+    wal::record::Logged,
+};
 use group::SLOTS_MAX;
 use history::Told;
 use model::{Labels, SampleValue};
@@ -42,6 +46,7 @@ pub(crate) struct Head {
     /// Time of the newest sample; `i64::MIN` without samples.
     max_ms: AtomicI64,
     told: Mutex<Told>,
+    pub(crate) guard: Mutex<Guard>,
     pub(crate) block_range_ms: i64,
 }
 
@@ -160,6 +165,7 @@ impl Head {
             store: RwLock::default(),
             max_ms: AtomicI64::new(i64::MIN),
             told: Mutex::default(),
+            guard: Mutex::default(),
             block_range_ms,
         }
     }
@@ -224,19 +230,62 @@ impl Head {
         if self.series_count() + new.len() >= EMPTY as usize {
             return Err(StorageError::Unavailable { reason: "there are more than 4 billion series".into() });
         }
-        let created = new.len() as u64;
+        let folded = self.fold(&mut new);
+        let mut created = new.len() as u64;
         let mut index = self.index_mut();
         for group in grouped(new) {
             let group = index.create(&group);
             self.store_mut().add(Group::new(group.series, group.target));
         }
+        // Sums have groups of their own, for they come differently.
+        let mut sums: Vec<&Labels> = folded.values().filter(|labels| index.find(labels).is_none()).collect();
+        sums.sort_unstable();
+        sums.dedup();
+        created += sums.len() as u64;
+        for part in sums.chunks(SLOTS_MAX) {
+            let group = index.create(part);
+            self.store_mut().add(Group::new(group.series, group.target));
+        }
         let store = self.store();
         for (id, labels) in ids.iter_mut().zip(labels).filter(|(id, _)| id.0 == u64::MAX) {
-            if let Some(found) = index.find(labels) {
+            if let Some(found) = index.find(labels).or_else(|| index.find(folded.get(labels)?)) {
                 *id = store.id(found);
             }
         }
         Ok((ids, created))
+    }
+
+    /// Takes out the new series that are beyond a budget, and gives for each the labels of the one with its sum.
+    fn fold<'a>(&self, new: &mut Vec<(&'a Labels, i64)>) -> HashMap<&'a Labels, Labels> {
+        let mut folded = HashMap::new();
+        let mut guard = self.guard.lock().unwrap_or_else(PoisonError::into_inner);
+        if guard.is_active() {
+            let index = self.index();
+            let mut pending = Pending::default();
+            new.retain(|(labels, _)| match guard.fold(labels, &index, &mut pending) {
+                None => true,
+                Some(sum) => {
+                    folded.insert(*labels, sum);
+                    false
+                }
+            });
+        }
+        folded
+    }
+
+    /// Gives new numbers to the series with sums: who still has an old one asks again, and may get a place of its own.
+    /// Only under the lock of the appends.
+    pub(crate) fn renumber_overflow(&self) {
+        let index = self.index();
+        if index.overflow().is_empty() {
+            return;
+        }
+        let mut store = self.store_mut();
+        for series in index.overflow() {
+            if let Some(seat) = store.seats.get_mut(*series as usize) {
+                seat.generation = seat.generation.wrapping_add(1);
+            }
+        }
     }
 
     /// Makes a group as the log tells it: the place of each series, which may have a place already.
