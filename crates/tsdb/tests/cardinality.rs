@@ -1,0 +1,145 @@
+//! Budgets of series: what is beyond them is added up, and the label that made the series so many is named.
+#![allow(clippy::unwrap_used, reason = "a test ends where something is not as it should be")]
+
+mod common;
+
+use common::{options, read_all, text};
+use model::{Labels, SampleValue};
+use std::sync::Arc;
+use storage::{Ingest, Presence, Row, SeriesSamples, StorageError};
+use tsdb::{BudgetKind, CardinalityBudgets, Tsdb};
+
+fn request(job: &str, user: usize) -> Labels {
+    let user = format!("user-{user}");
+    Labels::from_pairs([("__name__", "requests_total"), ("instance", "a:1"), ("job", job), ("user", &user)])
+}
+
+fn budgets(metric: u64) -> CardinalityBudgets {
+    CardinalityBudgets { metric_series: Some(metric), ..CardinalityBudgets::default() }
+}
+
+fn engine(dir: &std::path::Path, budgets: CardinalityBudgets) -> Arc<Tsdb> {
+    let engine = Tsdb::open(options(dir)).unwrap();
+    engine.set_budgets(budgets);
+    engine
+}
+
+fn overflow(job: &str) -> String {
+    Labels::from_pairs([("__name__", "requests_total"), ("instance", "a:1"), ("job", job), ("overflow", "true")])
+        .to_string()
+}
+
+/// The values of a series, by time.
+fn values(engine: &Tsdb, series: &str) -> Vec<(i64, String)> {
+    read_all(engine).remove(series).unwrap_or_default().into_iter().collect()
+}
+
+fn sums(list: &[(i64, f64)]) -> Vec<(i64, String)> {
+    list.iter().map(|(time, value)| (*time, text(&SampleValue::Float(*value)))).collect()
+}
+
+#[test]
+fn scrapes_beyond_a_budget_are_added_up() {
+    let dir = tempfile::tempdir().unwrap();
+    let engine = engine(dir.path(), budgets(3));
+    let layout = engine.layout(&(0..10).map(|user| request("web", user)).collect::<Vec<_>>()).unwrap();
+    let append = |time: i64, values: &[f64], presence: Presence<'_>| {
+        let row = Row {
+            layout: &layout,
+            timestamp_ms: time,
+            values,
+            presence,
+            histograms: &[],
+            own_timestamps: &[],
+            start_timestamps: &[],
+            changed: None,
+            exemplars: &[],
+        };
+        engine.append_rows(&[row]).unwrap()
+    };
+    let ones: Vec<f64> = (0..10).map(f64::from).collect();
+    assert_eq!(append(10, &ones, Presence::All).samples_appended, 10);
+    // Users 3, 4 and 5 alone; one that ends; nobody at all.
+    assert_eq!(append(20, &ones, Presence::Bitmap(&[0b11_1000])).samples_appended, 3);
+    let mut ends = ones.clone();
+    ends[9] = model::stale::STALE_NAN;
+    append(30, &ends, Presence::All);
+    let gone = vec![model::stale::STALE_NAN; 10];
+    append(40, &gone, Presence::All);
+    let expected = sums(&[(10, 42.0), (20, 12.0), (30, 33.0), (40, model::stale::STALE_NAN)]);
+    assert_eq!(values(&engine, &overflow("web")), expected);
+    assert_eq!(engine.status(1).series, 4);
+    let over = &engine.over_budget()[0];
+    assert_eq!((over.kind, &*over.name, over.limit, over.series), (BudgetKind::Metric, "requests_total", 3, 4));
+    assert_eq!((over.folded, &*over.label, over.label_values), (7, "user", 7));
+    assert_eq!(over.samples, ["user-3", "user-4", "user-5", "user-6", "user-7"]);
+    let rule = "metric_relabel_configs:\n  - source_labels: [__name__, user]\n    regex: 'requests_total;.+'\n    action: drop\n";
+    assert_eq!(over.rule, rule);
+    drop(layout);
+    drop(engine);
+    // What is in the log is as it was.
+    let engine = Tsdb::open(options(dir.path())).unwrap();
+    assert_eq!(values(&engine, &overflow("web")), expected);
+}
+
+#[test]
+fn remote_write_beyond_a_budget_is_added_up() {
+    let dir = tempfile::tempdir().unwrap();
+    let jobs = CardinalityBudgets { jobs: [("web".to_owned(), 2)].into(), ..CardinalityBudgets::default() };
+    let engine = engine(dir.path(), jobs);
+    let list = |job: &str, time: i64| -> Vec<SeriesSamples> {
+        let one = |user| SeriesSamples {
+            labels: request(job, user),
+            samples: vec![(time, SampleValue::Float(1.0)), (time + 1, SampleValue::Float(2.0))],
+            ..SeriesSamples::default()
+        };
+        (0..6).map(one).collect()
+    };
+    let report = engine.append_series(&list("web", 10)).unwrap();
+    assert_eq!((report.samples_appended, report.samples_refused()), (12, 0));
+    // Other jobs have room.
+    engine.append_series(&list("db", 10)).unwrap();
+    // Sent twice: the older samples of the two series with places are refused, and no sum is added to what is there.
+    assert_eq!(engine.append_series(&list("web", 10)).unwrap().samples_refused(), 2);
+    assert_eq!(values(&engine, &overflow("web")), sums(&[(10, 4.0), (11, 8.0)]));
+    assert!(!read_all(&engine).contains_key(&overflow("db")));
+    assert_eq!(engine.status(1).series, 3 + 6);
+    let over = &engine.over_budget()[0];
+    assert_eq!((over.kind, &*over.name, &*over.label), (BudgetKind::Job, "web", "user"));
+
+    // By numbers, as known series come.
+    let known: Vec<Labels> = (0..6).map(|user| request("web", user)).collect();
+    let ids = engine.layout(&known).unwrap().series;
+    engine.append_samples(&ids, &[20; 6], &[1.0; 6]).unwrap();
+    assert_eq!(values(&engine, &overflow("web")), sums(&[(10, 4.0), (11, 8.0), (20, 4.0)]));
+    // With a larger budget they are asked about again, and have places of their own.
+    engine.set_budgets(CardinalityBudgets::default());
+    assert!(matches!(engine.append_samples(&ids, &[30; 6], &[1.0; 6]), Err(StorageError::UnknownSeries)));
+    let ids = engine.layout(&known).unwrap().series;
+    engine.append_samples(&ids, &[30; 6], &[1.0; 6]).unwrap();
+    assert_eq!(engine.status(1).series, 3 + 6 + 4);
+    assert_eq!(engine.over_budget(), []);
+}
+
+#[test]
+fn names_without_end_cost_no_series_without_end() {
+    let dir = tempfile::tempdir().unwrap();
+    let jobs = CardinalityBudgets { job_series: Some(5), ..CardinalityBudgets::default() };
+    let engine = engine(dir.path(), jobs);
+    for part in 0..30 {
+        let one = |at: usize| SeriesSamples {
+            labels: Labels::from_pairs([
+                ("__name__", format!("it's_{at}")),
+                ("instance", format!("{at}:1")),
+                ("job", "web".to_owned()),
+            ]),
+            samples: vec![(10, SampleValue::Float(1.0))],
+            ..SeriesSamples::default()
+        };
+        engine.append_series(&(part * 100..part * 100 + 100).map(one).collect::<Vec<_>>()).unwrap();
+    }
+    let series = engine.status(1).series;
+    assert!(series <= 5 + 1000 + 1, "{series} series");
+    let over = &engine.over_budget()[0];
+    assert_eq!((over.folded, &*over.label, over.label_values), (3000 - 5, "instance", 256));
+}
