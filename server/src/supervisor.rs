@@ -291,6 +291,7 @@ impl Supervisor {
             query_offset: prometheus.rule_query_offset,
             external_labels: prometheus.external_labels.clone(),
         });
+        self.tsdb.set_budgets(prometheus.budgets.clone());
         self.scrape.apply(prometheus.jobs.clone()).await;
         if let Some(app) = self.app.get() {
             app.settings.store(Arc::new(Settings {

@@ -139,6 +139,20 @@ impl Default for Global {
 struct StorageSection {
     tsdb: Option<TsdbSection>,
     exemplars: Option<ExemplarsSection>,
+    /// Ours.
+    cardinality: Option<CardinalitySection>,
+}
+
+/// How many series there may be; see [`tsdb::CardinalityBudgets`].
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+struct CardinalitySection {
+    job_series: Option<u64>,
+    metric_series: Option<u64>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    jobs: BTreeMap<String, u64>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    metrics: BTreeMap<String, u64>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
@@ -185,6 +199,7 @@ pub(crate) struct PrometheusConfig {
     pub(crate) retention_ms: Option<i64>,
     pub(crate) retention_bytes: Option<u64>,
     pub(crate) max_exemplars: Option<usize>,
+    pub(crate) budgets: tsdb::CardinalityBudgets,
     /// `global.query_log_file`, below the folder of the configuration unless it is absolute.
     pub(crate) query_log_file: Option<PathBuf>,
     /// What loads but will not do what its author may hope.
@@ -381,6 +396,19 @@ fn parse(name: &str, text: &str, folder: &Path) -> Result<PrometheusConfig, Faul
         retention_ms: retention_ms.filter(|ms| *ms > 0),
         retention_bytes: retention_bytes.filter(|bytes| *bytes > 0),
         query_log_file: global.query_log_file.as_ref().filter(|file| !file.is_empty()).map(|file| folder.join(file)),
+        budgets: storage.cardinality.map_or_else(tsdb::CardinalityBudgets::default, |section| {
+            let CardinalitySection { job_series, metric_series, jobs, metrics } = section;
+            // 0 is no limit, as elsewhere in this file.
+            let positive = |limit: Option<u64>| limit.filter(|limit| *limit > 0);
+            tsdb::CardinalityBudgets {
+                job_series: positive(job_series),
+                metric_series: positive(metric_series),
+                jobs: jobs.into_iter().map(|(job, limit)| (job, positive(Some(limit)).unwrap_or(u64::MAX))).collect(),
+                metrics: (metrics.into_iter())
+                    .map(|(metric, limit)| (metric, positive(Some(limit)).unwrap_or(u64::MAX)))
+                    .collect(),
+            }
+        }),
         max_exemplars: storage.exemplars.and_then(|e| e.max_exemplars).and_then(|n| usize::try_from(n).ok()),
         warnings,
     })
@@ -527,6 +555,20 @@ mod tests {
         let said = faults.to_string();
         assert!(said.contains("p.yml:1:") && said.contains("p.yml:4:"), "{said}");
         assert!(said.contains("multiple scrape configs with job name \"a\""), "{said}");
+    }
+
+    #[test]
+    fn budgets_of_series_are_read() {
+        let text = "storage: {cardinality: {job_series: 100000, metric_series: 0, jobs: {web: 5, db: 0}}}\n";
+        let config = parse("p.yml", text, Path::new("")).unwrap();
+        let expected = tsdb::CardinalityBudgets {
+            job_series: Some(100_000),
+            jobs: [("web".to_owned(), 5), ("db".to_owned(), u64::MAX)].into(),
+            ..tsdb::CardinalityBudgets::default()
+        };
+        assert_eq!(config.budgets, expected);
+        let faults = parse("p.yml", "storage: {cardinality: {jobs_series: 1}}\n", Path::new("")).unwrap_err();
+        assert!(faults.to_string().contains("jobs_series"), "{faults}");
     }
 
     #[test]

@@ -53,6 +53,7 @@ pub(crate) fn router(app: Arc<App>, prefix: &str) -> Router {
         .route("/status/flags", get(status::flags))
         .route("/status/runtimeinfo", get(status::runtimeinfo))
         .route("/status/tsdb", get(status::tsdb))
+        .route("/status/cardinality", get(status::cardinality))
         .route("/status/tsdb/blocks", get(status::blocks))
         .route("/status/walreplay", get(status::walreplay))
         .route("/write", post(remote_write::write).layer(DefaultBodyLimit::max(WRITE_BYTES_MAX)))

@@ -88,6 +88,45 @@ pub(crate) async fn tsdb(State(app): State<Arc<App>>, params: Params) -> ApiResu
 }
 
 #[derive(serde::Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Cardinality {
+    over_budget: Vec<OverBudget>,
+}
+
+#[derive(serde::Serialize)]
+#[serde(rename_all = "camelCase")]
+struct OverBudget {
+    budget: &'static str,
+    name: String,
+    limit: u64,
+    series: u64,
+    folded: u64,
+    label: String,
+    label_values: u64,
+    samples: Vec<String>,
+    rule: String,
+}
+
+/// Budgets of series that are used up, and what makes the series so many.
+pub(crate) async fn cardinality(State(app): State<Arc<App>>) -> ApiResult {
+    super::blocking(move || {
+        let over_budget = app.tsdb.over_budget().into_iter().map(|over| OverBudget {
+            budget: over.kind.as_str(),
+            name: over.name,
+            limit: over.limit,
+            series: over.series,
+            folded: over.folded,
+            label: over.label,
+            label_values: over.label_values,
+            samples: over.samples,
+            rule: over.rule,
+        });
+        Ok(success(Cardinality { over_budget: over_budget.collect() }))
+    })
+    .await
+}
+
+#[derive(serde::Serialize)]
 struct Blocks {
     blocks: Vec<Block>,
 }
