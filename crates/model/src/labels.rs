@@ -121,7 +121,18 @@ impl Labels {
 impl Ord for Labels {
     /// By name, then value, pair by pair; a set that is a prefix of the other comes first.
     fn cmp(&self, other: &Self) -> Ordering {
-        self.iter().cmp(other.iter())
+        let (a, b) = (self.0.as_bytes(), other.0.as_bytes());
+        let common = common_bytes(a, b);
+        // The first text that is not the same in both, with its length before it.
+        let mut at = 0;
+        while let Some((start, end)) = text_at(a, at).filter(|(_, end)| *end <= common) {
+            debug_assert!(start <= end);
+            at = end;
+        }
+        match (text_at(a, at), text_at(b, at)) {
+            (Some((start, end)), Some((other_start, other_end))) => a[start..end].cmp(&b[other_start..other_end]),
+            (own, other) => own.is_some().cmp(&other.is_some()),
+        }
     }
 }
 
@@ -211,7 +222,39 @@ fn push_text(packed: &mut String, text: &str) {
     packed.push_str(text);
 }
 
+/// How many bytes two texts have in common at the front.
+fn common_bytes(a: &[u8], b: &[u8]) -> usize {
+    let (whole, other) = (a.as_chunks::<8>().0, b.as_chunks::<8>().0);
+    for (index, (x, y)) in whole.iter().zip(other).enumerate() {
+        let differing = u64::from_le_bytes(*x) ^ u64::from_le_bytes(*y);
+        if differing != 0 {
+            return index * 8 + differing.trailing_zeros() as usize / 8;
+        }
+    }
+    let same = whole.len().min(other.len()) * 8;
+    same + a[same..].iter().zip(&b[same..]).take_while(|(x, y)| x == y).count()
+}
+
+/// Where the text begins and ends whose length stands at `at`; `None` at the end.
+fn text_at(packed: &[u8], at: usize) -> Option<(usize, usize)> {
+    let (mut length, mut shift) = (0_usize, 0_u32);
+    for (index, byte) in packed.get(at..)?.iter().enumerate() {
+        length |= usize::from(byte & 63) << shift;
+        shift += 6;
+        if byte & 0x40 == 0 {
+            let start = at + index + 1;
+            return Some((start, start + length));
+        }
+    }
+    None
+}
+
 fn take_text(packed: &str) -> Option<(&str, &str)> {
+    // Most texts are shorter than 64 bytes.
+    let first = *packed.as_bytes().first()?;
+    if first & 0x40 == 0 {
+        return packed.get(1..)?.split_at_checked(usize::from(first));
+    }
     let (mut length, mut shift) = (0_usize, 0_u32);
     for (at, byte) in packed.bytes().enumerate() {
         length |= usize::from(byte & 63) << shift;
@@ -312,6 +355,22 @@ mod tests {
             prop_assert_eq!(back, pairs.clone().into_iter().collect::<Vec<_>>());
             for (name, value) in &pairs {
                 prop_assert_eq!(labels.get(name), Some(value.as_str()));
+            }
+        }
+
+        #[test]
+        fn order_is_that_of_the_pairs(
+            a in proptest::collection::btree_map("[ab]{1,2}", prop_oneof!["[ab]{1,3}", "a{60,70}", "é{31,33}"], 0..5),
+            b in proptest::collection::btree_map("[ab]{1,2}", prop_oneof!["[ab]{1,3}", "a{60,70}", "é{31,33}"], 0..5),
+            same in 0_usize..5,
+        ) {
+            // Random sets have little in common at the front.
+            let shared: std::collections::BTreeMap<_, _> = a.iter().take(same).map(|(n, v)| (n.clone(), v.clone())).collect();
+            for b in [b.clone(), shared.clone(), shared.into_iter().chain(b).collect()] {
+                let (x, y) = (Labels::from_pairs(&a), Labels::from_pairs(&b));
+                prop_assert_eq!(x.cmp(&y), a.iter().cmp(b.iter()), "{} and {}", x, y);
+                prop_assert_eq!(y.cmp(&x), b.iter().cmp(a.iter()), "{} and {}", y, x);
+                prop_assert_eq!(x.cmp(&x), Ordering::Equal);
             }
         }
     }

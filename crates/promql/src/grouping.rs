@@ -44,13 +44,19 @@ impl LabelFilter {
 
     /// The pairs that count, in order.
     fn pairs<'a>(&'a self, labels: &'a Labels) -> impl Iterator<Item = (&'a str, &'a str)> {
-        let mut next = 0;
-        labels.iter().filter(move |(name, _)| {
-            // Both sides are sorted, so that one walk is enough.
-            while self.names.get(next).is_some_and(|own| own.as_str() < *name) {
-                next += 1;
+        let (mut next, mut rest) = (0, labels.iter());
+        std::iter::from_fn(move || {
+            // Both sides are sorted, so that one walk is enough, and it ends with the last name that is kept.
+            while !self.keep || next < self.names.len() {
+                let (name, value) = rest.next()?;
+                while self.names.get(next).is_some_and(|own| own.as_str() < name) {
+                    next += 1;
+                }
+                if self.names.get(next).is_some_and(|own| own == name) == self.keep {
+                    return Some((name, value));
+                }
             }
-            self.names.get(next).is_some_and(|own| own == name) == self.keep
+            None
         })
     }
 

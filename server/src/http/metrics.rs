@@ -6,41 +6,63 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, header};
 use model::MetricType;
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Instant;
-use telemetry::{Collected, Registry};
+use telemetry::{Collected, Counter, Histogram, Registry};
 
 const BUCKETS_SECONDS: [f64; 9] = [0.1, 0.2, 0.4, 1.0, 3.0, 8.0, 20.0, 60.0, 120.0];
 
 /// Handles for the request counters.
 pub(crate) struct HttpMetrics {
     registry: Registry,
+    /// By route. Looking a handle up in the registry takes longer than some requests.
+    routes: RwLock<HashMap<String, RouteMetrics>>,
+}
+
+struct RouteMetrics {
+    duration: Histogram,
+    /// By status.
+    requests: Vec<(u16, Counter)>,
 }
 
 impl HttpMetrics {
     pub(crate) fn new(registry: &Registry) -> Self {
-        HttpMetrics { registry: registry.clone() }
+        HttpMetrics { registry: registry.clone(), routes: RwLock::default() }
+    }
+
+    fn note(&self, route: &str, status: u16, seconds: f64) {
+        let routes = self.routes.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(own) = routes.get(route)
+            && let Some((_, requests)) = own.requests.iter().find(|(code, _)| *code == status)
+        {
+            requests.inc();
+            own.duration.observe(seconds);
+            return;
+        }
+        drop(routes);
+        let (name, help) = ("prometheus_http_requests_total", "Counter of HTTP requests.");
+        let requests = self.registry.counter(name, help, &[("handler", route), ("code", &status.to_string())]);
+        let name = "prometheus_http_request_duration_seconds";
+        let help = "Histogram of latencies for HTTP requests.";
+        let duration = self.registry.histogram(name, help, &[("handler", route)], &BUCKETS_SECONDS);
+        requests.inc();
+        duration.observe(seconds);
+        let mut routes = self.routes.write().unwrap_or_else(PoisonError::into_inner);
+        let own = routes.entry(route.to_owned()).or_insert_with(|| RouteMetrics { duration, requests: Vec::new() });
+        if own.requests.iter().all(|(code, _)| *code != status) {
+            own.requests.push((status, requests));
+        }
     }
 }
 
 /// Counts a request by its route, not by its path: a stranger must not be able to make series.
 pub(crate) async fn count(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
-    let route = request.extensions().get::<MatchedPath>().map_or("/", MatchedPath::as_str).to_owned();
+    let route = request.extensions().get::<MatchedPath>().cloned();
     let started = Instant::now();
     let response = next.run(request).await;
-    let registry = &app.metrics.registry;
-    let code = response.status().as_u16().to_string();
-    registry
-        .counter("prometheus_http_requests_total", "Counter of HTTP requests.", &[("handler", &route), ("code", &code)])
-        .inc();
-    registry
-        .histogram(
-            "prometheus_http_request_duration_seconds",
-            "Histogram of latencies for HTTP requests.",
-            &[("handler", &route)],
-            &BUCKETS_SECONDS,
-        )
-        .observe(started.elapsed().as_secs_f64());
+    let route = route.as_ref().map_or("/", MatchedPath::as_str);
+    app.metrics.note(route, response.status().as_u16(), started.elapsed().as_secs_f64());
     response
 }
 

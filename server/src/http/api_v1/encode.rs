@@ -98,14 +98,34 @@ fn value(out: &mut String, value: &Value, time_ms: i64) {
     }
 }
 
+/// The whole body of a list of label sets.
+pub(super) fn label_sets(all: &[Labels], warnings: &[String]) -> Vec<u8> {
+    let texts_bytes: usize = all.iter().map(|labels| 2 * labels.as_packed().len() + 16).sum();
+    let mut out = String::with_capacity(256 + texts_bytes);
+    out.push_str(r#"{"status":"success","data":["#);
+    for (i, labels) in all.iter().enumerate() {
+        comma(&mut out, i);
+        label_set(&mut out, labels);
+    }
+    out.push(']');
+    texts(&mut out, "warnings", warnings);
+    out.push('}');
+    out.into_bytes()
+}
+
 /// `{"metric":{…}`: the object stays open.
 fn metric(out: &mut String, labels: &Labels) {
-    out.push_str(r#"{"metric":{"#);
+    out.push_str(r#"{"metric":"#);
+    label_set(out, labels);
+}
+
+fn label_set(out: &mut String, labels: &Labels) {
+    out.push('{');
     for (i, (name, value)) in labels.iter().enumerate() {
         comma(out, i);
-        text(out, name);
+        label_text(out, name);
         out.push(':');
-        text(out, value);
+        label_text(out, value);
     }
     out.push('}');
 }
@@ -164,6 +184,27 @@ fn comma(out: &mut String, index: usize) {
     }
 }
 
+/// A JSON string of a label, which Prometheus does not escape for HTML.
+fn label_text(out: &mut String, value: &str) {
+    out.push('"');
+    let mut rest = value;
+    while let Some(at) = rest.bytes().position(|byte| matches!(byte, 0..0x20 | b'"' | b'\\')) {
+        out.push_str(&rest[..at]);
+        match rest.as_bytes()[at] {
+            b'"' => out.push_str("\\\""),
+            b'\\' => out.push_str("\\\\"),
+            b'\n' => out.push_str("\\n"),
+            b'\r' => out.push_str("\\r"),
+            b'\t' => out.push_str("\\t"),
+            byte => out.push_str(&format!("\\u{byte:04x}")),
+        }
+        // All of these are ASCII.
+        rest = &rest[at + 1..];
+    }
+    out.push_str(rest);
+    out.push('"');
+}
+
 /// A JSON string, escaped as Go's encoder does it for HTML's sake too.
 fn text(out: &mut String, value: &str) {
     out.push('"');
@@ -201,4 +242,39 @@ fn texts(out: &mut String, key: &str, all: &[String]) {
         text(out, one);
     }
     out.push(']');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeMap;
+
+    #[test]
+    fn labels_are_written_as_prometheus_writes_them() {
+        for (value, expected) in [
+            ("plain é", r#""plain é""#),
+            ("<a&b>\u{2028}", "\"<a&b>\u{2028}\""),
+            ("\"\\\n\r\t", r#""\"\\\n\r\t""#),
+            ("\u{8}\u{1}\u{7f}", "\"\\u0008\\u0001\u{7f}\""),
+        ] {
+            let mut out = String::new();
+            label_text(&mut out, value);
+            assert_eq!(out, expected, "{value:?}");
+        }
+    }
+
+    #[test]
+    fn label_sets_survive() {
+        let sets: Vec<BTreeMap<String, String>> = vec![
+            BTreeMap::new(),
+            [("__name__", "up"), ("job", "a\u{0}b\\\"<>&é\n")].map(|(n, v)| (n.to_owned(), v.to_owned())).into(),
+            [("x.y", "1")].map(|(n, v)| (n.to_owned(), v.to_owned())).into(),
+        ];
+        let all: Vec<Labels> = sets.iter().map(Labels::from_pairs).collect();
+        let body = label_sets(&all, &["<w>".to_owned()]);
+        let read: serde_json::Value = serde_json::from_slice(&body).unwrap();
+        let back: Vec<BTreeMap<String, String>> = serde_json::from_value(read["data"].clone()).unwrap();
+        assert_eq!(back, sets);
+        assert_eq!(read["warnings"][0], "<w>");
+    }
 }

@@ -27,7 +27,7 @@ pub(crate) async fn range(State(app): State<Arc<App>>, client: Client, params: P
     ask.run(&app, client).await.map(body)
 }
 
-fn body(bytes: Vec<u8>) -> Response {
+pub(super) fn body(bytes: Vec<u8>) -> Response {
     ([(header::CONTENT_TYPE, "application/json")], bytes).into_response()
 }
 

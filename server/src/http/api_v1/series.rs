@@ -1,13 +1,13 @@
 //! `/api/v1/series`.
 
-use super::query::label_map;
-use super::{TIME_MAX_MS, TIME_MIN_MS, TRUNCATED};
+use super::query::body as json_body;
+use super::{TIME_MAX_MS, TIME_MIN_MS, TRUNCATED, encode};
 use crate::http::App;
-use crate::http::error::{ApiError, ApiResult, success_with};
+use crate::http::error::{ApiError, ApiResult};
 use crate::http::params::Params;
 use crate::http::queries::{Asked, Client, Kind};
 use axum::extract::State;
-use std::collections::BTreeSet;
+use model::Labels;
 use std::sync::Arc;
 use storage::SelectHints;
 
@@ -25,16 +25,23 @@ pub(crate) async fn series(State(app): State<Arc<App>>, client: Client, params: 
         let _ticket = ticket;
         let querier = app.queryable.querier(start_ms, end_ms)?;
         let hints = SelectHints { start_ms, end_ms, labels_only: true, ..SelectHints::default() };
-        let mut all = BTreeSet::new();
+        let mut all: Vec<Labels> = Vec::new();
         for matchers in &selectors {
             for series in querier.select(&hints, matchers)? {
-                all.insert(series?.labels().clone());
+                all.push(series?.labels().clone());
             }
         }
+        if selectors.len() > 1 {
+            all.sort_unstable();
+            all.dedup();
+        }
         let truncated = limit > 0 && all.len() > limit;
-        let shown = if limit > 0 { limit } else { usize::MAX };
-        let found: Vec<_> = all.iter().take(shown).map(label_map).collect();
-        Ok(success_with(found, if truncated { vec![TRUNCATED.to_owned()] } else { Vec::new() }))
+        if truncated {
+            all.truncate(limit);
+        }
+        let warnings = if truncated { vec![TRUNCATED.to_owned()] } else { Vec::new() };
+        Ok(encode::label_sets(&all, &warnings))
     })
     .await
+    .map(json_body)
 }
