@@ -8,7 +8,7 @@ use std::fmt;
 pub struct ParseError {
     /// Bytes of the query that the message is about.
     pub span: Span,
-    /// 1-based line of the span's start.
+    /// 1-based line of the span's start; 0 where there is no text to have a place in.
     pub line: usize,
     /// 1-based column, in bytes, of the span's start.
     pub column: usize,
@@ -17,7 +17,7 @@ pub struct ParseError {
 
 impl ParseError {
     pub(crate) fn new(text: &str, span: Span, message: impl Into<String>) -> Self {
-        let (line, column) = line_column(text, span.start);
+        let (line, column) = if text.is_empty() { (0, 0) } else { line_column(text, span.start) };
         ParseError { span, line, column, message: message.into() }
     }
 }
@@ -25,6 +25,9 @@ impl ParseError {
 impl fmt::Display for ParseError {
     /// As Prometheus: `1:5: parse error: unexpected …`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.line == 0 {
+            return write!(f, "unknown position: parse error: {}", self.message);
+        }
         write!(f, "{}:{}: parse error: {}", self.line, self.column, self.message)
     }
 }

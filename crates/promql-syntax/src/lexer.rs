@@ -252,11 +252,34 @@ impl<'a> Lexer<'a> {
             _ => parse_number(text).is_some(),
         };
         if !valid || self.peek(0).is_some_and(|c| is_name(c) || c == b'.') {
+            let bad = match kind {
+                TokenKind::Duration => &self.text[start..start + faulty_duration(&self.text[start..])],
+                _ => text,
+            };
+            let bad = bad.to_owned();
             self.take_while(|c| is_name(c) || c == b'.');
-            let bad = self.text[start..self.at].to_owned();
             return self.fail(start, format!("bad number or duration syntax: {}", model::labels::quote(&bad)));
         }
         kind
+    }
+}
+
+/// How many bytes of a wrong duration are read when the fault is seen, as Prometheus reads: the one that does not fit is the
+/// last, where it is a letter or digit behind a unit.
+fn faulty_duration(text: &str) -> usize {
+    let bytes = text.as_bytes();
+    let digits = |from: usize| from + bytes[from..].iter().take_while(|c| c.is_ascii_digit() || **c == b'_').count();
+    let mut at = digits(0);
+    loop {
+        if !bytes.get(at).is_some_and(|c| b"smhdwy".contains(c)) {
+            return at;
+        }
+        at += 1;
+        at += usize::from(bytes.get(at) == Some(&b's'));
+        if !bytes.get(at).is_some_and(u8::is_ascii_digit) {
+            return at + text[at..].chars().next().map_or(0, char::len_utf8);
+        }
+        at = digits(at);
     }
 }
 

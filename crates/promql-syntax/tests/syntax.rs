@@ -56,6 +56,9 @@ sum(foo)[5m]               => 1:9: parse error: ranges only allowed for vector s
 foo + on(a) group_left(a) bar => 1:1: parse error: label "a" must not occur in ON and GROUP clause at once
 foo + on(a) 2              => 1:7: parse error: vector matching only allowed between instant vectors
 "abc                       => 1:1: parse error: unterminated quoted string
+sum by (1a) (foo)          => 1:9: parse error: bad number or duration syntax: "1"
+foo[5m1]                   => 1:5: parse error: bad number or duration syntax: "5m1"
+5h3mmm                     => 1:1: parse error: bad number or duration syntax: "5h3mm"
 5mm                        => 1:1: parse error: bad number or duration syntax: "5mm"
 sum by (a) (b, c)          => 1:1: parse error: wrong number of arguments for aggregate expression provided, expected 1, got 2
 "#;
@@ -84,7 +87,8 @@ fn refusing() {
             Err(error) => assert_eq!(error.to_string(), reason, "in case `{text}`"),
         }
     }
-    assert_eq!(parse("").unwrap_err().message, "no expression found in input");
+    assert_eq!(parse("").unwrap_err().to_string(), "unknown position: parse error: no expression found in input");
+    assert_eq!(parse(" # a\n").unwrap_err().to_string(), "1:1: parse error: no expression found in input");
     assert_eq!(parse("foo +\n  bar baz").unwrap_err().to_string(), "2:7: parse error: unexpected identifier \"baz\"");
 }
 

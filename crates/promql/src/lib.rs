@@ -18,6 +18,7 @@ mod grouping;
 pub mod histogram;
 mod kernels;
 mod layout;
+mod logarithm;
 pub mod numbers;
 mod parallel;
 mod profile;

@@ -6,8 +6,10 @@ use serde_json::Value;
 use std::path::Path;
 use std::process::Command;
 
-/// Answers that must at least be equal; raise it when more are, never lower it.
-const EQUAL_MIN: usize = 113;
+/// Answers that must at least be equal; raise it when more are, never lower it. Of the 121, three differ for a reason:
+/// `histogram_fraction` with a lower bound in the first bucket gives a number since Prometheus 3.8, the recorded 3.5 gave NaN;
+/// `sort_desc` in a range query has a warning since then; our import keeps the metadata that theirs drops.
+const EQUAL_MIN: usize = 118;
 
 /// A recorded exchange.
 struct Recorded {

@@ -17,7 +17,7 @@ const MATCH_WORK_MAX: usize = 1 << 34;
 
 impl Evaluator<'_> {
     pub(crate) fn label_replace(&self, e: &Call, grid: Grid) -> Result<Vec<VectorSeries>, QueryError> {
-        let target = label_name(&e.args[1])?;
+        let target = label_name(e, "destination", &e.args[1])?;
         let rest = self.string_args(e, 2)?;
         let [replacement, source, pattern] = rest.as_slice() else {
             return Err(QueryError::Execution("label_replace needs five arguments".to_owned()));
@@ -49,7 +49,10 @@ impl Evaluator<'_> {
     }
 
     pub(crate) fn label_join(&self, e: &Call, grid: Grid) -> Result<Vec<VectorSeries>, QueryError> {
-        let target = label_name(&e.args[1])?;
+        let target = label_name(e, "destination", &e.args[1])?;
+        for source in &e.args[3..] {
+            label_name(e, "source", source)?;
+        }
         let rest = self.string_args(e, 2)?;
         let Some((separator, sources)) = rest.split_first() else {
             return Err(QueryError::Execution("label_join needs a separator".to_owned()));
@@ -100,17 +103,17 @@ fn set(series: &mut VectorSeries, target: &str, value: &str) {
     }
 }
 
-fn label_name(arg: &Expr) -> Result<String, QueryError> {
+/// A label's name from the arguments of a call; `role` says what it is for.
+fn label_name(e: &Call, role: &str, arg: &Expr) -> Result<String, QueryError> {
     let Expr::String(text) = arg.unparenthesized() else {
         return Err(QueryError::Execution(format!("{arg} is no string")));
     };
+    let wrong =
+        |shown: &str| Err(QueryError::Execution(format!("invalid {role} label name in {}(): {shown}", e.function)));
     if let Some(bytes) = &text.not_utf8 {
-        return Err(QueryError::Execution(format!("invalid label name {}", promql_syntax::quote_bytes(bytes))));
+        return wrong(&String::from_utf8_lossy(bytes));
     }
-    if text.value.is_empty() {
-        return Err(QueryError::Execution("invalid label name \"\"".to_owned()));
-    }
-    Ok(text.value.clone())
+    if text.value.is_empty() { wrong("") } else { Ok(text.value.clone()) }
 }
 
 /// Joins series that have become equal; points at the same step are an error.

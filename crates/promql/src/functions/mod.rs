@@ -12,6 +12,7 @@ pub(crate) use range::{RangePlan, matrix_argument};
 
 use crate::error::QueryError;
 use crate::eval::{Evaluator, unlabelled};
+use crate::logarithm;
 use crate::select::Give;
 use crate::stream::Stage;
 use crate::value::{At, Column, Grid, Intermediate, Kind, VectorSeries};
@@ -34,9 +35,9 @@ fn math_function(name: &str) -> Option<fn(f64) -> f64> {
         "deg" => |v| v * 180.0 / std::f64::consts::PI,
         "exp" => f64::exp,
         "floor" => f64::floor,
-        "ln" => f64::ln,
-        "log10" => f64::log10,
-        "log2" => f64::log2,
+        "ln" => logarithm::ln,
+        "log10" => logarithm::log10,
+        "log2" => logarithm::log2,
         "rad" => |v| v * std::f64::consts::PI / 180.0,
         "sgn" => |v| {
             if v < 0.0 {
