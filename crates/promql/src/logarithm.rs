@@ -3,6 +3,8 @@
 //! Source: the algorithm of FreeBSD's `e_log.c` (reduction to `2^k * (1 + f)`, then a polynomial in `f / (2 + f)`), which
 //! Go's `math` documents as its own; `log2` and `log10` as Go derives them from it.
 
+#![expect(clippy::excessive_precision, reason = "the constants as they are published")]
+
 use std::f64::consts::{LOG2_E, LOG10_2, SQRT_2};
 
 /// ln 2 in two parts, the first with zeros at its end, so that its product with an exponent is exact.
