@@ -323,6 +323,29 @@ proptest! {
         }
     }
 
+    /// Bytes that are no text, where a text is expected, end in a fault and in nothing worse, whatever was read before.
+    #[test]
+    fn any_bytes_are_read_or_refused(
+        body in prop::collection::vec(line(), 0..10),
+        wrong in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..4),
+        bytes in prop::collection::vec(any::<u8>(), 0..120),
+    ) {
+        for format in [Format::Text, Format::OpenMetrics] {
+            let mut reader = Reader::default();
+            let good = format!("a 1\nb{{c=\"d\"}} 2\n{}\n# EOF\n", body.join("\n"));
+            same_from(&mut reader, good.as_bytes(), format);
+            let mut changed = good.clone().into_bytes();
+            for (at, byte) in &wrong {
+                let at = at.index(changed.len());
+                changed[at] = *byte;
+            }
+            same_from(&mut reader, &changed, format);
+            same_from(&mut reader, &bytes, format);
+            same_from(&mut reader, &[good.as_bytes(), &bytes].concat(), format);
+            exposition::check(&bytes);
+        }
+    }
+
     /// Bodies of which most is equal, as targets send them.
     #[test]
     fn small_changes(

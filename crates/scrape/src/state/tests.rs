@@ -461,6 +461,35 @@ const LINES: [&str; 19] = [
 ];
 
 proptest::proptest! {
+    /// Whatever comes in, in whatever order of formats, a good body after it is stored.
+    #[test]
+    fn any_bytes_leave_the_target_usable(
+        bodies in proptest::collection::vec((proptest::collection::vec(proptest::num::u8::ANY, 0..60), 0..6_u8), 1..8),
+        flip in proptest::num::u8::ANY,
+    ) {
+        let mut bench = bench();
+        bench.book.histograms.native = true;
+        bench.book.histograms.custom_buckets = true;
+        let one = native(1);
+        for (bytes, what) in bodies {
+            let (mut good, _) = protobuf(&[
+                ("a", "1", MetricValue::Float(1.0), None),
+                ("h", "", MetricValue::Histogram(&one), Some(700)),
+            ]).unwrap();
+            let format = [Format::Text, Format::OpenMetrics, Format::Protobuf][usize::from(what) % 3];
+            if what < 3 {
+                bench.scrape_bytes(Some((bytes, format)));
+            } else {
+                let at = bytes.len() % good.len();
+                good[at] ^= flip;
+                bench.scrape_bytes(Some((good, Format::Protobuf)));
+            }
+        }
+        proptest::prop_assert_eq!(bench.scrape(Some("last 5\n")), "");
+        let stored = bench.series("last");
+        proptest::prop_assert!(stored.ends_with("=5"), "{}", stored);
+    }
+
     /// Reading by difference stores what reading in full stores, and tells truly what changed.
     #[test]
     fn difference_and_full_reading_agree(
