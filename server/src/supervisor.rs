@@ -94,6 +94,8 @@ pub(crate) async fn run(flags: ServeFlags) -> Result<()> {
     let mut scrape_options =
         scrape::ScrapeOptions::new(Arc::clone(&tsdb) as Arc<dyn storage::Ingest>, Arc::clone(&clock), registry.clone());
     scrape_options.external_host = host_of(&external_url);
+    let scrape_threads = ScrapeThreads::start()?;
+    scrape_options.threads = scrape_threads.handle();
     let scrape = Arc::new(scrape::ScrapeManager::new(scrape_options));
     let dashboards = dashboard_store::DashboardStore::open(
         &flags.storage_path.join("dashboards"),
@@ -163,6 +165,7 @@ pub(crate) async fn run(flags: ServeFlags) -> Result<()> {
 
     tracing::info!("stopping");
     scrape.shutdown().await;
+    drop(scrape_threads);
     rules.shutdown().await;
     supervisor.stop_remote_writes().await;
     notifier.shutdown().await;
@@ -171,6 +174,32 @@ pub(crate) async fn run(flags: ServeFlags) -> Result<()> {
     tokio::task::spawn_blocking(move || tsdb.close()).await??;
     tracing::info!("stopped; everything is on disk");
     Ok(())
+}
+
+/// The threads of scraping: a scrape is fetched, read and stored on one of them, so that it waits for no other, and
+/// requests wait for no scrape.
+struct ScrapeThreads(Option<tokio::runtime::Runtime>);
+
+impl ScrapeThreads {
+    fn start() -> Result<Self> {
+        let cores = std::thread::available_parallelism().map_or(2, usize::from).max(2);
+        let mut builder = tokio::runtime::Builder::new_multi_thread();
+        let threads = builder.worker_threads(cores).thread_name("scrape").enable_all().build()?;
+        Ok(ScrapeThreads(Some(threads)))
+    }
+
+    fn handle(&self) -> Option<tokio::runtime::Handle> {
+        self.0.as_ref().map(|threads| threads.handle().clone())
+    }
+}
+
+impl Drop for ScrapeThreads {
+    fn drop(&mut self) {
+        // Waiting for them here would block a thread that answers requests.
+        if let Some(threads) = self.0.take() {
+            threads.shutdown_background();
+        }
+    }
 }
 
 fn query_limits(flags: &ServeFlags) -> Result<http::queries::Limits> {

@@ -9,10 +9,12 @@ use crate::scrape_loop::{Stop, lock};
 use api::targets::{ActiveTarget, DroppedTarget, TargetsData};
 use model::{Labels, Metadata};
 use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex};
 use storage::Ingest;
 use system::Clock;
 use telemetry::Registry;
+use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
 /// Hosts that mean "this machine" and are replaced in `globalUrl`.
@@ -28,11 +30,15 @@ pub struct ScrapeOptions {
     pub registry: Registry,
     /// How others reach this machine: `localhost` in a target's address is shown as this in `globalUrl`.
     pub external_host: Option<String>,
+    /// Where the loops run: threads of their own, which may wait for the disk. Without them the loops run where
+    /// [`ScrapeManager::apply`] is called, and bodies are read on tokio's threads for what blocks, which costs two changes
+    /// of the thread a scrape.
+    pub threads: Option<Handle>,
 }
 
 impl ScrapeOptions {
     pub fn new(ingest: Arc<dyn Ingest>, clock: Arc<dyn Clock>, registry: Registry) -> Self {
-        ScrapeOptions { ingest, clock, registry, external_host: None }
+        ScrapeOptions { ingest, clock, registry, external_host: None, threads: None }
     }
 }
 
@@ -42,6 +48,29 @@ pub(crate) struct Engine {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) metrics: Metrics,
     pub(crate) desks: Desks,
+    pub(crate) threads: Option<Handle>,
+}
+
+impl Engine {
+    /// Runs a loop.
+    pub(crate) fn spawn(&self, run: impl Future<Output = ()> + Send + 'static) -> JoinHandle<()> {
+        match &self.threads {
+            Some(threads) => threads.spawn(run),
+            None => tokio::spawn(run),
+        }
+    }
+
+    /// Does what may block.
+    pub(crate) async fn block(&self, url: &str, work: impl FnOnce() + Send + 'static) {
+        let finished = match self.threads {
+            // What a panic leaves behind is a valid cache, see `lock`.
+            Some(_) => catch_unwind(AssertUnwindSafe(work)).is_ok(),
+            None => tokio::task::spawn_blocking(work).await.is_ok(),
+        };
+        if !finished {
+            tracing::error!(url, "a scrape was not finished; its panic stands above");
+        }
+    }
 }
 
 /// Metadata of one target.
@@ -67,7 +96,13 @@ impl ScrapeManager {
         let metrics = Metrics::new(&options.registry);
         ScrapeManager {
             discovery: Arc::new(discovery::Manager::new("scrape", &options.registry)),
-            engine: Arc::new(Engine { ingest: options.ingest, clock: options.clock, metrics, desks: Desks::default() }),
+            engine: Arc::new(Engine {
+                ingest: options.ingest,
+                clock: options.clock,
+                metrics,
+                desks: Desks::default(),
+                threads: options.threads,
+            }),
             pools: Arc::default(),
             external_host: options.external_host,
             follower: Mutex::default(),

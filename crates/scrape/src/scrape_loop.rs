@@ -78,6 +78,7 @@ impl TargetLoop {
     ) -> Self {
         let (stop, stopped) = watch::channel(Stop::Running);
         let target = Arc::new(target);
+        let engine = Arc::clone(&context.engine);
         let runner = Runner {
             book: Arc::new(rulebook(&context, &target)),
             context,
@@ -85,7 +86,7 @@ impl TargetLoop {
             status: Arc::clone(&status),
             state: Arc::clone(&state),
         };
-        let task = tokio::spawn(runner.run(stopped, new_index));
+        let task = engine.spawn(runner.run(stopped, new_index));
         TargetLoop { target, status, state, stop, task }
     }
 
@@ -168,12 +169,8 @@ impl Runner {
         let (context, state, status) = (Arc::clone(&self.context), Arc::clone(&self.state), Arc::clone(&self.status));
         let (target, book) = (Arc::clone(&self.target), Arc::clone(&self.book));
         let _desk = self.context.engine.desks.wait().await;
-        let taken = tokio::task::spawn_blocking(move || {
-            take_in(&context, &target, &book, &state, &status, fetched, timestamp_ms, started);
-        });
-        if let Err(error) = taken.await {
-            tracing::error!(url = %self.target.url, %error, "a scrape was not finished");
-        }
+        let take = move || take_in(&context, &target, &book, &state, &status, fetched, timestamp_ms, started);
+        self.context.engine.block(&self.target.url, take).await;
     }
 
     async fn fetch(&self) -> Result<Response, String> {
@@ -207,14 +204,13 @@ impl Runner {
         let timestamp_ms = self.context.engine.clock.now_ms();
         let (context, state, book) = (Arc::clone(&self.context), Arc::clone(&self.state), Arc::clone(&self.book));
         let url = self.target.url.clone();
-        let ended = tokio::task::spawn_blocking(move || {
+        let end = move || {
             let engine = &context.engine;
             if let Err(error) = lock(&state).end(timestamp_ms, &book, engine.ingest.as_ref(), &engine.metrics) {
                 tracing::warn!(%url, %error, "staleness markers of a target that is gone could not be stored");
             }
-        });
-        // A panic in there was reported by its own hook; nothing is left to do here.
-        let _ = ended.await;
+        };
+        self.context.engine.block(&self.target.url, end).await;
     }
 }
 

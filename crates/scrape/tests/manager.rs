@@ -103,6 +103,34 @@ fn errors(manager: &ScrapeManager) -> Vec<(String, String)> {
     manager.targets().active_targets.into_iter().map(|target| (target.health, target.last_error)).collect()
 }
 
+/// Loops with threads of their own do what the others do.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn loops_may_have_threads_of_their_own() {
+    let mut target = target(http("200 OK", TEXT, "a 1\n")).await;
+    let threads = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let storage = Arc::new(MemoryStorage::new());
+    let mut options = ScrapeOptions::new(Arc::clone(&storage) as _, Arc::new(SystemClock), Registry::new());
+    options.threads = Some(threads.handle().clone());
+    let manager = ScrapeManager::new(options);
+    let text = format!(
+        "{{job_name: j, scrape_interval: 50ms, scrape_timeout: 50ms, scrape_native_histograms: true, \
+          static_configs: [{{targets: ['{}']}}]}}",
+        target.address
+    );
+    manager.apply(vec![job(&text)]).await;
+    let request = target.scraped().await;
+    assert!(
+        request.contains("\r\naccept: application/vnd.google.protobuf;proto=io.prometheus.client.metricfamily;"),
+        "{request}"
+    );
+    assert_eq!(last(&storage, "a"), ["{job=\"j\"} 1"]);
+    target.answer(http("200 OK", TEXT, "a 2\n"));
+    target.scraped().await;
+    assert_eq!(last(&storage, "a"), ["{job=\"j\"} 2"]);
+    manager.shutdown().await;
+    threads.shutdown_background();
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_target_is_scraped_reloaded_and_ended() {
     let mut target = target(http("200 OK", TEXT, "# HELP a Help.\n# TYPE a gauge\na{k=\"v\"} 7\nb 1\n")).await;
