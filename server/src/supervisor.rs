@@ -9,6 +9,7 @@ use arc_swap::ArcSwap;
 use remote::{ReadClient, RemoteWrite, RemoteWriteConfig, RemoteWriteOptions};
 use rules::alertmanager_client::Notifier;
 use rules::{AlertSink, RuleManager, RuleManagerOptions, RulesConfig};
+use shipper::{ObjectStorageConfig, Shipper, ShipperOptions};
 use std::future::Future;
 use std::path::Path;
 use std::pin::Pin;
@@ -115,6 +116,7 @@ pub(crate) async fn run(flags: ServeFlags) -> Result<()> {
         alertmanager: alertmanager.clone(),
         notifier: Arc::clone(&notifier),
         remote_writes: Mutex::default(),
+        shipper: Mutex::default(),
         blackbox_config: Arc::new(ArcSwap::from_pointee(configs.blackbox.clone())),
         app: OnceLock::new(),
         reloading: Mutex::new(()),
@@ -168,6 +170,7 @@ pub(crate) async fn run(flags: ServeFlags) -> Result<()> {
     drop(scrape_threads);
     rules.shutdown().await;
     supervisor.stop_remote_writes().await;
+    supervisor.stop_shipper().await;
     notifier.shutdown().await;
     alertmanager.shutdown().await;
     maintenance.await?;
@@ -265,6 +268,14 @@ struct RunningQueue {
     queue: RemoteWrite,
 }
 
+/// The `object_storage` section at work.
+struct RunningShipper {
+    config: ObjectStorageConfig,
+    external_labels: model::Labels,
+    stop: watch::Sender<bool>,
+    task: tokio::task::JoinHandle<()>,
+}
+
 /// The oldest time that our own engine has; `i64::MAX` if it is empty.
 fn local_start_ms(tsdb: &Tsdb) -> i64 {
     let head = tsdb.status(0);
@@ -287,6 +298,7 @@ struct Supervisor {
     notifier: Arc<Notifier>,
     /// Running queues with what they were started from.
     remote_writes: Mutex<Vec<RunningQueue>>,
+    shipper: Mutex<Option<RunningShipper>>,
     blackbox_config: Arc<ArcSwap<blackbox::Config>>,
     app: OnceLock<Arc<App>>,
     /// One reload at a time.
@@ -310,6 +322,7 @@ impl Supervisor {
         let readers = self.readers(&prometheus)?;
         self.queryable.set(Arc::clone(&self.tsdb), readers);
         self.apply_remote_writes(&prometheus.remote_write, &prometheus.external_labels).await?;
+        self.apply_shipper(prometheus.object_storage.as_ref(), &prometheus.external_labels).await?;
         let alertmanagers = self
             .notifier
             .apply(prometheus.alerting.as_ref(), &prometheus.external_labels)
@@ -385,6 +398,46 @@ impl Supervisor {
             running.push(RunningQueue { config: config.clone(), external_labels: external_labels.clone(), queue });
         }
         Ok(())
+    }
+
+    /// A shipper that did not change goes on; another takes up what it left.
+    async fn apply_shipper(
+        &self,
+        config: Option<&ObjectStorageConfig>,
+        external_labels: &model::Labels,
+    ) -> Result<(), String> {
+        let same =
+            |running: &RunningShipper| Some(&running.config) == config && running.external_labels == *external_labels;
+        if self.shipper.lock().await.as_ref().is_some_and(same) {
+            return Ok(());
+        }
+        self.stop_shipper().await;
+        let Some(config) = config else { return Ok(()) };
+        let (engine, complete, clock) = (Arc::clone(&self.tsdb), Arc::clone(&self.tsdb), Arc::clone(&self.clock));
+        let options = ShipperOptions {
+            source: Arc::clone(&self.tsdb) as Arc<dyn Queryable>,
+            extents: Arc::new(move || engine.extents()),
+            complete_before_ms: Arc::new(move || complete.complete_before_ms()),
+            now_ms: Arc::new(move || clock.now_ms()),
+            dir: self.flags.storage_path.clone(),
+            external_labels: external_labels.clone(),
+            registry: self.registry.clone(),
+        };
+        let shipper = Shipper::new(config, options).map_err(|error| error.to_string())?;
+        let (stop, stopped) = watch::channel(false);
+        let task = tokio::spawn(shipper.run(stopped));
+        let running = RunningShipper { config: config.clone(), external_labels: external_labels.clone(), stop, task };
+        *self.shipper.lock().await = Some(running);
+        Ok(())
+    }
+
+    async fn stop_shipper(&self) {
+        if let Some(running) = self.shipper.lock().await.take() {
+            running.stop.send_replace(true);
+            if let Err(error) = running.task.await {
+                tracing::error!(%error, "the shipper ended early");
+            }
+        }
     }
 
     async fn stop_remote_writes(&self) {

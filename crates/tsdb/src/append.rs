@@ -142,6 +142,13 @@ impl Tsdb {
         Ok(ids)
     }
 
+    /// Appends take nothing older than this any more (Unix milliseconds): that part of the past changes only by deletion,
+    /// import and retention.
+    pub fn complete_before_ms(&self) -> i64 {
+        let bounds = self.bounds(lock(&self.appends).cut_ms);
+        bounds.late_from_ms.map_or(bounds.min_valid_ms, |late_ms| late_ms.min(bounds.min_valid_ms))
+    }
+
     /// What is taken now: as Prometheus, half a block behind the newest sample without a window.
     fn bounds(&self, cut_ms: i64) -> Bounds {
         let max_ms = self.head.max_ms();

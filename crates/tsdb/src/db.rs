@@ -195,6 +195,13 @@ impl Tsdb {
         list
     }
 
+    /// Times that may have samples, of each block and of the head: first, and end (exclusive), in Unix milliseconds.
+    pub fn extents(&self) -> Vec<(i64, i64)> {
+        let head = self.head.extent().map(|(min_ms, max_ms, _)| (min_ms, max_ms.saturating_add(1)));
+        let view = self.view();
+        view.blocks.iter().map(|block| (block.meta.min_time_ms, block.meta.max_time_ms)).chain(head).collect()
+    }
+
     /// What was found damaged since the folder was opened.
     pub fn damage(&self) -> Vec<Damage> {
         lock(&self.shared.damage).clone()

@@ -11,7 +11,7 @@ const LAYERS: [&[&str]; 6] = [
     &["api", "regexp", "yaml", "promql-syntax", "dashboard", "exposition", "relabel", "go-template", "chart"],
     &["system", "storage", "http-client", "telemetry"],
     &["tsdb", "prometheus-tsdb", "promql", "remote", "discovery"],
-    &["scrape", "rules", "alertmanager", "blackbox", "dashboard-store", "host", "promqltest"],
+    &["scrape", "shipper", "rules", "alertmanager", "blackbox", "dashboard-store", "host", "promqltest"],
     &["app", "server", "harness", "end_to_end", "browser", "bench_page", "xtask"],
 ];
 

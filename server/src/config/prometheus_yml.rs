@@ -5,6 +5,7 @@ use remote::{RemoteReadConfig, RemoteWriteConfig};
 use rules::alertmanager_client::AlertingConfig;
 use scrape::{GlobalScrapeDefaults, ScrapeConfig, ScrapeJob};
 use serde::{Deserialize, Serialize};
+use shipper::ObjectStorageConfig;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -139,6 +140,8 @@ impl Default for Global {
 struct StorageSection {
     tsdb: Option<TsdbSection>,
     exemplars: Option<ExemplarsSection>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    object_storage: Option<ObjectStorageConfig>,
     /// Ours.
     cardinality: Option<CardinalitySection>,
 }
@@ -200,6 +203,7 @@ pub(crate) struct PrometheusConfig {
     pub(crate) retention_bytes: Option<u64>,
     pub(crate) max_exemplars: Option<usize>,
     pub(crate) budgets: tsdb::CardinalityBudgets,
+    pub(crate) object_storage: Option<ObjectStorageConfig>,
     /// `global.query_log_file`, below the folder of the configuration unless it is absolute.
     pub(crate) query_log_file: Option<PathBuf>,
     /// What loads but will not do what its author may hope.
@@ -359,6 +363,7 @@ fn parse(name: &str, text: &str, folder: &Path) -> Result<PrometheusConfig, Faul
     }
     let storage = written.storage.clone().unwrap_or_default();
     let tsdb = storage.tsdb.unwrap_or_default();
+    let object_storage = object_storage(storage.object_storage, &external_labels, folder, &mut checks);
     let out_of_order_window_ms = tsdb.out_of_order_time_window.map_or(0, |window| window.0);
     let retention = tsdb.retention.unwrap_or_default();
     let retention_ms = retention.time.map(|time| time.0);
@@ -409,12 +414,33 @@ fn parse(name: &str, text: &str, folder: &Path) -> Result<PrometheusConfig, Faul
                     .collect(),
             }
         }),
+        object_storage,
         max_exemplars: storage.exemplars.and_then(|e| e.max_exemplars).and_then(|n| usize::try_from(n).ok()),
         warnings,
     })
 }
 
 /// `${NAME}` and `$NAME` come from the environment, `$$` is a dollar.
+fn object_storage(
+    written: Option<ObjectStorageConfig>,
+    external_labels: &model::Labels,
+    folder: &Path,
+    checks: &mut Checks<'_>,
+) -> Option<ObjectStorageConfig> {
+    let mut config = written?;
+    let section = "storage.object_storage";
+    for fault in config.faults() {
+        checks.fault(&join(section, &fault.path), fault.message);
+    }
+    if external_labels.is_empty() {
+        let message = "global.external_labels must tell this history from that of others in the bucket; set one, \
+                       for example `site: berlin`";
+        checks.fault(section, message);
+    }
+    config.resolve_paths(folder);
+    Some(config)
+}
+
 fn external_labels(global: &Global, checks: &mut Checks<'_>) -> model::Labels {
     let mut builder = model::LabelsBuilder::default();
     for (name, value) in &global.external_labels {
@@ -569,6 +595,26 @@ mod tests {
         assert_eq!(config.budgets, expected);
         let faults = parse("p.yml", "storage: {cardinality: {jobs_series: 1}}\n", Path::new("")).unwrap_err();
         assert!(faults.to_string().contains("jobs_series"), "{faults}");
+    }
+
+    #[test]
+    fn object_storage_wants_external_labels_and_a_whole_section() {
+        let parse = |text: &str| parse("prometheus.yml", text, Path::new("/etc/vigie"));
+        let good = "global: {external_labels: {site: a}}\n\
+                    storage: {object_storage: {type: FILESYSTEM, config: {directory: bucket}}}";
+        let config = parse(good).unwrap();
+        let directory = config.object_storage.unwrap().config.directory;
+        assert_eq!(directory.as_deref(), Some(Path::new("/etc/vigie/bucket")));
+        for (text, message) in [
+            ("storage: {object_storage: {type: FILESYSTEM, config: {directory: b}}}", "external_labels"),
+            (
+                "global: {external_labels: {a: b}}\nstorage: {object_storage: {type: S3, config: {}}}",
+                "wants the key bucket",
+            ),
+        ] {
+            let faults = parse(text).unwrap_err().to_string();
+            assert!(faults.contains(message) && faults.contains("storage.object_storage"), "{faults}");
+        }
     }
 
     #[test]

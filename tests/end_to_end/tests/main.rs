@@ -11,6 +11,7 @@ mod federation;
 mod first_start;
 mod golden;
 mod native_histograms;
+mod object_storage;
 mod probing;
 mod prometheus_history;
 mod rule_tests;

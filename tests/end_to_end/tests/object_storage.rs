@@ -1,0 +1,94 @@
+//! History shipped to a bucket, whatever happens on the way.
+
+use anyhow::{Context, Result, ensure};
+use harness::{Vigie, peer, until, vigie};
+use std::{
+    collections::BTreeSet,
+    fmt::Write,
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
+
+const WINDOW_MS: i64 = 2 * 3_600_000;
+const WINDOWS: i64 = 14;
+const CONFIG: &str = "
+global: {scrape_interval: 1s, scrape_timeout: 1s, external_labels: {site: test, replica: a}}
+storage: {object_storage: {type: FILESYSTEM, config: {directory: bucket}, prefix: history}}
+scrape_configs: [{job_name: self, static_configs: [{targets: ['127.0.0.1:1']}]}]
+";
+
+fn run(args: &[&str], folder: &Path) -> Result<String> {
+    let output = Command::new(vigie::binary()?).arg("tsdb").args(args).current_dir(folder).output()?;
+    ensure!(output.status.success(), "vigie tsdb {args:?}: {}", String::from_utf8_lossy(&output.stderr));
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// Blocks of the bucket that are complete.
+fn blocks(bucket: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(bucket).into_iter().flatten().flatten();
+    entries.map(|entry| entry.path()).filter(|path| path.join("meta.json").is_file()).collect()
+}
+
+#[test]
+fn history_reaches_the_bucket_once_through_kill_9() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    // Whole windows of yesterday and before.
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?;
+    let end_ms = (i64::try_from(now.as_millis())? / WINDOW_MS - 2) * WINDOW_MS;
+    let begin_ms = end_ms - WINDOWS * WINDOW_MS;
+    let mut text = String::new();
+    for series in 0..60 {
+        for time in (begin_ms..end_ms).step_by(60_000) {
+            writeln!(text, "m{{series=\"{series}\"}} {} {}", (time / 1000 + series) % 977, time as f64 / 1000.0)?;
+        }
+    }
+    fs::write(folder.path().join("history.om"), text + "# EOF\n")?;
+    run(&["import", "history.om"], folder.path())?;
+    let wanted = run(&["dump", "--match=m"], folder.path())?;
+    assert_eq!(i64::try_from(wanted.lines().count())?, WINDOWS * 120 * 60);
+
+    let mut vigie = Vigie::start_in(folder.path(), Some(CONFIG), &["--storage.tsdb.retention.time=100d"])?;
+    let bucket = folder.path().join("bucket/history");
+    let limit = Duration::from_secs(90);
+    for least in [1, 5, 9] {
+        until(limit, "blocks arrive", || {
+            ensure!(blocks(&bucket).len() >= least, "{} blocks", blocks(&bucket).len());
+            Ok(())
+        })?;
+        vigie.restart()?;
+    }
+    let state = folder.path().join("data/thanos.shipper.json");
+    until(limit, "everything is shipped", || {
+        let state: serde_json::Value = serde_json::from_slice(&fs::read(&state)?)?;
+        let count = state["uploaded"].as_array().context("no list")?.len();
+        ensure!(count as i64 >= WINDOWS, "{count} of {WINDOWS}");
+        Ok(())
+    })?;
+    let metrics = vigie.get("/metrics")?.text();
+    assert!(metrics.contains("thanos_shipper_uploads_total"), "{metrics}");
+    vigie.program.kill()?;
+
+    let blocks = blocks(&bucket);
+    let mut windows = BTreeSet::new();
+    for block in &blocks {
+        let meta: serde_json::Value = serde_json::from_slice(&fs::read(block.join("meta.json"))?)?;
+        let window = meta["minTime"].as_i64().context("no minTime")? / WINDOW_MS;
+        assert!(windows.insert(window), "window {window} was sent twice");
+        assert_eq!(meta["thanos"]["labels"], serde_json::json!({"replica": "a", "site": "test"}));
+        assert_eq!(meta["thanos"]["downsample"]["resolution"], 0);
+    }
+    assert_eq!(blocks.len(), fs::read_dir(&bucket)?.count(), "nothing is left half sent");
+    // Sample for sample, as any reader of Prometheus' format has it.
+    let from = bucket.to_string_lossy().into_owned();
+    run(&["import-prometheus", &from, "--storage.tsdb.path=back"], folder.path())?;
+    let found = run(&["dump", "--match=m", "--storage.tsdb.path=back"], folder.path())?;
+    assert!(found == wanted, "{} lines instead of {}", found.lines().count(), wanted.lines().count());
+    if let Some(promtool) = peer("promtool") {
+        let output = Command::new(promtool).args(["tsdb", "list"]).arg(&bucket).output()?;
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        assert_eq!(String::from_utf8_lossy(&output.stdout).lines().count(), blocks.len() + 1);
+    }
+    Ok(())
+}
