@@ -590,6 +590,7 @@ async fn open_tsdb(
         options.retention_ms = 0;
     }
     options.retention_bytes = size.unwrap_or(0);
+    options.retention_rules = config.retention_rules.clone();
     options.out_of_order_window_ms = config.out_of_order_window_ms;
     if let Some(exemplars) = config.max_exemplars {
         options.exemplars_max = exemplars;

@@ -57,6 +57,11 @@ impl Kernel {
         matches!(self, Kernel::Rate | Kernel::Increase | Kernel::Irate | Kernel::Resets)
     }
 
+    /// True for functions to which it matters what a down-sampled value stands for.
+    pub(crate) fn uses_tiers(self) -> bool {
+        matches!(self, Kernel::Rate | Kernel::Increase | Kernel::Delta | Kernel::Avg | Kernel::Count)
+    }
+
     /// Writes the results of all steps into `column`; true if any window held a sample. `times` ascend, and `values`,
     /// of the same length, hold no stale marker; `layouts` are those of the column's grid. Gives up as soon as `stopped`
     /// says so.

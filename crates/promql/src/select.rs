@@ -9,7 +9,7 @@ use promql_syntax::{
     At as AtModifier, DurationExpr, Expr, Extension, MatrixSelector, QueryTimes, Span, VectorSelector,
 };
 use std::sync::Arc;
-use storage::{Querier, Samples, SelectHints};
+use storage::{Querier, Samples, SelectHints, Tier};
 
 /// Samples of one series for range functions: floats and histograms apart, stale markers gone.
 #[derive(Clone, Debug, Default)]
@@ -22,6 +22,9 @@ pub(crate) struct RangeSeries {
     histogram_times: Vec<i64>,
     histograms: Vec<Arc<FloatHistogram>>,
     histogram_starts: Vec<i64>,
+    /// Empty if no sample is down-sampled.
+    float_tiers: Vec<Tier>,
+    histogram_tiers: Vec<Tier>,
 }
 
 /// The samples of a series in `(start, end]`.
@@ -34,6 +37,9 @@ pub(crate) struct Window<'a> {
     pub(crate) histogram_times: &'a [i64],
     pub(crate) histograms: &'a [Arc<FloatHistogram>],
     pub(crate) histogram_starts: &'a [i64],
+    /// Empty if no sample is down-sampled.
+    pub(crate) float_tiers: &'a [Tier],
+    pub(crate) histogram_tiers: &'a [Tier],
 }
 
 impl Window<'_> {
@@ -64,7 +70,7 @@ impl Window<'_> {
 impl RangeSeries {
     pub(crate) fn from_samples(labels: Labels, samples: &Samples) -> RangeSeries {
         let mut out = RangeSeries { labels, ..RangeSeries::default() };
-        let starts = !samples.start_timestamps.is_empty();
+        let (starts, tiers) = (!samples.start_timestamps.is_empty(), !samples.tiers.is_empty());
         for (index, &time) in samples.timestamps.iter().enumerate() {
             match samples.histogram(index) {
                 Some(histogram) if !histogram.is_stale() => {
@@ -73,12 +79,18 @@ impl RangeSeries {
                     if starts {
                         out.histogram_starts.push(samples.start_timestamp(index));
                     }
+                    if tiers {
+                        out.histogram_tiers.push(samples.tier(index));
+                    }
                 }
                 None if !is_stale_nan(samples.values[index]) => {
                     out.float_times.push(time);
                     out.floats.push(samples.values[index]);
                     if starts {
                         out.float_starts.push(samples.start_timestamp(index));
+                    }
+                    if tiers {
+                        out.float_tiers.push(samples.tier(index));
                     }
                 }
                 _ => {}
@@ -119,6 +131,33 @@ impl RangeSeries {
         self.floats.len() + self.histograms.len()
     }
 
+    /// True if any sample is down-sampled.
+    pub(crate) fn is_tiered(&self) -> bool {
+        !self.float_tiers.is_empty() || !self.histogram_tiers.is_empty()
+    }
+
+    /// The samples around a range where some are down-sampled: as far as there may be something between them and its
+    /// ends. `None` where all are as they were stored.
+    /// `coarsest_ms` is [`RangeSeries::coarsest_ms`].
+    pub(crate) fn tiered_window(&self, bounds: Bounds, coarsest_ms: i64) -> Option<Window<'_>> {
+        let around = |ms: i64| {
+            let reach = TIER_REACH * ms;
+            self.window(bounds.start.saturating_sub(reach), bounds.end.saturating_add(reach))
+        };
+        // How far it is to be looked is known after the first look, which is as wide as any may be.
+        let window = around(coarsest_ms);
+        match coarsest_ms_of(window.float_tiers).max(coarsest_ms_of(window.histogram_tiers)) {
+            0 => None,
+            own_ms if own_ms == coarsest_ms => Some(window),
+            own_ms => Some(around(own_ms)),
+        }
+    }
+
+    /// Length of the longest window that any of its samples stands for, 0 if none is down-sampled.
+    pub(crate) fn coarsest_ms(&self) -> i64 {
+        coarsest_ms_of(&self.float_tiers).max(coarsest_ms_of(&self.histogram_tiers))
+    }
+
     /// As [`RangeSeries::window`], for windows that move on: starts looking where the last one was found.
     pub(crate) fn next_window(&self, cursor: &mut Cursor, start: i64, end: i64) -> Window<'_> {
         let (f, h) = (
@@ -145,9 +184,18 @@ impl RangeSeries {
             histogram_times: &self.histogram_times[h.0..h.1],
             histograms: &self.histograms[h.0..h.1],
             histogram_starts: self.histogram_starts.get(h.0..h.1).unwrap_or_default(),
+            float_tiers: self.float_tiers.get(f.0..f.1).unwrap_or_default(),
+            histogram_tiers: self.histogram_tiers.get(h.0..h.1).unwrap_or_default(),
         }
     }
 }
+
+fn coarsest_ms_of(tiers: &[Tier]) -> i64 {
+    tiers.iter().map(|tier| i64::from(tier.resolution_ms)).max().unwrap_or(0)
+}
+
+/// Down-sampled samples farther apart than so many of their windows have nothing between them.
+const TIER_REACH: i64 = 2;
 
 /// Where the last window of a series was found.
 #[derive(Clone, Copy, Debug, Default)]
@@ -316,7 +364,7 @@ impl Evaluator<'_> {
         give: Give,
     ) -> Result<Vec<VectorSeries>, QueryError> {
         let plan = self.instant_plan(selector, grid, give)?;
-        let hints = SelectHints { step_ms: grid.step, ..SelectHints::default() };
+        let hints = SelectHints { step_ms: grid.step, tiers: true, ..SelectHints::default() };
         let (mut out, mut layouts) = (Vec::new(), plan.layouts());
         self.each_series(selector, plan.bounds(), hints, |labels, samples| {
             if let Some(series) = self.instant_series(&plan, labels, samples, &mut layouts) {
@@ -478,6 +526,7 @@ impl Evaluator<'_> {
                     step_ms: grid.step,
                     range_ms: times.range,
                     function: function.to_owned(),
+                    tiers: true,
                     ..SelectHints::default()
                 };
                 self.each_series(&e.selector, bounds, hints, |labels, samples| {
@@ -535,6 +584,9 @@ pub(crate) fn note_resets(samples: &mut Samples) {
 
 /// Writes what an instant selector gives at each step: the newest sample that is not older than the lookback.
 fn pick(plan: &InstantPlan<'_>, samples: &Samples, layouts: &mut Layouts, column: &mut Column) {
+    if !samples.tiers.is_empty() {
+        return pick_tiered(plan, samples, column);
+    }
     let layout = layouts.of(&samples.timestamps);
     let newest = layout.spans().enumerate().filter(|(_, (from, to))| from < to).map(|(step, (_, to))| (step, to - 1));
     if plan.give == Give::Value && samples.histograms.is_empty() {
@@ -546,12 +598,34 @@ fn pick(plan: &InstantPlan<'_>, samples: &Samples, layouts: &mut Layouts, column
         }
         return;
     }
-    for (step, index) in newest.filter(|(_, index)| !is_stale(samples, *index)) {
-        match plan.give {
-            Give::Value => column.set(step, samples.value(index)),
-            Give::Timestamp => column.set_float(step, samples.timestamps[index] as f64 / 1000.0),
-            Give::StartTimestamp => column.set_float(step, samples.start_timestamp(index) as f64 / 1000.0),
+    newest.for_each(|(step, index)| give(plan, samples, index, step, column));
+}
+
+/// As [`pick`], where a sample may be as old as its window is long: the next one comes no earlier.
+fn pick_tiered(plan: &InstantPlan<'_>, samples: &Samples, column: &mut Column) {
+    let mut next = 0;
+    for step in 0..plan.steps.count {
+        let time = plan.reference(step);
+        while samples.timestamps.get(next).is_some_and(|&own| own <= time) {
+            next += 1;
         }
+        let Some(index) = next.checked_sub(1) else { continue };
+        let lookback = plan.lookback.max(i64::from(samples.tier(index).resolution_ms));
+        if samples.timestamps[index] > time.saturating_sub(lookback) {
+            give(plan, samples, index, step, column);
+        }
+    }
+}
+
+/// Sets a step to what a sample gives, which is nothing if it is a stale marker.
+fn give(plan: &InstantPlan<'_>, samples: &Samples, index: usize, step: usize, column: &mut Column) {
+    if is_stale(samples, index) {
+        return;
+    }
+    match plan.give {
+        Give::Value => column.set(step, samples.value(index)),
+        Give::Timestamp => column.set_float(step, samples.timestamps[index] as f64 / 1000.0),
+        Give::StartTimestamp => column.set_float(step, samples.start_timestamp(index) as f64 / 1000.0),
     }
 }
 
@@ -571,11 +645,15 @@ pub(crate) fn drop_stale(samples: &mut Samples) {
         if let Some(&start) = samples.start_timestamps.get(index) {
             samples.start_timestamps[kept] = start;
         }
+        if let Some(&tier) = samples.tiers.get(index) {
+            samples.tiers[kept] = tier;
+        }
         kept += 1;
     }
     samples.values.truncate(kept);
     samples.timestamps.truncate(kept);
     samples.start_timestamps.truncate(kept);
+    samples.tiers.truncate(kept);
 }
 
 fn is_stale(samples: &Samples, index: usize) -> bool {

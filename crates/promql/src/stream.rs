@@ -97,7 +97,7 @@ impl<'a> Evaluator<'a> {
             Expr::Selector(selector) => {
                 let plan = self.instant_plan(selector, grid, Give::Value)?;
                 let bounds = plan.bounds();
-                let hints = SelectHints { step_ms: grid.step, ..SelectHints::default() };
+                let hints = SelectHints { step_ms: grid.step, tiers: true, ..SelectHints::default() };
                 (Leaf::Instant(plan), selector, selector.span, bounds, hints)
             }
             Expr::Call(e) => {
@@ -108,6 +108,7 @@ impl<'a> Evaluator<'a> {
                     step_ms: grid.step,
                     range_ms: plan.times().range,
                     function: e.function.clone(),
+                    tiers: true,
                     ..SelectHints::default()
                 };
                 (Leaf::Range(plan), &matrix.selector, matrix.span, bounds, hints)

@@ -191,6 +191,17 @@ impl Series for MergedSeries {
         }
         Ok(())
     }
+
+    fn read_between(&self, start_ms: i64, end_ms: i64, into: &mut Samples) -> Result<(), StorageError> {
+        let mut parts = Vec::with_capacity(self.parts.len());
+        for part in &self.parts {
+            let mut samples = Samples::default();
+            part.read_between(start_ms, end_ms, &mut samples)?;
+            parts.push(samples);
+        }
+        merge_samples(parts, into);
+        Ok(())
+    }
 }
 
 impl MergedSeries {

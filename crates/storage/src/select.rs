@@ -23,6 +23,25 @@ pub struct SelectHints {
     pub labels_only: bool,
     /// At most so many series; 0 for no limit.
     pub limit: usize,
+    /// The reader knows what down-sampled samples are (see [`Samples::tiers`]) and has use for some beyond the bounds, to
+    /// tell what lies between. Without it, it gets some of the samples that were stored, as if they were all.
+    pub tiers: bool,
+}
+
+/// What a value of down-sampled history stands for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tier {
+    /// Length of its window in milliseconds; 0 for a sample as it was stored.
+    pub resolution_ms: u32,
+    /// So many samples are added up in it; 0 if it is one sample.
+    pub count: u32,
+}
+
+impl Tier {
+    /// How many samples it stands for in a sum.
+    pub fn samples(self) -> u32 {
+        self.count.max(1)
+    }
 }
 
 /// Samples of one series in columns, ascending in time, each time once.
@@ -37,6 +56,8 @@ pub struct Samples {
     /// When each sample's counter started, in Unix milliseconds, 0 where unknown. Empty if no sample has one
     /// (all that engines without start timestamps ever give), else of the same length.
     pub start_timestamps: Vec<i64>,
+    /// What down-sampled values stand for. Empty if no sample is down-sampled, else of the same length.
+    pub tiers: Vec<Tier>,
 }
 
 impl Samples {
@@ -45,6 +66,7 @@ impl Samples {
         self.values.clear();
         self.histograms.clear();
         self.start_timestamps.clear();
+        self.tiers.clear();
     }
 
     pub fn len(&self) -> usize {
@@ -64,6 +86,9 @@ impl Samples {
         if !self.start_timestamps.is_empty() {
             self.start_timestamps.push(0);
         }
+        if !self.tiers.is_empty() {
+            self.tiers.push(Tier::default());
+        }
     }
 
     pub fn push_histogram(&mut self, timestamp_ms: i64, histogram: Arc<FloatHistogram>) {
@@ -73,6 +98,9 @@ impl Samples {
         self.histograms.push(Some(histogram));
         if !self.start_timestamps.is_empty() {
             self.start_timestamps.push(0);
+        }
+        if !self.tiers.is_empty() {
+            self.tiers.push(Tier::default());
         }
     }
 
@@ -85,6 +113,22 @@ impl Samples {
         if let Some(last) = self.start_timestamps.last_mut() {
             *last = start_ms;
         }
+    }
+
+    /// Notes what the sample pushed last stands for.
+    pub fn set_last_tier(&mut self, tier: Tier) {
+        if tier == Tier::default() && self.tiers.is_empty() {
+            return;
+        }
+        self.tiers.resize(self.timestamps.len(), Tier::default());
+        if let Some(last) = self.tiers.last_mut() {
+            *last = tier;
+        }
+    }
+
+    /// What the sample at `index` stands for.
+    pub fn tier(&self, index: usize) -> Tier {
+        self.tiers.get(index).copied().unwrap_or_default()
     }
 
     /// Start timestamp of the sample at `index`, 0 where unknown.
@@ -105,11 +149,14 @@ impl Samples {
         self.values.truncate(len);
         self.histograms.truncate(len);
         self.start_timestamps.truncate(len);
+        self.tiers.truncate(len);
     }
 
     /// Appends `from[start..end]`, with all columns. Panics where that is out of bounds.
     pub fn extend_from(&mut self, from: &Samples, start: usize, end: usize) {
-        let plain = |samples: &Samples| samples.histograms.is_empty() && samples.start_timestamps.is_empty();
+        let plain = |samples: &Samples| {
+            samples.histograms.is_empty() && samples.start_timestamps.is_empty() && samples.tiers.is_empty()
+        };
         if plain(self) && plain(from) {
             self.timestamps.extend_from_slice(&from.timestamps[start..end]);
             self.values.extend_from_slice(&from.values[start..end]);
@@ -118,6 +165,7 @@ impl Samples {
         for index in start..end {
             self.push(from.timestamps[index], from.value(index));
             self.set_last_start_timestamp(from.start_timestamp(index));
+            self.set_last_tier(from.tier(index));
         }
     }
 
@@ -144,6 +192,19 @@ pub trait Series: Send {
     /// # Errors
     /// `Io` or `Corrupt` when a block cannot be read.
     fn read(&self, into: &mut Samples) -> Result<(), StorageError>;
+
+    /// As [`Series::read`], of another range: between two times, both inclusive.
+    ///
+    /// # Errors
+    /// As [`Series::read`].
+    fn read_between(&self, start_ms: i64, end_ms: i64, into: &mut Samples) -> Result<(), StorageError> {
+        let mut all = Samples::default();
+        self.read(&mut all)?;
+        let from = all.timestamps.partition_point(|time| *time < start_ms);
+        let to = all.timestamps.partition_point(|time| *time <= end_ms).max(from);
+        into.extend_from(&all, from, to);
+        Ok(())
+    }
 }
 
 /// Series in order of their labels, each label set once.

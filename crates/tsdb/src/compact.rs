@@ -1,12 +1,17 @@
 //! Which blocks are to become one.
 
-use crate::{TsdbOptions, block::Block};
+use crate::{
+    TsdbOptions,
+    block::{Block, meta::BlockMeta},
+};
 use std::sync::Arc;
 
 /// Each range is so many times longer than the one before, as in Prometheus.
 const RANGE_FACTOR: i64 = 3;
 /// Longest range without another wish: 31 days, as in Prometheus.
 const RANGE_MS_MAX: i64 = 31 * 24 * 3_600_000;
+/// So many lengths of down-sampled blocks: with days, up to 81 of them.
+const TIER_RANGES: u32 = 5;
 
 /// Lengths of blocks, ascending, the first that of blocks from the head.
 pub(crate) fn ranges(options: &TsdbOptions) -> Vec<i64> {
@@ -24,6 +29,11 @@ pub(crate) fn ranges(options: &TsdbOptions) -> Vec<i64> {
     ranges
 }
 
+/// Lengths of down-sampled blocks, ascending, the first that of one range.
+pub(crate) fn tier_ranges(span_ms: i64) -> Vec<i64> {
+    (0..TIER_RANGES).map(|power| span_ms.saturating_mul(RANGE_FACTOR.pow(power))).collect()
+}
+
 /// What is to be compacted.
 pub(crate) struct Sources {
     /// In order of creation.
@@ -35,11 +45,17 @@ pub(crate) struct Sources {
 /// The next compaction, if there is anything to do: overlapping blocks first, then full windows, short ones first.
 pub(crate) fn plan_compaction(blocks: &[Arc<Block>], ranges: &[i64]) -> Option<Sources> {
     let mut spans: Vec<(i64, i64, usize)> =
-        blocks.iter().enumerate().map(|(at, block)| (block.meta.min_time_ms, block.meta.max_time_ms, at)).collect();
+        blocks.iter().enumerate().map(|(at, block)| span(&block.meta, at)).collect();
     spans.sort_unstable();
     let (mut chosen, vertical) = plan(&spans, ranges)?;
     chosen.sort_by(|a, b| blocks[*a].meta.ulid.cmp(&blocks[*b].meta.ulid));
     Some(Sources { blocks: chosen.into_iter().map(|at| Arc::clone(&blocks[at])).collect(), vertical })
+}
+
+fn span(meta: &BlockMeta, at: usize) -> (i64, i64, usize) {
+    // Windows end with the millisecond that blocks of raw samples begin with.
+    let shift = i64::from(meta.resolution_ms.is_some());
+    (meta.min_time_ms.saturating_sub(shift), meta.max_time_ms.saturating_sub(shift), at)
 }
 
 /// `spans`: start, end (exclusive) and name of blocks, sorted.

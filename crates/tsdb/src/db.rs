@@ -11,6 +11,7 @@ use crate::{
     metrics::Metrics,
     postings::Selector,
     query::{TsdbQuerier, View},
+    tier::Rules,
     wal::{WalWriter, recovery::Recovery},
 };
 use model::{Labels, Matcher, Metadata};
@@ -43,6 +44,7 @@ pub struct Tsdb {
     pub(crate) metadata: RwLock<MetadataMap>,
     pub(crate) shared: Arc<BlockShared>,
     pub(crate) metrics: Metrics,
+    pub(crate) rules: Rules,
     /// Held as long as the folder is open.
     _lock: File,
 }
@@ -61,6 +63,7 @@ impl Tsdb {
         if options.block_range_ms < 1 {
             return Err(OpenError::BlockRange(options.block_range_ms));
         }
+        let rules = Rules::new(&options.retention_rules, options.block_range_ms).map_err(OpenError::Rule)?;
         let started = Instant::now();
         let wal_dir = options.dir.join("wal");
         fs::create_dir_all(&wal_dir).map_err(files::at(&wal_dir))?;
@@ -107,6 +110,7 @@ impl Tsdb {
             metadata: RwLock::new(metadata),
             shared,
             metrics,
+            rules,
             _lock: lock_file,
             options,
         });
@@ -188,6 +192,7 @@ impl Tsdb {
                 chunks: block.meta.stats.chunks,
                 bytes: block.bytes(),
                 compaction_level: block.meta.compaction.level,
+                resolution_ms: block.meta.resolution_ms,
                 tombstones: block.tombstones().len(),
             })
             .collect();
@@ -436,7 +441,8 @@ impl Ingest for Tsdb {
 
 impl Queryable for Tsdb {
     fn querier(&self, start_ms: i64, end_ms: i64) -> Result<Box<dyn Querier>, StorageError> {
-        Ok(Box::new(TsdbQuerier { head: Arc::clone(&self.head), view: self.view(), start_ms, end_ms }))
+        let (head, view, notes) = (Arc::clone(&self.head), self.view(), Arc::default());
+        Ok(Box::new(TsdbQuerier { head, view, start_ms, end_ms, notes }))
     }
 
     fn history(&self) -> Option<History> {

@@ -35,7 +35,7 @@ impl Tsdb {
             max_time_ms,
             compaction: Compaction { level: 1, parents: Vec::new() },
             cuts: Vec::new(),
-            head_end_ms: None,
+            ..BlockPlan::default()
         };
         let writer = BlockWriter::create(&self.options.dir, plan)?;
         Ok(BlockImport { tsdb: self, writer, previous: None })
@@ -64,7 +64,7 @@ impl BlockImport<'_> {
         let Some(dir) = self.writer.finish()? else { return Ok(None) };
         let block = Block::open(&dir, &self.tsdb.shared)?;
         let ulid = block.meta.ulid.clone();
-        self.tsdb.add_block(block);
+        self.tsdb.add_block(block)?;
         Ok(Some(ulid))
     }
 }

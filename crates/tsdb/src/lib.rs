@@ -17,6 +17,7 @@ mod options;
 mod postings;
 mod query;
 mod restore;
+mod tier;
 mod wal;
 
 pub use cardinality::{BudgetKind, CardinalityBudgets, OVERFLOW_LABEL, OverBudget};
@@ -25,7 +26,7 @@ pub use db::Tsdb;
 pub use import::BlockImport;
 pub use options::{
     BLOCK_RANGE_MS_DEFAULT, BlockInfo, Damage, EXEMPLARS_MAX_DEFAULT, MetadataMap, OpenError, RETENTION_MS_DEFAULT,
-    SeriesExemplars, SyncPolicy, TsdbOptions, TsdbStatus,
+    RetentionRule, SeriesExemplars, SyncPolicy, TsdbOptions, TsdbStatus,
 };
 pub use restore::restore;
 pub use wal::{WalEvent, WalFollower, WalPosition};

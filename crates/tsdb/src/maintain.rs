@@ -4,21 +4,25 @@
 use crate::{
     block::{
         Block, META_FILE, Passing,
-        meta::{BlockMeta, Compaction, Cut},
+        meta::{BlockMeta, Compaction, Cover, Cut},
         writer::{BlockPlan, BlockWriter},
     },
-    compact::{plan_compaction, ranges},
+    compact::{plan_compaction, ranges, tier_ranges},
     db::{Tsdb, lock},
     files,
     head::cut::Window,
     postings::Selector,
     query::View,
+    tier::Windows,
     wal::WalPosition,
 };
+use model::Labels;
 use std::{
+    collections::{BTreeSet, HashMap},
     fs,
     hash::{BuildHasher, RandomState},
     io,
+    iter::Peekable,
     path::{Path, PathBuf},
     sync::{Arc, Weak},
     time::Instant,
@@ -38,9 +42,13 @@ pub(crate) struct Maintenance {
     /// The cut took what is new too: its series stay, for the order of their next samples is still to be watched.
     keep_series: bool,
     /// Folders to delete when no reader holds an older view.
-    doomed: Vec<PathBuf>,
+    pub(crate) doomed: Vec<PathBuf>,
     /// Everything older is in blocks.
-    cut_done_ms: i64,
+    pub(crate) cut_done_ms: i64,
+    /// Until when, inclusive, windows were made, by resolution and rule: more than blocks say where no series was there.
+    pub(crate) tiers_done: HashMap<(i64, String), i64>,
+    /// Blocks that were searched for series that are too old, and how many lengths of time were over for them then.
+    pub(crate) stripped: HashMap<String, usize>,
     last_ulid: Ulid,
     trimmed_ms: i64,
 }
@@ -54,6 +62,8 @@ impl Maintenance {
             keep_series: false,
             doomed: Vec::new(),
             cut_done_ms: cut_ms,
+            tiers_done: HashMap::new(),
+            stripped: HashMap::new(),
             last_ulid: last_ulid.unwrap_or(Ulid::nil()),
             trimmed_ms: i64::MIN,
         }
@@ -84,11 +94,13 @@ impl Tsdb {
             self.settle(&mut state);
         }
         // A full disk stops the cutting, and only the retention can mend that.
-        self.apply_retention(&mut state);
+        let retention = self.apply_retention(&mut state);
+        outcome = outcome.and(retention);
         if outcome.is_ok() {
-            outcome = self.compact(&mut state);
+            outcome = self.compact(&mut state).and_then(|()| self.build_tiers(&mut state));
         }
-        self.apply_retention(&mut state);
+        let retention = self.apply_retention(&mut state);
+        outcome = outcome.and(retention);
         self.settle(&mut state);
         self.trim(&mut state);
         if outcome.is_err() {
@@ -98,19 +110,23 @@ impl Tsdb {
     }
 
     /// Shows a new list of blocks to readers.
-    fn show(&self, state: &mut Maintenance, mut blocks: Vec<Arc<Block>>) {
+    pub(crate) fn show(&self, state: &mut Maintenance, mut blocks: Vec<Arc<Block>>) {
         blocks.sort_by(|a, b| a.meta.ulid.cmp(&b.meta.ulid));
         let old = self.publish(View { blocks });
         state.retired.push(Arc::downgrade(&old));
     }
 
     /// Shows a block that came from elsewhere.
-    pub(crate) fn add_block(&self, block: Arc<Block>) {
+    ///
+    /// # Errors
+    /// `Io` when it could not be down-sampled; it is shown all the same.
+    pub(crate) fn add_block(&self, block: Arc<Block>) -> Result<(), StorageError> {
         let mut state = lock(&self.maintenance);
         let mut blocks = self.view().blocks.clone();
-        blocks.push(block);
+        blocks.push(Arc::clone(&block));
         self.show(&mut state, blocks);
         self.head.past_changed();
+        self.build_tiers_of(&mut state, &block)
     }
 
     /// Does what waited for readers to end.
@@ -190,6 +206,7 @@ impl Tsdb {
         self.write_windows(&mut state, windows, position, before_ms)?;
         self.settle(&mut state);
         self.compact(&mut state)?;
+        self.build_tiers(&mut state)?;
         self.settle(&mut state);
         Ok(())
     }
@@ -228,6 +245,7 @@ impl Tsdb {
                 compaction: Compaction { level: 1, parents: Vec::new() },
                 cuts: vec![Cut { min_ms, max_ms, segment: position.segment, offset: position.offset }],
                 head_end_ms: Some(max_ms),
+                ..BlockPlan::default()
             };
             match self.write_cut(plan, &window) {
                 Ok(block) => {
@@ -268,23 +286,38 @@ impl Tsdb {
     }
 
     fn compact(&self, state: &mut Maintenance) -> Result<(), StorageError> {
-        let ranges = ranges(&self.options);
-        loop {
-            let view = self.view();
-            let candidates: Vec<Arc<Block>> = view.blocks.iter().filter(|block| !block.is_damaged()).cloned().collect();
-            drop(view);
-            let Some(sources) = plan_compaction(&candidates, &ranges) else { return Ok(()) };
-            if sources.vertical {
-                self.metrics.vertical_compactions.inc();
+        let resolutions: BTreeSet<Option<i64>> =
+            self.view().blocks.iter().map(|block| block.meta.resolution_ms).collect();
+        for resolution_ms in resolutions {
+            let ranges = match resolution_ms {
+                None => ranges(&self.options),
+                Some(_) => tier_ranges(self.rules.span_ms()),
+            };
+            loop {
+                let view = self.view();
+                let candidates = view.blocks.iter().filter(|block| block.meta.resolution_ms == resolution_ms);
+                let candidates: Vec<Arc<Block>> = candidates.filter(|block| !block.is_damaged()).cloned().collect();
+                drop(view);
+                let Some(sources) = plan_compaction(&candidates, &ranges) else { break };
+                if sources.vertical {
+                    self.metrics.vertical_compactions.inc();
+                }
+                let level = sources.blocks.iter().map(|block| block.meta.compaction.level).max().unwrap_or(0) + 1;
+                self.rewrite(state, &sources.blocks, level, &|_| true)?;
             }
-            let level = sources.blocks.iter().map(|block| block.meta.compaction.level).max().unwrap_or(0) + 1;
-            self.rewrite(state, &sources.blocks, level)?;
         }
+        Ok(())
     }
 
-    /// Puts one block in the place of several, without what is deleted. Blocks that turn out to be damaged stay as
-    /// they are.
-    fn rewrite(&self, state: &mut Maintenance, sources: &[Arc<Block>], level: u32) -> Result<(), StorageError> {
+    /// Puts one block in the place of several of the same resolution, with the series that stay and without what is
+    /// deleted. Blocks that turn out to be damaged stay as they are.
+    pub(crate) fn rewrite(
+        &self,
+        state: &mut Maintenance,
+        sources: &[Arc<Block>],
+        level: u32,
+        stays: &dyn Fn(&Labels) -> bool,
+    ) -> Result<(), StorageError> {
         let started = Instant::now();
         let oldest_segment = crate::wal::segment::segment_numbers(&self.options.dir.join("wal"))
             .ok()
@@ -300,17 +333,31 @@ impl Tsdb {
                 .filter(|cut| cut.segment >= oldest_segment)
                 .collect(),
             head_end_ms: sources.iter().filter_map(|block| block.meta.head_end_ms()).max(),
+            resolution_ms: sources.first().and_then(|block| block.meta.resolution_ms),
+            covers: Cover::joined(sources.iter().flat_map(|block| block.meta.covers.iter().cloned()).collect()),
         };
         let everything = Selector::new(&[])?;
         let _passing = Passing::new(sources);
         let mut writer = BlockWriter::create(&self.options.dir, plan)?;
-        let sets: Vec<SeriesSet> = sources.iter().map(|block| block.select(&everything, i64::MIN, i64::MAX)).collect();
-        let mut samples = Samples::default();
-        for series in merge_sets(sets) {
-            let series = series?;
-            samples.clear();
-            series.read(&mut samples)?;
-            writer.add_series(series.labels(), &samples)?;
+        if let Some(resolution_ms) = sources.first().and_then(|block| block.meta.resolution_ms) {
+            let mut sets: Vec<_> = sources.iter().map(|block| block.windows(&everything).peekable()).collect();
+            while let Some((labels, parts)) = next_windows(&mut sets)? {
+                if stays(&labels) {
+                    writer.add_windows(&labels, &Windows::merge(parts, resolution_ms))?;
+                }
+            }
+        } else {
+            let sets: Vec<SeriesSet> =
+                sources.iter().map(|block| block.select(&everything, i64::MIN, i64::MAX)).collect();
+            let mut samples = Samples::default();
+            for series in merge_sets(sets) {
+                let series = series?;
+                if stays(series.labels()) {
+                    samples.clear();
+                    series.read(&mut samples)?;
+                    writer.add_series(series.labels(), &samples)?;
+                }
+            }
         }
         if sources.iter().any(|block| block.is_damaged()) {
             return Ok(());
@@ -326,37 +373,6 @@ impl Tsdb {
         self.show(state, blocks);
         state.doomed.extend(sources.iter().map(|block| block.dir.clone()));
         Ok(())
-    }
-
-    /// Deletes blocks that are too old, then the oldest while there are too many bytes.
-    fn apply_retention(&self, state: &mut Maintenance) {
-        let mut blocks = self.view().blocks.clone();
-        blocks.sort_by_key(|block| std::cmp::Reverse(block.meta.max_time_ms));
-        let Some(newest_ms) = blocks.first().map(|block| block.meta.max_time_ms) else { return };
-        let mut bytes = lock(&self.appends).wal.bytes();
-        let mut too_many = false;
-        let mut gone = Vec::new();
-        blocks.retain(|block| {
-            bytes += block.bytes();
-            let too_old = self.options.retention_ms > 0
-                && newest_ms.saturating_sub(block.meta.max_time_ms) >= self.options.retention_ms;
-            too_many |= self.options.retention_bytes > 0 && bytes > self.options.retention_bytes;
-            if too_old {
-                self.metrics.time_retentions.inc();
-            } else if too_many {
-                self.metrics.size_retentions.inc();
-            }
-            if too_old || too_many {
-                gone.push(block.dir.clone());
-            }
-            !too_old && !too_many
-        });
-        if !gone.is_empty() {
-            tracing::info!(blocks = gone.len(), "old blocks deleted");
-            self.show(state, blocks);
-            self.head.past_changed();
-            state.doomed.append(&mut gone);
-        }
     }
 
     fn trim(&self, state: &mut Maintenance) {
@@ -378,7 +394,7 @@ impl Tsdb {
         let mut state = lock(&self.maintenance);
         let blocks = self.view().blocks.clone();
         for block in blocks.iter().filter(|block| !block.is_damaged() && !block.tombstones().is_empty()) {
-            self.rewrite(&mut state, std::slice::from_ref(block), block.meta.compaction.level)?;
+            self.rewrite(&mut state, std::slice::from_ref(block), block.meta.compaction.level, &|_| true)?;
         }
         drop(blocks);
         self.settle(&mut state);
@@ -411,8 +427,7 @@ impl Tsdb {
                 min_time_ms: min_ms,
                 max_time_ms: max_ms,
                 compaction: Compaction { level: 1, parents: Vec::new() },
-                cuts: Vec::new(),
-                head_end_ms: None,
+                ..BlockPlan::default()
             };
             let mut writer = BlockWriter::create(dir, plan)?;
             let window = self.head.window(min_ms, max_ms);
@@ -421,6 +436,25 @@ impl Tsdb {
         }
         files::sync_dir(dir).map_err(files::at(dir))
     }
+}
+
+/// The next series of blocks of windows, with the windows of each that has it.
+fn next_windows<I>(sets: &mut [Peekable<I>]) -> Result<Option<(Labels, Vec<Windows>)>, StorageError>
+where
+    I: Iterator<Item = Result<(Labels, Windows), StorageError>>,
+{
+    let heads = sets.iter_mut().filter_map(|set| set.peek());
+    let Some(labels) = heads.filter_map(|head| head.as_ref().ok()).map(|(labels, _)| labels).min().cloned() else {
+        // Nothing is left, or nothing but a fault.
+        return sets.iter_mut().find_map(Iterator::next).transpose().map(|_| None);
+    };
+    let mut parts = Vec::new();
+    for set in sets {
+        if let Some(next) = set.next_if(|head| head.as_ref().map_or(true, |(own, _)| *own == labels)) {
+            parts.push(next?.1);
+        }
+    }
+    Ok(Some((labels, parts)))
 }
 
 /// Links the files of a block, which never change, and writes its description anew: the copy has no log.

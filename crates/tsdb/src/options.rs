@@ -1,6 +1,6 @@
 //! How an engine is opened, and what it answers about itself.
 
-use model::{Exemplar, Labels, Metadata};
+use model::{Exemplar, Labels, Matcher, Metadata};
 use std::{path::PathBuf, sync::Arc, time::Duration};
 use storage::StorageError;
 use system::Clock;
@@ -23,6 +23,19 @@ pub enum SyncPolicy {
     EveryAppend,
 }
 
+/// How long the samples of some series are kept. Of several rules of the same resolution, the first that accepts a series
+/// counts.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RetentionRule {
+    /// As it was written.
+    pub selector: String,
+    pub matchers: Vec<Matcher>,
+    pub keep_ms: i64,
+    /// Length of the windows that samples are down-sampled to, in milliseconds, beside those of other rules; `None`: raw
+    /// samples, in the place of [`TsdbOptions::retention_ms`]. Twelve block ranges are a multiple of it.
+    pub resolution_ms: Option<i64>,
+}
+
 /// What [`crate::Tsdb::open`] needs.
 #[derive(Clone)]
 pub struct TsdbOptions {
@@ -32,6 +45,8 @@ pub struct TsdbOptions {
     pub retention_ms: i64,
     /// Oldest blocks are deleted while blocks and log are larger than this; 0 for no limit.
     pub retention_bytes: u64,
+    /// For which series it is otherwise.
+    pub retention_rules: Vec<RetentionRule>,
     pub sync: SyncPolicy,
     /// How far behind the newest sample of the head a sample may be and still be taken; 0: only ascending times.
     pub out_of_order_window_ms: i64,
@@ -54,6 +69,7 @@ impl TsdbOptions {
             dir: dir.into(),
             retention_ms: RETENTION_MS_DEFAULT,
             retention_bytes: 0,
+            retention_rules: Vec::new(),
             sync: SyncPolicy::Interval(Duration::from_secs(1)),
             out_of_order_window_ms: 0,
             block_range_ms: BLOCK_RANGE_MS_DEFAULT,
@@ -75,6 +91,9 @@ pub enum OpenError {
     NotEmpty { dir: PathBuf },
     #[error("block_range_ms is {0}; it must be at least 1")]
     BlockRange(i64),
+    /// Which rule of the retention, and what is wrong with it.
+    #[error("{0}")]
+    Rule(String),
     #[error(transparent)]
     Storage(#[from] StorageError),
 }
@@ -125,6 +144,8 @@ pub struct BlockInfo {
     pub bytes: u64,
     /// 1 for a block cut from the head.
     pub compaction_level: u32,
+    /// Length of its windows in milliseconds, if it is down-sampled.
+    pub resolution_ms: Option<i64>,
     pub tombstones: u64,
 }
 

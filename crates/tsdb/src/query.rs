@@ -4,6 +4,7 @@ use crate::{
     block::Block,
     head::{Head, HeadSeries},
     postings::Selector,
+    tier::{self, Notes, Source},
 };
 use model::{Labels, Matcher};
 use std::{collections::BTreeSet, sync::Arc};
@@ -22,9 +23,38 @@ pub(crate) struct TsdbQuerier {
     pub(crate) view: Arc<View>,
     pub(crate) start_ms: i64,
     pub(crate) end_ms: i64,
+    pub(crate) notes: Arc<Notes>,
 }
 
 impl TsdbQuerier {
+    /// Joins raw samples with those of down-sampled blocks, if there are any.
+    fn with_tiers(&self, hints: &SelectHints, selector: &Selector, raw: SeriesSet) -> SeriesSet {
+        let resolutions: BTreeSet<i64> =
+            self.view.blocks.iter().filter_map(|block| block.meta.resolution_ms).filter(|ms| *ms > 0).collect();
+        if resolutions.is_empty() {
+            return raw;
+        }
+        let resolutions: Vec<i64> = resolutions.into_iter().collect();
+        let plan = tier::plan(hints, self.start_ms, self.end_ms, &resolutions);
+        let mut raw = Some(raw);
+        let mut sources = Vec::with_capacity(plan.order.len());
+        for &resolution_ms in &plan.order {
+            let set = if resolution_ms == 0 {
+                raw.take()
+            } else {
+                let (start_ms, end_ms) = plan.bounds(resolution_ms, self.start_ms, self.end_ms);
+                let blocks = self.view.blocks.iter().filter(|block| {
+                    block.meta.resolution_ms == Some(resolution_ms) && block.overlaps(start_ms, end_ms)
+                });
+                let sets: Vec<SeriesSet> =
+                    blocks.map(|block| block.select_as(selector, start_ms, end_ms, plan.mode)).collect();
+                (!sets.is_empty()).then(|| merge_sets(sets))
+            };
+            sources.extend(set.map(|set| Source { resolution_ms, set }));
+        }
+        tier::tiered(sources, plan, self.start_ms, self.end_ms, Arc::clone(&self.notes))
+    }
+
     fn blocks(&self) -> impl Iterator<Item = &Arc<Block>> {
         self.view.blocks.iter().filter(|block| block.overlaps(self.start_ms, self.end_ms))
     }
@@ -34,7 +64,8 @@ impl Querier for TsdbQuerier {
     fn select(&self, hints: &SelectHints, matchers: &[Matcher]) -> Result<SeriesSet, StorageError> {
         let selector = Selector::new(matchers)?;
         let (start_ms, end_ms) = (self.start_ms, self.end_ms);
-        let mut sets: Vec<SeriesSet> = self.blocks().map(|block| block.select(&selector, start_ms, end_ms)).collect();
+        let raw = self.blocks().filter(|block| block.meta.resolution_ms.is_none());
+        let mut sets: Vec<SeriesSet> = raw.map(|block| block.select(&selector, start_ms, end_ms)).collect();
         let mut series = self.head.select(&selector, start_ms, end_ms);
         series.sort_unstable_by(|a, b| a.labels.cmp(&b.labels));
         let view = Arc::clone(&self.view);
@@ -42,8 +73,12 @@ impl Querier for TsdbQuerier {
             let series = Newest { series, _view: Arc::clone(&view), start_ms, end_ms };
             Ok(Box::new(series) as Box<dyn Series>)
         })));
-        let merged = merge_sets(sets);
+        let merged = self.with_tiers(hints, &selector, merge_sets(sets));
         Ok(if hints.limit > 0 { Box::new(merged.take(hints.limit)) } else { merged })
+    }
+
+    fn notes(&self) -> Vec<String> {
+        self.notes.texts()
     }
 
     fn label_names(&self, matchers: &[Matcher]) -> Result<Vec<String>, StorageError> {
@@ -81,6 +116,11 @@ impl Series for Newest {
     fn read(&self, into: &mut Samples) -> Result<(), StorageError> {
         let slot = usize::from(self.series.slot);
         self.series.group.read(slot, self.start_ms, self.end_ms, into);
+        Ok(())
+    }
+
+    fn read_between(&self, start_ms: i64, end_ms: i64, into: &mut Samples) -> Result<(), StorageError> {
+        self.series.group.read(usize::from(self.series.slot), start_ms, end_ms, into);
         Ok(())
     }
 }

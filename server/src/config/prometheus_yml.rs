@@ -142,6 +142,9 @@ struct StorageSection {
     exemplars: Option<ExemplarsSection>,
     #[serde(skip_serializing_if = "Option::is_none")]
     object_storage: Option<ObjectStorageConfig>,
+    /// Ours: how long the samples of some series are kept, raw or down-sampled.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    retention_rules: Vec<RetentionRuleSection>,
     /// Ours.
     cardinality: Option<CardinalitySection>,
 }
@@ -157,6 +160,26 @@ struct CardinalitySection {
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     metrics: BTreeMap<String, u64>,
 }
+
+/// Of several rules of one resolution, the first that accepts a series counts.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+struct RetentionRuleSection {
+    /// A selector of series, as in PromQL.
+    #[serde(rename = "match")]
+    selector: String,
+    keep: ConfigDuration,
+    /// Length of the windows of down-sampled history; without it the rule is about raw samples.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    resolution: Option<ConfigDuration>,
+}
+
+/// Windows of down-sampled history are not shorter: a minute has a few samples at the least.
+const RESOLUTION_MS_MIN: i64 = 60_000;
+/// History is down-sampled day by day.
+const RESOLUTION_MS_MAX: i64 = 24 * 3_600_000;
+/// Each is run for every series of every block.
+const RETENTION_RULES_MAX: usize = 100;
 
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
@@ -201,6 +224,8 @@ pub(crate) struct PrometheusConfig {
     /// From `storage.tsdb.retention`, above the flags.
     pub(crate) retention_ms: Option<i64>,
     pub(crate) retention_bytes: Option<u64>,
+    /// From `storage.retention_rules`.
+    pub(crate) retention_rules: Vec<tsdb::RetentionRule>,
     pub(crate) max_exemplars: Option<usize>,
     pub(crate) budgets: tsdb::CardinalityBudgets,
     pub(crate) object_storage: Option<ObjectStorageConfig>,
@@ -375,6 +400,7 @@ fn parse(name: &str, text: &str, folder: &Path) -> Result<PrometheusConfig, Faul
         Some(Ok(bytes)) => Some(bytes),
         None => None,
     };
+    let retention_rules = retention_rules(&storage.retention_rules, &mut checks);
     if retention.percentage.is_some() {
         warnings.push("`storage.tsdb.retention.percentage` has no effect yet; use `size`".to_owned());
     }
@@ -400,6 +426,7 @@ fn parse(name: &str, text: &str, folder: &Path) -> Result<PrometheusConfig, Faul
         out_of_order_window_ms,
         retention_ms: retention_ms.filter(|ms| *ms > 0),
         retention_bytes: retention_bytes.filter(|bytes| *bytes > 0),
+        retention_rules,
         query_log_file: global.query_log_file.as_ref().filter(|file| !file.is_empty()).map(|file| folder.join(file)),
         budgets: storage.cardinality.map_or_else(tsdb::CardinalityBudgets::default, |section| {
             let CardinalitySection { job_series, metric_series, jobs, metrics } = section;
@@ -420,7 +447,38 @@ fn parse(name: &str, text: &str, folder: &Path) -> Result<PrometheusConfig, Faul
     })
 }
 
-/// `${NAME}` and `$NAME` come from the environment, `$$` is a dollar.
+fn retention_rules(written: &[RetentionRuleSection], checks: &mut Checks<'_>) -> Vec<tsdb::RetentionRule> {
+    if written.len() > RETENTION_RULES_MAX {
+        let message = format!("{} rules; at most {RETENTION_RULES_MAX} are followed", written.len());
+        checks.fault("storage.retention_rules", message);
+    }
+    let mut rules = Vec::with_capacity(written.len());
+    for (at, rule) in written.iter().enumerate() {
+        let path = |field: &str| format!("storage.retention_rules[{at}].{field}");
+        let resolution_ms = rule.resolution.map(|resolution| resolution.0);
+        if rule.keep.0 <= 0 {
+            checks.fault(&path("keep"), "must be longer than 0; a rule without effect is left out");
+        }
+        if let Some(ms) = resolution_ms
+            && (!(RESOLUTION_MS_MIN..=RESOLUTION_MS_MAX).contains(&ms) || RESOLUTION_MS_MAX % ms != 0)
+        {
+            let message =
+                "must divide a day evenly and be 1m at least, for example 5m, 1h or 1d; leave it out for raw samples";
+            checks.fault(&path("resolution"), message);
+        }
+        match promql_syntax::parse_metric_selector(&rule.selector) {
+            Ok(matchers) => rules.push(tsdb::RetentionRule {
+                selector: rule.selector.clone(),
+                matchers,
+                keep_ms: rule.keep.0,
+                resolution_ms,
+            }),
+            Err(error) => checks.fault(&path("match"), error.to_string()),
+        }
+    }
+    rules
+}
+
 fn object_storage(
     written: Option<ObjectStorageConfig>,
     external_labels: &model::Labels,
@@ -441,6 +499,7 @@ fn object_storage(
     Some(config)
 }
 
+/// `${NAME}` and `$NAME` come from the environment, `$$` is a dollar.
 fn external_labels(global: &Global, checks: &mut Checks<'_>) -> model::Labels {
     let mut builder = model::LabelsBuilder::default();
     for (name, value) in &global.external_labels {
@@ -584,6 +643,24 @@ mod tests {
     }
 
     #[test]
+    fn retention_rules_are_read() {
+        let text = "storage:\n  retention_rules:\n  - {match: '{__name__=~\"kpi:.*\"}', keep: 5y, resolution: 5m}\n  - {match: 'up', keep: 90d}\n";
+        let config = parse("p.yml", text, Path::new("")).unwrap();
+        let rules: Vec<_> = config.retention_rules.iter().map(|rule| (rule.keep_ms, rule.resolution_ms)).collect();
+        assert_eq!(rules, [(5 * 365 * 86_400_000, Some(300_000)), (90 * 86_400_000, None)]);
+        assert!(config.shown.contains("keep: 90d"), "{}", config.shown);
+        let rule = |rule: &str| {
+            parse("p.yml", &format!("storage:\n  retention_rules:\n  - {rule}\n"), Path::new(""))
+                .unwrap_err()
+                .to_string()
+        };
+        assert!(rule("{match: 'up', keep: 1y, resolution: 7m}").contains("p.yml:3:"), "a place");
+        assert!(rule("{match: 'up', keep: 1y, resolution: 7m}").contains("must divide a day evenly"));
+        assert!(rule("{match: 'up', keep: 1y, resolution: 2d}").contains("must divide a day evenly"));
+        assert!(rule("{match: 'up{', keep: 1y}").contains("retention_rules[0].match"));
+        assert!(rule("{match: 'up', keep: 0s}").contains("must be longer than 0"));
+        assert!(rule("{match: 'up'}").contains("keep"));
+        assert!(rule("{match: 'up', keep: 1y, until: 5}").contains("until"));
     fn budgets_of_series_are_read() {
         let text = "storage: {cardinality: {job_series: 100000, metric_series: 0, jobs: {web: 5, db: 0}}}\n";
         let config = parse("p.yml", text, Path::new("")).unwrap();

@@ -3,10 +3,12 @@
 use super::range::RangeContext;
 use super::{float, whole};
 use crate::aggregate;
+use crate::histogram;
 use crate::numbers::{self, kahan_add};
 use crate::select::Window;
 use model::SampleValue;
 use std::sync::Arc;
+use storage::Tier;
 
 type Result = Option<SampleValue>;
 
@@ -26,11 +28,19 @@ fn sum_or_average(context: &RangeContext<'_, '_>, window: &Window<'_>, is_averag
         context.warn_mixed_types();
         return None;
     }
+    let count = counted(window);
     if window.histograms.is_empty() {
         let values = window.floats;
+        if is_average && count > values.len() as f64 {
+            return float(aggregate::sum(values) / count);
+        }
         return float(if is_average { aggregate::average(values) } else { aggregate::sum(values) });
     }
     let histograms: Vec<_> = window.histograms.iter().collect();
+    if is_average && count > histograms.len() as f64 {
+        let sum = context.evaluator.join(false, &histograms, context.span, context.metric, false)?;
+        return whole(histogram::divide(&sum, count));
+    }
     whole(context.evaluator.join(is_average, &histograms, context.span, context.metric, false)?)
 }
 
@@ -43,7 +53,13 @@ pub(crate) fn sum(context: &RangeContext<'_, '_>, window: &Window<'_>) -> Result
 }
 
 pub(crate) fn count(_: &RangeContext<'_, '_>, window: &Window<'_>) -> Result {
-    float((window.floats.len() + window.histograms.len()) as f64)
+    float(counted(window))
+}
+
+/// How many samples were stored in a window, some of which may be added up in one by now.
+fn counted(window: &Window<'_>) -> f64 {
+    let beyond = |tiers: &[Tier]| tiers.iter().map(|tier| f64::from(tier.samples() - 1)).sum::<f64>();
+    (window.floats.len() + window.histograms.len()) as f64 + beyond(window.float_tiers) + beyond(window.histogram_tiers)
 }
 
 pub(crate) fn min(context: &RangeContext<'_, '_>, window: &Window<'_>) -> Result {

@@ -138,7 +138,7 @@ impl<'e> RangePlan<'e> {
         layouts: &mut Layouts,
     ) -> Result<Option<VectorSeries>, QueryError> {
         let kernel = self.kernel.filter(|_| samples.histograms.is_empty());
-        let Some(kernel) = kernel.filter(|kernel| {
+        let Some(kernel) = kernel.filter(|kernel| samples.tiers.is_empty() || !kernel.uses_tiers()).filter(|kernel| {
             samples.start_timestamps.is_empty() || !kernel.uses_starts() || !evaluator.use_start_timestamps()
         }) else {
             let series = RangeSeries::from_samples(labels.clone(), samples);
@@ -163,7 +163,9 @@ impl<'e> RangePlan<'e> {
         series: RangeSeries,
         layouts: &mut Layouts,
     ) -> Result<Option<VectorSeries>, QueryError> {
-        let Some(kernel) = self.kernel.filter(|_| series.is_floats() && series.float_starts.is_empty()) else {
+        let Some(kernel) = self.kernel.filter(|kernel| {
+            series.is_floats() && series.float_starts.is_empty() && (!series.is_tiered() || !kernel.uses_tiers())
+        }) else {
             return self.evaluate_windows(evaluator, series);
         };
         let mut column = Column::empty(self.grid.count);
@@ -186,13 +188,19 @@ impl<'e> RangePlan<'e> {
         let metric = series.labels.metric_name().to_owned();
         let (mut any_float, mut cursor, mut work) = (false, Cursor::default(), 0);
         let after = if self.smoothed { self.lookback } else { 0 };
+        let interpolates = !self.anchored && matches!(self.call.function.as_str(), "rate" | "increase" | "delta");
+        let coarsest_ms = if interpolates { series.coarsest_ms() } else { 0 };
         for step in 0..self.grid.count {
             let bounds = self.times.bounds(self.grid.time(step));
-            let window = series.next_window(
-                &mut cursor,
-                bounds.start.saturating_sub(self.lookback),
-                bounds.end.saturating_add(after),
-            );
+            let tiered = if coarsest_ms > 0 { series.tiered_window(bounds, coarsest_ms) } else { None };
+            let (window, smoothed) = match tiered {
+                // Its samples are too far apart for a guess at the ends of the range; but there are some around them.
+                Some(window) => (window, true),
+                None => {
+                    let (start, end) = (bounds.start.saturating_sub(self.lookback), bounds.end.saturating_add(after));
+                    (series.next_window(&mut cursor, start, end), self.smoothed)
+                }
+            };
             if window.is_empty() {
                 continue;
             }
@@ -213,7 +221,7 @@ impl<'e> RangePlan<'e> {
                 time: self.grid.time(step),
                 params: [param(0), param(1)],
                 anchored: self.anchored,
-                smoothed: self.smoothed,
+                smoothed,
             };
             if let Some(value) = (self.function)(&context, &window) {
                 column.set(step, value);

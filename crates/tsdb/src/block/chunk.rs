@@ -1,5 +1,6 @@
 //! Chunks: the samples of a series in a window, without their times. See `FORMAT.md`, "Chunks".
 
+use super::windows;
 use crate::{
     bytes::Reader,
     codec::{floats, histograms, times},
@@ -45,8 +46,11 @@ pub(crate) fn decode(bytes: &[u8], column: &[i64], start_ms: i64, end_ms: i64, i
         return Some(());
     }
     let (&head, body) = bytes.split_first()?;
+    if head == windows::KIND_WINDOWS {
+        return decode(windows::kept(bytes)?, column, start_ms, end_ms, into);
+    }
     let before = into.len();
-    if head == KIND_FLOATS && into.histograms.is_empty() && into.start_timestamps.is_empty() {
+    if head == KIND_FLOATS && into.histograms.is_empty() && into.start_timestamps.is_empty() && into.tiers.is_empty() {
         match floats::constant(body) {
             Some(value) => into.values.resize(before + to - from, value),
             None => {

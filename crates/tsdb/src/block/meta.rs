@@ -24,6 +24,12 @@ pub(crate) struct BlockMeta {
     /// All samples before this time that the head ever had are in blocks. Not of blocks that came from elsewhere.
     #[serde(rename = "headEnd", default, skip_serializing_if = "Option::is_none")]
     pub(crate) head_end_ms: Option<i64>,
+    /// Length of the windows of a down-sampled block, in milliseconds.
+    #[serde(rename = "resolution", default, skip_serializing_if = "Option::is_none")]
+    pub(crate) resolution_ms: Option<i64>,
+    /// For which series of which times the windows were made.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) covers: Vec<Cover>,
     /// CRC32C of this document with 0 in this place.
     pub(crate) crc32c: u32,
 }
@@ -56,6 +62,34 @@ pub(crate) struct Cut {
     pub(crate) max_ms: i64,
     pub(crate) segment: u64,
     pub(crate) offset: u64,
+}
+
+/// A rule of the retention, and the times of which the block has all windows that the rule asks for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Cover {
+    pub(crate) selector: String,
+    #[serde(rename = "minTime")]
+    pub(crate) min_ms: i64,
+    /// Exclusive.
+    #[serde(rename = "maxTime")]
+    pub(crate) max_ms: i64,
+}
+
+impl Cover {
+    /// Those of several blocks; what touches is one.
+    pub(crate) fn joined(mut covers: Vec<Cover>) -> Vec<Cover> {
+        covers.sort_by(|a, b| (&a.selector, a.min_ms).cmp(&(&b.selector, b.min_ms)));
+        let mut joined: Vec<Cover> = Vec::with_capacity(covers.len());
+        for cover in covers {
+            match joined.last_mut() {
+                Some(last) if last.selector == cover.selector && cover.min_ms <= last.max_ms => {
+                    last.max_ms = last.max_ms.max(cover.max_ms);
+                }
+                _ => joined.push(cover),
+            }
+        }
+        joined
+    }
 }
 
 impl Cut {
@@ -126,6 +160,8 @@ impl BlockMeta {
             compaction: Compaction { level: 1, parents: Vec::new() },
             cuts: Vec::new(),
             head_end_ms: None,
+            resolution_ms: None,
+            covers: Vec::new(),
             crc32c: 0,
         }
     }

@@ -9,9 +9,14 @@ pub(crate) mod meta;
 mod pages;
 mod times;
 pub(crate) mod tombstones;
+mod windows;
 pub(crate) mod writer;
 
-use crate::{Damage, codec, files, postings::Selector};
+use crate::{
+    Damage, codec, files,
+    postings::Selector,
+    tier::{Mode, Windows},
+};
 use bundle::Bundle;
 use cache::FrameCache;
 use frame::FrameError;
@@ -241,6 +246,37 @@ impl Block {
     /// Series that the selector accepts, in order of their labels, with their samples between two times.
     /// What is damaged is reported and left out.
     pub(crate) fn select(self: &Arc<Self>, selector: &Selector, start_ms: i64, end_ms: i64) -> SeriesSet {
+        self.select_as(selector, start_ms, end_ms, Mode::Kept)
+    }
+
+    /// As [`Block::select`], with the samples that are to stand for the windows of a down-sampled block.
+    pub(crate) fn select_as(
+        self: &Arc<Self>,
+        selector: &Selector,
+        start_ms: i64,
+        end_ms: i64,
+        mode: Mode,
+    ) -> SeriesSet {
+        let series = self.series(selector, start_ms, end_ms, mode);
+        Box::new(series.map(|series| Ok(Box::new(series) as Box<dyn Series>)))
+    }
+
+    /// All series of a down-sampled block with all their windows, in order of their labels.
+    pub(crate) fn windows(
+        self: &Arc<Self>,
+        selector: &Selector,
+    ) -> impl Iterator<Item = Result<(Labels, Windows), StorageError>> + use<> {
+        let series = self.series(selector, i64::MIN, i64::MAX, Mode::Kept);
+        series.map(|series| Ok((series.labels.clone(), series.windows(i64::MIN, i64::MAX)?)))
+    }
+
+    fn series(
+        self: &Arc<Self>,
+        selector: &Selector,
+        start_ms: i64,
+        end_ms: i64,
+        mode: Mode,
+    ) -> impl Iterator<Item = BlockSeries> + Send + use<> {
         let index = self.index();
         let numbers = {
             let pages = Pages::new(self, &index);
@@ -248,7 +284,7 @@ impl Block {
         };
         let (block, tombstones) = (Arc::clone(self), self.tombstones());
         let mut current: Option<Arc<SeriesPage>> = None;
-        Box::new(numbers.into_iter().filter_map(move |number| {
+        numbers.into_iter().filter_map(move |number| {
             let page = match current.take().filter(|page| page.place(number).is_some()) {
                 Some(page) => page,
                 None => block.page(&index, number)?,
@@ -258,7 +294,7 @@ impl Block {
             if !page.overlaps(place, start_ms, end_ms) {
                 return None;
             }
-            Some(Ok(Box::new(BlockSeries {
+            Some(BlockSeries {
                 labels: index.labels(page, place)?,
                 block: Arc::clone(&block),
                 index: Arc::clone(&index),
@@ -268,8 +304,9 @@ impl Block {
                 place,
                 start_ms,
                 end_ms,
-            }) as Box<dyn Series>))
-        }))
+                mode,
+            })
+        })
     }
 
     /// The page of a series.
@@ -331,30 +368,31 @@ impl Block {
         Ok(Some(times))
     }
 
-    /// Appends the samples of a chunk between two times to `into`.
-    fn read_chunk(
+    /// Decodes a chunk from its bytes and the times of its samples. `None`, and a report, if it is damaged.
+    fn read_chunk<T>(
         &self,
         index: &BlockIndex,
         chunk: u64,
-        (start_ms, end_ms): (i64, i64),
-        into: &mut Samples,
-    ) -> Result<(), StorageError> {
-        let Some(bundle) = self.bundle(&index.data, Kind::Data, chunk)? else { return Ok(()) };
+        decode: impl FnOnce(&[u8], &[i64]) -> Option<T>,
+    ) -> Result<Option<T>, StorageError> {
+        let Some(bundle) = self.bundle(&index.data, Kind::Data, chunk)? else { return Ok(None) };
         let found = bundle.blob(chunk).zip(bundle.times(chunk));
         let Some((blob, times)) = found else {
-            return self.bad_chunk(index, chunk);
+            self.bad_chunk(index, chunk);
+            return Ok(None);
         };
-        let Some(column) = self.times(index, times.column)? else { return Ok(()) };
+        let Some(column) = self.times(index, times.column)? else { return Ok(None) };
         let rows = match times.part {
             None => Some(column.as_slice()),
             Some((start, count)) => {
                 (start as usize).checked_add(count as usize).and_then(|end| column.get(start as usize..end))
             }
         };
-        match rows.and_then(|rows| chunk::decode(blob, rows, start_ms, end_ms, into)) {
-            Some(()) => Ok(()),
-            None => self.bad_chunk(index, chunk),
+        let decoded = rows.and_then(|rows| decode(blob, rows));
+        if decoded.is_none() {
+            self.bad_chunk(index, chunk);
         }
+        Ok(decoded)
     }
 
     /// Calls `take` for every series, in order of labels, with its samples that can be read and are not deleted. What
@@ -379,7 +417,10 @@ impl Block {
                 let deleted = tombstones.of(number);
                 for (chunk, extent) in (page.first_chunk(place)..).zip(page.chunks(place)) {
                     chunk_samples.clear();
-                    if let Err(error) = self.read_chunk(&index, chunk, (i64::MIN, i64::MAX), &mut chunk_samples) {
+                    let decode = |blob: &[u8], column: &[i64]| {
+                        chunk::decode(blob, column, i64::MIN, i64::MAX, &mut chunk_samples)
+                    };
+                    if let Err(error) = self.read_chunk(&index, chunk, decode) {
                         let at = index.data.find(chunk).map_or(0, |page| page.at);
                         let reason = format!("{error}; its chunks are left out");
                         self.report(0, Damage { path: self.dir.join(DATA_FILE), at, reason });
@@ -444,11 +485,10 @@ impl Block {
         damage
     }
 
-    fn bad_chunk(&self, index: &BlockIndex, chunk: u64) -> Result<(), StorageError> {
+    fn bad_chunk(&self, index: &BlockIndex, chunk: u64) {
         let at = index.data.find(chunk).map_or(0, |page| page.at);
         let reason = format!("chunk {chunk} cannot be decoded; it is left out");
         self.report(chunk, Damage { path: self.dir.join(DATA_FILE), at, reason });
-        Ok(())
     }
 }
 
@@ -520,6 +560,26 @@ struct BlockSeries {
     place: usize,
     start_ms: i64,
     end_ms: i64,
+    mode: Mode,
+}
+
+impl BlockSeries {
+    /// The chunks that may have samples between two times.
+    fn chunks(&self, start_ms: i64, end_ms: i64) -> impl Iterator<Item = u64> {
+        let chunks = (self.page.first_chunk(self.place)..).zip(self.page.chunks(self.place));
+        chunks.filter(move |(_, extent)| extent.min_ms <= end_ms && start_ms <= extent.max_ms).map(|(chunk, _)| chunk)
+    }
+
+    /// The windows of the chunks that have some between two times, without what is deleted.
+    fn windows(&self, start_ms: i64, end_ms: i64) -> Result<Windows, StorageError> {
+        let resolution_ms = self.block.meta.resolution_ms.unwrap_or(1).max(1);
+        let mut parts = Vec::new();
+        for chunk in self.chunks(start_ms, end_ms) {
+            let decode = |blob: &[u8], column: &[i64]| windows::decode(blob, column, resolution_ms);
+            parts.extend(self.block.read_chunk(&self.index, chunk, decode)?);
+        }
+        Ok(Windows::joined(parts).without(self.tombstones.of(self.number), resolution_ms))
+    }
 }
 
 impl Series for BlockSeries {
@@ -528,18 +588,27 @@ impl Series for BlockSeries {
     }
 
     fn read(&self, into: &mut Samples) -> Result<(), StorageError> {
+        self.read_between(self.start_ms, self.end_ms, into)
+    }
+
+    fn read_between(&self, start_ms: i64, end_ms: i64, into: &mut Samples) -> Result<(), StorageError> {
+        if let Some(resolution_ms) = self.block.meta.resolution_ms {
+            let windows = self.windows(start_ms, end_ms)?;
+            windows.read(resolution_ms.max(1), self.mode, start_ms, end_ms, into);
+            return Ok(());
+        }
         let deleted = self.tombstones.of(self.number);
-        let range = (self.start_ms, self.end_ms);
-        for (chunk, extent) in (self.page.first_chunk(self.place)..).zip(self.page.chunks(self.place)) {
-            if extent.min_ms > self.end_ms || extent.max_ms < self.start_ms {
-                continue;
-            }
+        for chunk in self.chunks(start_ms, end_ms) {
+            let read = |into: &mut Samples| {
+                let decode = |blob: &[u8], column: &[i64]| chunk::decode(blob, column, start_ms, end_ms, into);
+                self.block.read_chunk(&self.index, chunk, decode)
+            };
             if deleted.is_empty() {
-                self.block.read_chunk(&self.index, chunk, range, into)?;
+                read(into)?;
                 continue;
             }
             let mut all = Samples::default();
-            self.block.read_chunk(&self.index, chunk, range, &mut all)?;
+            read(&mut all)?;
             for (index, &time) in all.timestamps.iter().enumerate() {
                 if !deleted.iter().any(|(from, to)| (*from..=*to).contains(&time)) {
                     into.push(time, all.value(index));

@@ -5,11 +5,15 @@ use super::{
     bundle::BundleBuilder,
     chunk, frame,
     index::{DATA_MAGIC, Extent, IndexWriter},
-    meta::{BlockMeta, BlockStats, Compaction, Cut, VERSION},
+    meta::{BlockMeta, BlockStats, Compaction, Cover, Cut, VERSION},
     pages::PagesWriter,
     times::TimesWriter,
+    windows,
 };
-use crate::files::{self, sync_dir};
+use crate::{
+    files::{self, sync_dir},
+    tier::Windows,
+};
 use model::Labels;
 use std::{
     fs, io,
@@ -23,7 +27,7 @@ const CHUNK_SAMPLES_MAX: usize = 480;
 const COMPACTED_CHUNK_SAMPLES_MAX: usize = 4 * CHUNK_SAMPLES_MAX;
 
 /// What a block will be.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct BlockPlan {
     pub(crate) ulid: String,
     pub(crate) min_time_ms: i64,
@@ -33,6 +37,9 @@ pub(crate) struct BlockPlan {
     pub(crate) cuts: Vec<Cut>,
     /// See [`BlockMeta::head_end_ms`].
     pub(crate) head_end_ms: Option<i64>,
+    /// The block gets windows, by [`BlockWriter::add_windows`].
+    pub(crate) resolution_ms: Option<i64>,
+    pub(crate) covers: Vec<Cover>,
 }
 
 pub(crate) struct BlockWriter {
@@ -96,21 +103,47 @@ impl BlockWriter {
         let mut start = 0;
         while start < samples.len() {
             let end = samples.len().min(start + self.chunk_samples_max);
-            let times = &samples.timestamps[start..end];
-            let column = self.times.column(times)?;
-            let begin = self.bundle.blobs.len();
-            chunk::encode(samples, start, end, &mut self.bundle.blobs);
-            self.bundle.close_blob(begin, Some(column));
-            self.extents.push(Extent { min_ms: times[0], max_ms: times[times.len() - 1], count: (end - start) as u32 });
-            if self.bundle.blobs.len() >= frame::RAW_BYTES_TARGET {
-                self.flush_frame()?;
-            }
+            self.add_chunk(&samples.timestamps[start..end], |out| chunk::encode(samples, start, end, out))?;
             start = end;
         }
+        self.end_series(labels, samples.len())
+    }
+
+    /// Adds a series of a down-sampled block, in order of labels. A series without windows is left out.
+    ///
+    /// # Errors
+    /// `Io`.
+    pub(crate) fn add_windows(&mut self, labels: &Labels, windows: &Windows) -> Result<(), StorageError> {
+        let resolution_ms = self.plan.resolution_ms.unwrap_or(i64::MAX);
+        let mut add = || {
+            self.extents.clear();
+            for (kept, totals) in windows.chunks(resolution_ms, self.chunk_samples_max) {
+                let encode = |out: &mut Vec<u8>| windows::encode(windows, resolution_ms, kept, totals, out);
+                self.add_chunk(&windows.kept.timestamps[kept.0..kept.1], encode)?;
+            }
+            if windows.kept.is_empty() { Ok(()) } else { self.end_series(labels, windows.kept.len()) }
+        };
+        add().map_err(files::at(&self.temporary))
+    }
+
+    /// Adds a chunk of the series in work, whose samples have these times, not none.
+    fn add_chunk(&mut self, times: &[i64], encode: impl FnOnce(&mut Vec<u8>)) -> io::Result<()> {
+        let column = self.times.column(times)?;
+        let begin = self.bundle.blobs.len();
+        encode(&mut self.bundle.blobs);
+        self.bundle.close_blob(begin, Some(column));
+        self.extents.push(Extent { min_ms: times[0], max_ms: times[times.len() - 1], count: times.len() as u32 });
+        if self.bundle.blobs.len() >= frame::RAW_BYTES_TARGET {
+            self.flush_frame()?;
+        }
+        Ok(())
+    }
+
+    fn end_series(&mut self, labels: &Labels, samples: usize) -> io::Result<()> {
         u32::try_from(self.stats.series).map_err(|_| io::Error::other("more than 2^32 series"))?;
         self.index.push(labels, &self.extents)?;
         self.stats.series += 1;
-        self.stats.samples += samples.len() as u64;
+        self.stats.samples += samples as u64;
         self.stats.chunks += self.extents.len() as u64;
         Ok(())
     }
@@ -152,6 +185,8 @@ impl BlockWriter {
             compaction: self.plan.compaction.clone(),
             cuts: self.plan.cuts.clone(),
             head_end_ms: self.plan.head_end_ms,
+            resolution_ms: self.plan.resolution_ms,
+            covers: self.plan.covers.clone(),
             crc32c: 0,
         };
         files::replace_file(&self.temporary.join(META_FILE), &meta.encode()?)?;

@@ -6,6 +6,7 @@ use crate::{
     block::writer::{BlockPlan, BlockWriter},
     db::block_dirs,
     files,
+    postings::Selector,
     wal::segment::{self, segment_numbers, segment_path},
 };
 use model::Labels;
@@ -139,17 +140,36 @@ fn mend_block(dir: &Path, path: &Path) -> Result<Repaired, StorageError> {
         compaction: block.meta.compaction.clone(),
         cuts: Vec::new(),
         head_end_ms: block.meta.head_end_ms(),
+        resolution_ms: block.meta.resolution_ms,
+        covers: block.meta.covers.clone(),
     };
     let mut writer = BlockWriter::create(&ready, plan)?;
     let (mut kept, mut last) = (0, None::<Labels>);
-    let deleted = block.for_each_readable(|labels, samples| {
-        if last.as_ref().is_none_or(|last| last < labels) {
+    let mut is_next = |labels: &Labels| {
+        let is_next = last.as_ref().is_none_or(|last| last < labels);
+        if is_next {
             last = Some(labels.clone());
-            kept += samples.len() as u64;
-            writer.add_series(labels, samples)?;
         }
-        Ok::<(), StorageError>(())
-    })?;
+        is_next
+    };
+    let deleted = if block.meta.resolution_ms.is_some() {
+        for series in block.windows(&Selector::new(&[])?) {
+            let (labels, windows) = series?;
+            if is_next(&labels) {
+                kept += windows.kept.len() as u64;
+                writer.add_windows(&labels, &windows)?;
+            }
+        }
+        0
+    } else {
+        block.for_each_readable(|labels, samples| {
+            if is_next(labels) {
+                kept += samples.len() as u64;
+                writer.add_series(labels, samples)?;
+            }
+            Ok::<(), StorageError>(())
+        })?
+    };
     let written = writer.finish()?;
     let aside = aside(dir, path)?;
     fs::rename(path, &aside).map_err(files::at(path))?;
