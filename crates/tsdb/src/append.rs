@@ -297,6 +297,21 @@ impl Tsdb {
         Ok(())
     }
 
+    /// Logs what a segment with samples begins with: the segments before may be deleted.
+    pub(crate) fn log_all_metadata(&self, appends: &mut Appends) -> Result<(), StorageError> {
+        let segment = appends.prepare()?;
+        let mut batch = Batch::default();
+        {
+            let known = self.metadata.read().unwrap_or_else(PoisonError::into_inner);
+            if known.is_empty() || appends.metadata_segment == segment {
+                return Ok(());
+            }
+            batch.record(|out| record::metadata(known.iter(), out));
+        }
+        appends.metadata_segment = segment;
+        self.write(appends, &mut batch, i64::MIN)
+    }
+
     fn check_exemplar(
         &self,
         series: SeriesId,

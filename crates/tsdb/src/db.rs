@@ -4,7 +4,7 @@ use crate::{
     BlockInfo, CardinalityBudgets, Damage, MetadataMap, OpenError, OverBudget, SeriesExemplars, TsdbOptions,
     TsdbStatus, WalFollower, WalPosition,
     append::Appends,
-    block::{Block, BlockShared, cache::FrameCache, meta::Cut},
+    block::{Block, BlockShared, cache::FrameCache, exemplars, loaded::Loaded, meta::Cut},
     check, files,
     head::{Head, exemplars::Exemplars},
     maintain::Maintenance,
@@ -77,6 +77,7 @@ impl Tsdb {
             damage_total: metrics.wal_corruptions.clone(),
             clock: Arc::clone(&options.clock),
             next_number: AtomicU64::new(0),
+            loaded: Loaded::default(),
         });
         let blocks = open_blocks(&options.dir, &shared)?;
         let cuts: Vec<Cut> = blocks.iter().flat_map(|block| block.meta.cuts.iter().copied()).collect();
@@ -229,7 +230,16 @@ impl Tsdb {
     ) -> Result<Vec<SeriesExemplars>, StorageError> {
         let selectors: Vec<Selector> =
             selectors.iter().map(|matchers| Selector::new(matchers)).collect::<Result<_, _>>()?;
-        Ok(lock(&self.exemplars).select(start_ms, end_ms, &selectors))
+        let mut found = lock(&self.exemplars).select(start_ms, end_ms, &selectors);
+        for block in self.view().blocks.iter().filter(|block| block.overlaps(start_ms, end_ms)) {
+            block.exemplars(|SeriesExemplars { labels, mut exemplars }| {
+                exemplars.retain(|own| own.timestamp_ms.is_some_and(|time| (start_ms..=end_ms).contains(&time)));
+                if !exemplars.is_empty() && selectors.iter().any(|selector| selector.matches(&labels)) {
+                    found.entry(labels).or_default().append(&mut exemplars);
+                }
+            });
+        }
+        Ok(exemplars::tidy(found))
     }
 
     /// Budgets from now on. Series that were refused a place by others are asked about again.

@@ -7,18 +7,65 @@ use std::{
 };
 use storage::StorageError;
 
+/// What changes names or forces something to the disk goes through here, so that tests can end the process before each.
+#[cfg(not(test))]
+#[inline]
+fn step() -> io::Result<()> {
+    Ok(())
+}
+#[cfg(test)]
+use crate::killed::step;
+/// The tests beside the code end processes, not the power.
+const IS_FORCED: bool = !cfg!(test);
+
 /// Makes names in a folder (created, renamed, deleted) survive a power failure.
 pub(crate) fn sync_dir(dir: &Path) -> io::Result<()> {
-    File::open(dir)?.sync_all()
+    step()?;
+    if IS_FORCED { File::open(dir)?.sync_all() } else { Ok(()) }
+}
+
+pub(crate) fn sync(file: &File) -> io::Result<()> {
+    step()?;
+    if IS_FORCED { file.sync_all() } else { Ok(()) }
+}
+
+pub(crate) fn create(path: &Path) -> io::Result<File> {
+    step()?;
+    File::create(path)
+}
+
+pub(crate) fn create_dir_all(dir: &Path) -> io::Result<()> {
+    step()?;
+    fs::create_dir_all(dir)
+}
+
+pub(crate) fn rename(from: &Path, to: &Path) -> io::Result<()> {
+    step()?;
+    fs::rename(from, to)
+}
+
+pub(crate) fn remove_file(path: &Path) -> io::Result<()> {
+    step()?;
+    fs::remove_file(path)
+}
+
+/// Deletes a folder of files.
+pub(crate) fn remove_dir(dir: &Path) -> io::Result<()> {
+    // One by one, for the process may end in between.
+    for entry in fs::read_dir(dir)? {
+        remove_file(&entry?.path())?;
+    }
+    step()?;
+    fs::remove_dir(dir)
 }
 
 /// Writes a file so that after a crash either the old content or the new one is there.
 pub(crate) fn replace_file(path: &Path, content: &[u8]) -> io::Result<()> {
     let temporary = path.with_extension("tmp");
-    let file = File::create(&temporary)?;
+    let file = create(&temporary)?;
     io::Write::write_all(&mut &file, content)?;
-    file.sync_all()?;
-    fs::rename(&temporary, path)?;
+    sync(&file)?;
+    rename(&temporary, path)?;
     path.parent().map_or(Ok(()), sync_dir)
 }
 

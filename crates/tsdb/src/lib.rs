@@ -11,6 +11,8 @@ mod db;
 mod files;
 mod head;
 mod import;
+#[cfg(test)]
+mod killed;
 mod maintain;
 mod metrics;
 mod options;

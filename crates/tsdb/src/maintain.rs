@@ -4,6 +4,7 @@
 use crate::{
     block::{
         Block, META_FILE, Passing,
+        exemplars::{self, BySeries},
         meta::{BlockMeta, Compaction, Cover, Cut},
         writer::{BlockPlan, BlockWriter},
     },
@@ -138,7 +139,7 @@ impl Tsdb {
         for dir in state.doomed.drain(..) {
             let deleting = dir.with_extension("deleting");
             // After the renaming a crash leaves nothing that looks like a block.
-            if let Err(error) = fs::rename(&dir, &deleting).and_then(|()| fs::remove_dir_all(&deleting)) {
+            if let Err(error) = files::rename(&dir, &deleting).and_then(|()| files::remove_dir(&deleting)) {
                 tracing::error!(dir = %dir.display(), %error, "a block could not be deleted");
             }
         }
@@ -199,6 +200,7 @@ impl Tsdb {
             let mut appends = lock(&self.appends);
             // What is in blocks shall not share a segment with what comes.
             appends.wal.begin_segment()?;
+            self.log_all_metadata(&mut appends)?;
             let before_ms = self.head.max_ms().saturating_add(1);
             (self.head.windows_before(before_ms), appends.wal.end(), before_ms)
         };
@@ -277,7 +279,10 @@ impl Tsdb {
 
     fn write_cut(&self, plan: BlockPlan, window: &Window) -> Result<Option<Arc<Block>>, StorageError> {
         let started = Instant::now();
+        let max_ms = plan.max_time_ms;
         let mut writer = BlockWriter::create(&self.options.dir, plan)?;
+        let exemplars = lock(&self.exemplars).between(window.min_ms, max_ms);
+        writer.set_exemplars(exemplars);
         self.head.for_each(window, |labels, samples| writer.add_series(labels, samples))?;
         let dir = writer.finish()?;
         self.metrics.compactions.inc();
@@ -339,6 +344,15 @@ impl Tsdb {
         let everything = Selector::new(&[])?;
         let _passing = Passing::new(sources);
         let mut writer = BlockWriter::create(&self.options.dir, plan)?;
+        let mut exemplars = BySeries::new();
+        for block in sources {
+            block.exemplars(|mut series| {
+                if stays(&series.labels) {
+                    exemplars.entry(series.labels).or_default().append(&mut series.exemplars);
+                }
+            });
+        }
+        writer.set_exemplars(exemplars::tidy(exemplars));
         if let Some(resolution_ms) = sources.first().and_then(|block| block.meta.resolution_ms) {
             let mut sets: Vec<_> = sources.iter().map(|block| block.windows(&everything).peekable()).collect();
             while let Some((labels, parts)) = next_windows(&mut sets)? {

@@ -30,6 +30,15 @@ impl Postings {
         Postings { names, all }
     }
 
+    /// Bytes of memory, roughly.
+    pub(crate) fn bytes(&self) -> usize {
+        // A text, its place and a list of its own, in nodes that are filled by two thirds.
+        const VALUE_BYTES: usize = 60;
+        let bytes = |text: usize, list: &[u32]| text + list.len() * 4 + VALUE_BYTES;
+        let values = self.names.values().flatten().map(|(value, list)| bytes(value.len(), list));
+        self.all.len() * 4 + values.sum::<usize>()
+    }
+
     pub(crate) fn label_names(&self) -> impl Iterator<Item = &str> {
         self.names.keys().map(AsRef::as_ref)
     }

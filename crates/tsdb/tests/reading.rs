@@ -97,14 +97,22 @@ fn exemplars_and_metadata_outlive_the_process() {
     assert_eq!(found, expected);
     assert_eq!(engine.exemplars(700, 1000, &everything).unwrap().len(), 1);
     drop((layout, engine));
-    let engine = Tsdb::open(options(dir.path())).unwrap();
+    let mut engine = Tsdb::open(options(dir.path())).unwrap();
     assert_eq!(engine.exemplars(0, 1000, &everything).unwrap(), expected);
     // The segment that had the metadata first is deleted.
     engine.maintain().unwrap();
     assert!(!dir.path().join("wal/00000001").exists());
-    drop(engine);
-    let engine = Tsdb::open(options(dir.path())).unwrap();
-    assert_eq!(engine.metadata().get("m"), Some(&metadata));
+    for round in 0..2 {
+        assert_eq!(engine.exemplars(0, 1000, &everything).unwrap(), expected, "blocks and memory, round {round}");
+        drop(engine);
+        engine = Tsdb::open(options(dir.path())).unwrap();
+        assert_eq!(engine.metadata().get("m"), Some(&metadata));
+        assert_eq!(engine.exemplars(0, 1000, &everything).unwrap(), expected, "round {round}");
+        assert_eq!(engine.exemplars(700, 1000, &everything).unwrap().len(), 1);
+        // The whole log goes.
+        engine.compact_all().unwrap();
+    }
+    assert_eq!(engine.damage(), []);
 }
 
 #[test]

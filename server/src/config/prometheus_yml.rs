@@ -661,6 +661,9 @@ mod tests {
         assert!(rule("{match: 'up', keep: 0s}").contains("must be longer than 0"));
         assert!(rule("{match: 'up'}").contains("keep"));
         assert!(rule("{match: 'up', keep: 1y, until: 5}").contains("until"));
+    }
+
+    #[test]
     fn budgets_of_series_are_read() {
         let text = "storage: {cardinality: {job_series: 100000, metric_series: 0, jobs: {web: 5, db: 0}}}\n";
         let config = parse("p.yml", text, Path::new("")).unwrap();

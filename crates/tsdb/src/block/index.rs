@@ -4,7 +4,7 @@
 use super::{
     DATA_FILE, INDEX_FILE, SYMBOLS_FILE, TIMES_FILE, frame,
     frame::FrameError,
-    pages::{Magic, PagesFile, PagesWriter},
+    pages::{Magic, PageRef, PagesFile, PagesWriter},
 };
 use crate::{
     Damage,
@@ -255,6 +255,15 @@ impl BlockIndex {
         });
         let postings = Postings::from_lists(texts, all);
         (BlockIndex { symbols, postings, series, data, times }, damage)
+    }
+
+    /// Bytes of memory, roughly.
+    pub(crate) fn bytes(&self) -> usize {
+        let pages: usize = [&self.series, &self.data, &self.times].iter().map(|file| file.pages().len()).sum();
+        self.symbols.text.len()
+            + self.symbols.places.len() * size_of::<Option<(u32, u32)>>()
+            + self.postings.bytes()
+            + pages * size_of::<PageRef>()
     }
 
     /// Where the page of a series is.

@@ -3,8 +3,10 @@
 mod bundle;
 pub(crate) mod cache;
 mod chunk;
+pub(crate) mod exemplars;
 pub(crate) mod frame;
 pub(crate) mod index;
+pub(crate) mod loaded;
 pub(crate) mod meta;
 mod pages;
 mod times;
@@ -13,7 +15,7 @@ mod windows;
 pub(crate) mod writer;
 
 use crate::{
-    Damage, codec, files,
+    Damage, SeriesExemplars, codec, files,
     postings::Selector,
     tier::{Mode, Windows},
 };
@@ -21,6 +23,7 @@ use bundle::Bundle;
 use cache::FrameCache;
 use frame::FrameError;
 use index::{BlockIndex, SeriesPage};
+use loaded::{Loaded, Slot};
 use meta::BlockMeta;
 use model::Labels;
 use pages::PagesFile;
@@ -51,7 +54,9 @@ pub(crate) struct Block {
     /// Number in this process, for the cache.
     number: u64,
     bytes: AtomicU64,
-    index: Mutex<Option<Arc<BlockIndex>>>,
+    index: Arc<Slot>,
+    /// When the index was last used, in uses of all.
+    used: Arc<AtomicU64>,
     /// When the index was last used, in Unix milliseconds.
     used_ms: AtomicI64,
     tombstones: RwLock<Arc<Tombstones>>,
@@ -69,6 +74,7 @@ pub(crate) struct BlockShared {
     pub(crate) damage_total: telemetry::Counter,
     pub(crate) clock: Arc<dyn system::Clock>,
     pub(crate) next_number: AtomicU64,
+    pub(crate) loaded: Loaded,
 }
 
 /// A damaged disk must not fill the memory with reports.
@@ -126,7 +132,8 @@ impl Block {
             meta,
             number: shared.next_number.fetch_add(1, Ordering::Relaxed),
             bytes: AtomicU64::new(files::folder_bytes(dir)),
-            index: Mutex::new(loaded.take()),
+            index: Arc::new(Mutex::new(loaded.take())),
+            used: Arc::default(),
             used_ms: AtomicI64::new(shared.clock.now_ms()),
             tombstones: RwLock::new(Arc::new(tombstones)),
             reported: Mutex::default(),
@@ -157,6 +164,7 @@ impl Block {
 
     pub(crate) fn index(&self) -> Arc<BlockIndex> {
         self.used_ms.store(self.shared.clock.now_ms(), Ordering::Relaxed);
+        self.shared.loaded.touch(&self.used);
         let mut slot = self.index_slot();
         if let Some(index) = slot.as_ref() {
             return Arc::clone(index);
@@ -167,6 +175,8 @@ impl Block {
         }
         let index = Arc::new(index);
         *slot = Some(Arc::clone(&index));
+        drop(slot);
+        self.shared.loaded.add(&self.index, &self.used, index.bytes());
         index
     }
 
@@ -196,6 +206,13 @@ impl Block {
         *self.tombstones.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(next);
         self.bytes.store(files::folder_bytes(&self.dir), Ordering::Relaxed);
         Ok(())
+    }
+
+    /// Calls `take` with the exemplars of each series that has some. What is damaged is reported and left out.
+    pub(crate) fn exemplars(&self, take: impl FnMut(SeriesExemplars)) {
+        for (at, reason) in exemplars::read(&self.dir, take) {
+            self.report(0, Damage { path: self.dir.join(exemplars::EXEMPLARS_FILE), at, reason });
+        }
     }
 
     /// `part` tells places apart that have the same byte of a file.
@@ -468,8 +485,12 @@ impl Block {
             (TIMES_FILE, index::TIMES_MAGIC),
             (SYMBOLS_FILE, index::SYMBOLS_MAGIC),
             (INDEX_FILE, index::INDEX_MAGIC),
+            (exemplars::EXEMPLARS_FILE, exemplars::EXEMPLARS_MAGIC),
         ];
         for (name, magic) in files {
+            if name == exemplars::EXEMPLARS_FILE && !dir.join(name).exists() {
+                continue;
+            }
             pages::verify(&dir.join(name), magic).into_iter().for_each(|(at, reason)| report(name, at, reason));
         }
         match BlockMeta::load(dir) {

@@ -2,7 +2,10 @@
 //! "Pages".
 
 use super::frame::{self, FrameError, HEADER_BYTES};
-use crate::bytes::{Reader, put_uvarint};
+use crate::{
+    bytes::{Reader, put_uvarint},
+    files,
+};
 use std::{
     fs::File,
     io::{self, BufWriter, Write},
@@ -208,7 +211,7 @@ impl PagesWriter {
     /// # Errors
     /// When it cannot be written.
     pub(crate) fn create(path: &Path, magic: Magic, level: i32) -> io::Result<Self> {
-        let mut file = BufWriter::new(File::create(path)?);
+        let mut file = BufWriter::new(files::create(path)?);
         file.write_all(&magic)?;
         Ok(PagesWriter { file, bytes: magic.len() as u64, pages: Vec::new(), level })
     }
@@ -244,6 +247,6 @@ impl PagesWriter {
         self.file.write_all(&crc32c::crc32c(&place).to_le_bytes())?;
         self.file.write_all(&END_MAGIC)?;
         self.file.flush()?;
-        self.file.get_ref().sync_all()
+        files::sync(self.file.get_ref())
     }
 }

@@ -3,7 +3,7 @@
 use super::{
     DATA_FILE, META_FILE,
     bundle::BundleBuilder,
-    chunk, frame,
+    chunk, exemplars, frame,
     index::{DATA_MAGIC, Extent, IndexWriter},
     meta::{BlockMeta, BlockStats, Compaction, Cover, Cut, VERSION},
     pages::PagesWriter,
@@ -11,12 +11,13 @@ use super::{
     windows,
 };
 use crate::{
+    SeriesExemplars,
     files::{self, sync_dir},
     tier::Windows,
 };
 use model::Labels;
 use std::{
-    fs, io,
+    io,
     path::{Path, PathBuf},
 };
 use storage::{Samples, StorageError};
@@ -53,6 +54,7 @@ pub(crate) struct BlockWriter {
     index: IndexWriter,
     extents: Vec<Extent>,
     stats: BlockStats,
+    exemplars: Vec<SeriesExemplars>,
     done: bool,
 }
 
@@ -66,7 +68,7 @@ impl BlockWriter {
         let first = plan.compaction.level <= 1;
         let level = if first { frame::LEVEL_FIRST } else { frame::LEVEL_LAST };
         let create = || {
-            fs::create_dir_all(&temporary)?;
+            files::create_dir_all(&temporary)?;
             let data = PagesWriter::create(&temporary.join(DATA_FILE), DATA_MAGIC, level)?;
             let times = TimesWriter::create(&temporary, level)?;
             Ok((data, times, IndexWriter::create(&temporary, level)?))
@@ -83,6 +85,7 @@ impl BlockWriter {
             index,
             extents: Vec::new(),
             stats: BlockStats::default(),
+            exemplars: Vec::new(),
             done: false,
         })
     }
@@ -148,6 +151,11 @@ impl BlockWriter {
         Ok(())
     }
 
+    /// The exemplars that go into the block, by series in order of labels.
+    pub(crate) fn set_exemplars(&mut self, exemplars: Vec<SeriesExemplars>) {
+        self.exemplars = exemplars;
+    }
+
     fn flush_frame(&mut self) -> io::Result<()> {
         if !self.bundle.is_empty() {
             let first = self.bundle.first();
@@ -176,6 +184,7 @@ impl BlockWriter {
         self.data.finish()?;
         self.times.finish()?;
         self.index.finish()?;
+        exemplars::write(&self.temporary, frame::LEVEL_LAST, &self.exemplars)?;
         let meta = BlockMeta {
             version: VERSION,
             ulid: self.plan.ulid.clone(),
@@ -191,7 +200,7 @@ impl BlockWriter {
         };
         files::replace_file(&self.temporary.join(META_FILE), &meta.encode()?)?;
         sync_dir(&self.temporary)?;
-        fs::rename(&self.temporary, dir)?;
+        files::rename(&self.temporary, dir)?;
         sync_dir(&self.parent)
     }
 }
@@ -200,7 +209,7 @@ impl Drop for BlockWriter {
     fn drop(&mut self) {
         // Given up, or without series: nothing of it is of use.
         if !self.done {
-            let _ = fs::remove_dir_all(&self.temporary);
+            let _ = files::remove_dir(&self.temporary);
         }
     }
 }

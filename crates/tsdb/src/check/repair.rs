@@ -3,7 +3,10 @@
 use super::verify::{BlockState, damage_of_block, damage_of_segment, missing_segments, open_block};
 use crate::{
     Damage, OpenError,
-    block::writer::{BlockPlan, BlockWriter},
+    block::{
+        exemplars::{self, BySeries},
+        writer::{BlockPlan, BlockWriter},
+    },
     db::block_dirs,
     files,
     postings::Selector,
@@ -152,6 +155,9 @@ fn mend_block(dir: &Path, path: &Path) -> Result<Repaired, StorageError> {
         }
         is_next
     };
+    let mut exemplars = BySeries::new();
+    block.exemplars(|mut series| exemplars.entry(series.labels).or_default().append(&mut series.exemplars));
+    writer.set_exemplars(exemplars::tidy(exemplars));
     let deleted = if block.meta.resolution_ms.is_some() {
         for series in block.windows(&Selector::new(&[])?) {
             let (labels, windows) = series?;

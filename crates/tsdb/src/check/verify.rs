@@ -2,7 +2,7 @@
 
 use crate::{
     Damage, OpenError,
-    block::{Block, BlockShared, META_FILE, cache::FrameCache, meta::BlockStats},
+    block::{Block, BlockShared, META_FILE, cache::FrameCache, loaded::Loaded, meta::BlockStats},
     db::block_dirs,
     files,
     wal::{
@@ -128,6 +128,7 @@ pub(super) fn open_block(dir: &Path) -> Result<Arc<Block>, StorageError> {
             damage_total: telemetry::Registry::new().counter("damage", "Places of damage.", &[]),
             clock: Arc::new(system::SystemClock),
             next_number: AtomicU64::new(0),
+            loaded: Loaded::default(),
         }),
     )
 }

@@ -1,8 +1,12 @@
 //! Exemplars, in memory: the newest of all series, up to a number.
 
-use crate::{SeriesExemplars, postings::Selector};
+use crate::{
+    SeriesExemplars,
+    block::exemplars::{BySeries, tidy},
+    postings::Selector,
+};
 use model::{Exemplar, Labels};
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use storage::SeriesId;
 
 /// A label set of an exemplar may have so many characters, as OpenMetrics says; longer ones are refused.
@@ -107,14 +111,25 @@ impl Exemplars {
         ring.filter_map(move |(series, time, exemplar)| Some((*series, labels(series)?, exemplar, *time)))
     }
 
-    /// Between two times, both inclusive, of series that any selector accepts; sorted by labels.
-    pub(crate) fn select(&self, start_ms: i64, end_ms: i64, selectors: &[Selector]) -> Vec<SeriesExemplars> {
-        let mut found: BTreeMap<&Labels, Vec<Exemplar>> = BTreeMap::new();
+    /// From one time to another, which is not included, by series.
+    pub(crate) fn between(&self, min_ms: i64, max_ms: i64) -> Vec<SeriesExemplars> {
+        let mut found = BySeries::new();
         for (_, labels, exemplar, time) in self.all() {
-            if (start_ms..=end_ms).contains(&time) && selectors.iter().any(|selector| selector.matches(labels)) {
-                found.entry(labels).or_default().push(exemplar.clone());
+            if (min_ms..max_ms).contains(&time) {
+                found.entry(labels.clone()).or_default().push(exemplar.clone());
             }
         }
-        found.into_iter().map(|(labels, exemplars)| SeriesExemplars { labels: labels.clone(), exemplars }).collect()
+        tidy(found)
+    }
+
+    /// Between two times, both inclusive, of series that any selector accepts; sorted by labels.
+    pub(crate) fn select(&self, start_ms: i64, end_ms: i64, selectors: &[Selector]) -> BySeries {
+        let mut found = BySeries::new();
+        for (_, labels, exemplar, time) in self.all() {
+            if (start_ms..=end_ms).contains(&time) && selectors.iter().any(|selector| selector.matches(labels)) {
+                found.entry(labels.clone()).or_default().push(exemplar.clone());
+            }
+        }
+        found
     }
 }

@@ -4,7 +4,10 @@ use super::{
     WalPosition,
     segment::{self, MAGIC, segment_path},
 };
-use crate::{SyncPolicy, files::sync_dir};
+use crate::{
+    SyncPolicy,
+    files::{self, sync_dir},
+};
 use std::{
     collections::BTreeMap,
     fs::{self, File, OpenOptions},
@@ -259,7 +262,7 @@ impl WalWriter {
             .map(|(number, _)| *number)
             .collect();
         for number in &done {
-            match fs::remove_file(segment_path(&self.dir, *number)) {
+            match files::remove_file(&segment_path(&self.dir, *number)) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
                 _ => self.segments.remove(number),
             };
