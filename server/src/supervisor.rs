@@ -2,7 +2,7 @@
 
 use crate::cli::{ServeFlags, duration_flag, size_flag};
 use crate::config::prometheus_yml::PrometheusConfig;
-use crate::http::{self, App, FrontEnd, Lifecycle, Settings};
+use crate::http::{self, App, FrontEnd, Lifecycle, Receivers, Settings};
 use alertmanager::{Alertmanager, AlertmanagerOptions};
 use anyhow::{Context, Result, anyhow};
 use arc_swap::ArcSwap;
@@ -18,7 +18,7 @@ use std::time::Duration;
 use storage::{Querier, Queryable, StorageError};
 use system::{Clock, SystemClock};
 use tokio::net::TcpListener;
-use tokio::sync::{Mutex, Semaphore, watch};
+use tokio::sync::{Mutex, watch};
 use tsdb::{SyncPolicy, Tsdb, TsdbOptions};
 
 /// How often the engine looks whether there is something to compact or to drop.
@@ -34,7 +34,7 @@ const NOTIFICATION_RETENTION: Duration = Duration::from_secs(120 * 3600);
 ///
 /// # Errors
 /// Anything that keeps it from starting: a bad configuration, a taken port, a data folder in use.
-pub(crate) async fn run(flags: ServeFlags) -> Result<()> {
+pub(crate) async fn run(flags: ServeFlags, receivers: Receivers) -> Result<()> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let started_at_ms = clock.now_ms();
     ::http_client::install_default_provider();
@@ -129,7 +129,7 @@ pub(crate) async fn run(flags: ServeFlags) -> Result<()> {
         registry: registry.clone(),
         tsdb: Arc::clone(&tsdb),
         receiver: remote::receive::Receiver::default(),
-        receive_slots: Arc::new(Semaphore::new(std::thread::available_parallelism().map_or(2, usize::from).max(2))),
+        receivers,
         queryable: Arc::clone(&queryable) as Arc<dyn Queryable>,
         engine,
         result_cache: result_cache(&flags, &registry),

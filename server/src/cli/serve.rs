@@ -1,5 +1,6 @@
 //! `vigie serve`, with Prometheus' flags where the meaning is the same.
 
+use crate::http::Receivers;
 use crate::supervisor;
 use anyhow::{Context, Result, bail};
 use clap::{ArgAction, Args};
@@ -211,8 +212,10 @@ pub(crate) fn size_flag(name: &str, text: &str) -> Result<u64> {
 pub(crate) fn run(flags: ServeFlags) -> Result<ExitCode> {
     crate::config::logging::start(&flags.log_level, &flags.log_format)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("vigie").build()?;
-    let done = runtime.block_on(supervisor::run(flags));
+    let (receiving, receivers) = Receivers::start()?;
+    let done = runtime.block_on(supervisor::run(flags, receivers));
     // Blocking tasks (a query, a look-up of a name) must not hold the exit up.
+    receiving.shutdown_timeout(std::time::Duration::from_secs(2));
     runtime.shutdown_timeout(std::time::Duration::from_secs(2));
     done.map(|()| ExitCode::SUCCESS)
 }

@@ -16,6 +16,7 @@ mod router;
 pub(crate) mod serve;
 mod static_files;
 
+pub(crate) use api_v1::remote_write::Receivers;
 pub(crate) use metrics::{HttpMetrics, register_process};
 pub(crate) use router::router;
 pub(crate) use static_files::FrontEnd;
@@ -23,7 +24,6 @@ pub(crate) use static_files::FrontEnd;
 use crate::cli::ServeFlags;
 use arc_swap::ArcSwap;
 use std::sync::Arc;
-use tokio::sync::Semaphore;
 
 /// What every handler may need.
 pub(crate) struct App {
@@ -34,8 +34,7 @@ pub(crate) struct App {
     pub(crate) registry: telemetry::Registry,
     pub(crate) tsdb: Arc<tsdb::Tsdb>,
     pub(crate) receiver: remote::receive::Receiver,
-    /// Requests of remote write that are decoded at once: more would wait for each other with their memory in hand.
-    pub(crate) receive_slots: Arc<Semaphore>,
+    pub(crate) receivers: Receivers,
     /// Our engine and the servers that are read from, merged.
     pub(crate) queryable: Arc<dyn storage::Queryable>,
     pub(crate) engine: Arc<promql::Engine>,

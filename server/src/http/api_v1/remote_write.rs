@@ -6,7 +6,39 @@ use axum::body::Bytes;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, StatusCode, header};
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
+use tokio::{
+    runtime::{Handle, Runtime},
+    sync::Semaphore,
+};
+
+/// How long a thread that receives waits for the next request, its freed memory in hand.
+const IDLE: Duration = Duration::from_secs(1);
+
+/// Threads that decode and store requests of remote write, a few and their own: each keeps some of the memory of the largest
+/// request it had, and more of them would only wait for each other.
+#[derive(Clone)]
+pub(crate) struct Receivers {
+    slots: Arc<Semaphore>,
+    threads: Handle,
+}
+
+impl Receivers {
+    /// The threads end with the runtime, which must not be dropped by a thread of another one.
+    ///
+    /// # Errors
+    /// When the runtime cannot be made.
+    pub(crate) fn start() -> std::io::Result<(Runtime, Receivers)> {
+        let count = std::thread::available_parallelism().map_or(2, usize::from).max(2);
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .max_blocking_threads(count)
+            .thread_keep_alive(IDLE)
+            .thread_name("receive")
+            .build()?;
+        let receivers = Receivers { slots: Arc::new(Semaphore::new(count)), threads: runtime.handle().clone() };
+        Ok((runtime, receivers))
+    }
+}
 
 pub(crate) async fn write(State(app): State<Arc<App>>, headers: HeaderMap, body: Bytes) -> Response {
     if !app.flags.enable_remote_write_receiver {
@@ -17,10 +49,11 @@ pub(crate) async fn write(State(app): State<Arc<App>>, headers: HeaderMap, body:
     }
     let get = |name: header::HeaderName| headers.get(name).and_then(|v| v.to_str().ok()).unwrap_or_default().to_owned();
     let (content_type, encoding) = (get(header::CONTENT_TYPE), get(header::CONTENT_ENCODING));
-    let Ok(slot) = Arc::clone(&app.receive_slots).acquire_owned().await else {
+    let Ok(slot) = Arc::clone(&app.receivers.slots).acquire_owned().await else {
         return text(StatusCode::SERVICE_UNAVAILABLE, "the server is stopping\n");
     };
-    let work = tokio::task::spawn_blocking(move || {
+    let threads = app.receivers.threads.clone();
+    let work = threads.spawn_blocking(move || {
         let _slot = slot;
         app.receiver.receive(app.tsdb.as_ref(), &content_type, &encoding, &body)
     });
