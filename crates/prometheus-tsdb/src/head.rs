@@ -9,7 +9,7 @@ use crate::{
     error,
     wal::{Record, WalReader},
 };
-use model::{Labels, Metadata, SampleValue};
+use model::{Exemplar, Labels, Metadata, SampleValue};
 use std::{
     collections::{BTreeMap, HashMap},
     fs,
@@ -30,9 +30,11 @@ const FILE_BYTES_MAX: u64 = 1 << 30;
 pub struct Head {
     /// Samples ascending in time; series may have none.
     pub series: BTreeMap<Labels, Samples>,
+    /// As they came, by series.
+    pub exemplars: BTreeMap<Labels, Vec<Exemplar>>,
     /// Type, help and unit, by name of the metric.
     pub metadata: BTreeMap<String, Metadata>,
-    /// Samples and histograms of series that the log does not name, for its part that does is lost.
+    /// Samples, histograms and exemplars of series that the log does not name, for its part that does is lost.
     pub orphans: u64,
 }
 
@@ -41,6 +43,7 @@ pub struct Head {
 struct Slot {
     labels: Labels,
     samples: Samples,
+    exemplars: Vec<Exemplar>,
     /// Deleted times, both ends inclusive.
     deleted: Vec<(i64, i64)>,
 }
@@ -109,18 +112,28 @@ impl Loading {
                     }
                 }
             }
-            Record::Exemplars(_) | Record::MmapMarkers(_) | Record::Unknown(_) => {}
+            Record::Exemplars(list) => {
+                for record in list {
+                    if let Some(slot) = self.slot(record.series) {
+                        slot.exemplars.push(record.exemplar);
+                    }
+                }
+            }
+            Record::MmapMarkers(_) | Record::Unknown(_) => {}
         }
     }
 
     fn finish(self) -> Head {
-        let mut series = BTreeMap::new();
+        let (mut series, mut exemplars) = (BTreeMap::new(), BTreeMap::new());
         for slot in self.slots {
+            if !slot.exemplars.is_empty() {
+                exemplars.insert(slot.labels.clone(), slot.exemplars);
+            }
             let mut samples = in_order(slot.samples);
             remove(&mut samples, |time| slot.deleted.iter().any(|(min, max)| (*min..=*max).contains(&time)));
             series.insert(slot.labels, samples);
         }
-        Head { series, metadata: self.metadata, orphans: self.orphans }
+        Head { series, exemplars, metadata: self.metadata, orphans: self.orphans }
     }
 }
 

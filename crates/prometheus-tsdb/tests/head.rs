@@ -38,6 +38,40 @@ fn samples(list: &[(u64, i64, f64)]) -> Vec<u8> {
     out
 }
 
+fn exemplar(number: u64, time: i64, value: f64, trace: &str) -> Vec<u8> {
+    let mut out = vec![4];
+    out.extend(number.to_be_bytes());
+    out.extend(time.to_be_bytes());
+    varint(&mut out, 0);
+    varint(&mut out, 0);
+    out.extend(value.to_bits().to_be_bytes());
+    out.push(1);
+    for text in ["trace", trace] {
+        out.push(text.len() as u8);
+        out.extend(text.as_bytes());
+    }
+    out
+}
+
+#[test]
+fn exemplars_come_with_their_series() -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    let records =
+        [series(7, "m"), exemplar(7, 100, 0.5, "a"), exemplar(7, 200, 0.7, "b"), exemplar(9, 100, 1.0, "lost")];
+    segment(&dir.path().join("wal/00000000"), &records)?;
+    let mut damage = DamageList::default();
+    let head = head::load(dir.path(), i64::MIN, &mut damage, &mut |_, _| {})?;
+    let found: Vec<String> = (head.exemplars.iter())
+        .flat_map(|(labels, list)| {
+            list.iter().map(move |own| format!("{labels} {} {} {:?}", own.labels, own.value, own.timestamp_ms))
+        })
+        .collect();
+    let m = "{__name__=\"m\"}";
+    assert_eq!(found, [format!("{m} {{trace=\"a\"}} 0.5 Some(100)"), format!("{m} {{trace=\"b\"}} 0.7 Some(200)")]);
+    assert_eq!((head.orphans, damage.count), (1, 0));
+    Ok(())
+}
+
 fn deleted(number: u64, from: i64, to: i64) -> Vec<u8> {
     let mut out = vec![3];
     out.extend(number.to_be_bytes());

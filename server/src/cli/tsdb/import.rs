@@ -6,17 +6,19 @@ use super::{
     csv, openmetrics, parquet,
 };
 use anyhow::{Context, Result, ensure};
-use model::{Labels, Metadata};
+use model::{Exemplar, Labels, Metadata};
 use prometheus_tsdb::export::BLOCK_RANGE_MS;
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
     path::{Path, PathBuf},
 };
-use storage::{Ingest, Queryable, Samples, SelectHints, Series, SeriesSet};
+use storage::{Ingest, Queryable, Samples, SelectHints, Series, SeriesSamples, SeriesSet};
 use tsdb::{BlockImport, Tsdb};
 
 /// Samples held in memory before they are put into blocks: half a GiB.
 const SAMPLES_MAX: usize = 32 << 20;
+/// Series that one append takes.
+const SERIES_PER_APPEND: usize = 1000;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum FileFormat {
@@ -66,13 +68,7 @@ pub(super) fn run(flags: &Import) -> Result<()> {
     read.with_context(|| flags.file.display().to_string())?;
     let total = gathered.finish()?;
     tsdb.close()?;
-    say(&format!(
-        "{} samples imported into {} as {} blocks; {} were there already",
-        total.samples,
-        flags.dir.display(),
-        total.blocks,
-        total.present
-    ));
+    total.tell(&flags.dir);
     Ok(())
 }
 
@@ -83,6 +79,23 @@ pub(super) struct Imported {
     /// Samples that were there before.
     pub(super) present: u64,
     pub(super) blocks: u64,
+    pub(super) exemplars: u64,
+}
+
+impl Imported {
+    pub(super) fn tell(&self, dir: &Path) {
+        let exemplars = match self.exemplars {
+            0 => String::new(),
+            count => format!("; {count} exemplars"),
+        };
+        say(&format!(
+            "{} samples imported into {} as {} blocks; {} were there already{exemplars}",
+            self.samples,
+            dir.display(),
+            self.blocks,
+            self.present
+        ));
+    }
 }
 
 /// Samples in any order, on their way into blocks.
@@ -92,6 +105,8 @@ pub(super) struct Gathered<'a> {
     series: Vec<Samples>,
     samples: usize,
     pub(super) metadata: BTreeMap<String, Metadata>,
+    /// The last ones; the engine keeps no more.
+    exemplars: VecDeque<(usize, Exemplar)>,
     total: Imported,
 }
 
@@ -103,6 +118,7 @@ impl<'a> Gathered<'a> {
             series: Vec::new(),
             samples: 0,
             metadata: BTreeMap::new(),
+            exemplars: VecDeque::new(),
             total: Imported::default(),
         }
     }
@@ -124,6 +140,13 @@ impl<'a> Gathered<'a> {
             self.samples += 1;
         }
         if self.samples >= SAMPLES_MAX { self.flush() } else { Ok(()) }
+    }
+
+    pub(super) fn exemplar(&mut self, slot: usize, exemplar: Exemplar) {
+        if self.exemplars.len() >= tsdb::EXEMPLARS_MAX_DEFAULT {
+            self.exemplars.pop_front();
+        }
+        self.exemplars.push_back((slot, exemplar));
     }
 
     fn flush(&mut self) -> Result<()> {
@@ -157,8 +180,30 @@ impl<'a> Gathered<'a> {
         if !metadata.is_empty() {
             self.tsdb.append_metadata(&metadata)?;
         }
+        let mut of_slot: HashMap<usize, Vec<Exemplar>> = HashMap::new();
+        for (slot, exemplar) in std::mem::take(&mut self.exemplars) {
+            of_slot.entry(slot).or_default().push(exemplar);
+        }
+        let labelled = self.by_labels.iter().filter_map(|(labels, slot)| Some((labels.clone(), of_slot.remove(slot)?)));
+        self.total.exemplars = append_exemplars(self.tsdb, labelled)?;
         Ok(self.total)
     }
+}
+
+/// Puts exemplars, each with its time, among those that the engine keeps; gives how many are new.
+pub(super) fn append_exemplars(tsdb: &Tsdb, all: impl Iterator<Item = (Labels, Vec<Exemplar>)>) -> Result<u64> {
+    let mut series: Vec<SeriesSamples> = all
+        .map(|(labels, mut exemplars)| {
+            exemplars.sort_by_key(|exemplar| exemplar.timestamp_ms);
+            SeriesSamples { labels, exemplars, ..SeriesSamples::default() }
+        })
+        .collect();
+    series.sort_by(|a, b| a.labels.cmp(&b.labels));
+    let mut new = 0;
+    for some in series.chunks(SERIES_PER_APPEND) {
+        new += tsdb.append_series(some)?.exemplars_appended;
+    }
+    Ok(new)
 }
 
 /// Sorts by time; gives the number of samples left out, for their times had one already.

@@ -3,7 +3,7 @@
 use super::{export::Exported, import::Gathered, select::Selected};
 use anyhow::{Result, anyhow, bail};
 use exposition::{Entry, Format, Parser, ScrapeProtocol, Writer, format::Served};
-use model::{Matcher, Metadata, MetricType, labels::METRIC_NAME};
+use model::{Exemplar, Matcher, Metadata, MetricType, labels::METRIC_NAME};
 use std::{
     collections::{BTreeMap, HashMap},
     io::Write,
@@ -121,6 +121,11 @@ pub(super) fn read(path: &Path, gathered: &mut Gathered<'_>, told: &mut dyn FnMu
                     }
                 };
                 gathered.push(slot, timestamp_ms, sample.value)?;
+                if let Some(exemplar) = sample.exemplar {
+                    let at_ms = exemplar.timestamp_ms.unwrap_or(timestamp_ms);
+                    let (labels, value) = (exemplar.labels(), exemplar.value);
+                    gathered.exemplar(slot, Exemplar { labels, value, timestamp_ms: Some(at_ms) });
+                }
                 count += 1;
                 if count % TOLD_EVERY == 0 {
                     told((sample.key.as_ptr().addr() - start) as u64, body.len() as u64);

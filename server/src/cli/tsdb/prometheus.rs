@@ -5,7 +5,7 @@ use super::{
         output::{complain, say},
         progress::Progress,
     },
-    import::{Imported, Target},
+    import::{Imported, Target, append_exemplars},
     open,
     select::Selection,
 };
@@ -66,13 +66,7 @@ pub(super) fn import(from: &Path, dir: &Path) -> Result<()> {
     for one in &damage.list {
         complain(&one.to_string());
     }
-    say(&format!(
-        "{} samples imported into {} as {} blocks; {} were there already",
-        total.samples,
-        dir.display(),
-        total.blocks,
-        total.present
-    ));
+    total.tell(dir);
     if damage.count > 0 {
         bail!("{}: {} places are damaged; what could be read is imported", from.display(), damage.count);
     }
@@ -94,7 +88,10 @@ fn import_head(
     })?;
     drop(progress);
     if head.orphans > 0 {
-        complain(&format!("log: {} samples or chunks are of series that it does not name; left out", head.orphans));
+        complain(&format!(
+            "log: {} samples, chunks or exemplars are of series that it does not name; left out",
+            head.orphans
+        ));
     }
     let windows: BTreeSet<i64> = (head.series.values())
         .flat_map(|samples| samples.timestamps.iter().map(|time| time.div_euclid(BLOCK_RANGE_MS)))
@@ -108,6 +105,7 @@ fn import_head(
         total.blocks += u64::from(target.finish()?);
     }
     tsdb.append_metadata(&head.metadata.into_iter().collect::<Vec<_>>())?;
+    total.exemplars += append_exemplars(tsdb, head.exemplars.into_iter())?;
     complain(&format!("log: {} series read", head.series.len()));
     Ok(())
 }

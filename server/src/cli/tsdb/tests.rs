@@ -149,6 +149,33 @@ fn selectors_and_times_narrow_an_export() {
     }
 }
 
+#[test]
+fn exemplars_come_along() {
+    let dir = tempfile::tempdir().unwrap();
+    let (file, data) = (dir.path().join("a.om"), dir.path().join("data"));
+    let text = "# TYPE a counter\na_total{x=\"1\"} 2 1700000000 # {trace_id=\"late\"} 1.5 1700000007\n\
+                a_total{x=\"1\"} 3 1700000060 # {trace_id=\"timeless\"} 0.5\n\
+                a_total{x=\"2\"} 3 1700000060\n# EOF\n";
+    fs::write(&file, text).unwrap();
+    for _ in 0..2 {
+        tool(&data, &["import", file.to_str().unwrap()]).unwrap();
+        let found = open(&data).unwrap().exemplars(i64::MIN, i64::MAX, &[vec![]]).unwrap();
+        let told: Vec<String> = (found.iter())
+            .flat_map(|series| series.exemplars.iter().map(move |own| (&series.labels, own)))
+            .map(|(labels, own)| format!("{labels} {} {} {:?}", own.labels, own.value, own.timestamp_ms.unwrap()))
+            .collect();
+        let series = "{__name__=\"a_total\", x=\"1\"}";
+        assert_eq!(
+            told,
+            [
+                format!("{series} {{trace_id=\"late\"}} 1.5 1700000007000"),
+                format!("{series} {{trace_id=\"timeless\"}} 0.5 1700000060000"),
+            ]
+        );
+    }
+    assert_eq!(content(&data).len(), 3);
+}
+
 /// File name, content, part of the message.
 #[rustfmt::skip]
 const BAD: &[(&str, &str, &str)] = &[
