@@ -558,6 +558,10 @@ impl Queryable for Queryables {
         }
     }
 
+    fn is_local(&self) -> bool {
+        self.0.load().as_ref().as_ref().is_some_and(Queryable::is_local)
+    }
+
     fn history(&self) -> Option<storage::History> {
         self.0.load().as_ref().as_ref()?.history()
     }

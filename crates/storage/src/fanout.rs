@@ -35,6 +35,10 @@ impl Queryable for Fanout {
         Ok(Box::new(FanoutQuerier { primary, secondaries, on_warning: Arc::clone(&self.on_warning) }))
     }
 
+    fn is_local(&self) -> bool {
+        self.primary.is_local() && self.secondaries.iter().all(|engine| engine.is_local())
+    }
+
     fn history(&self) -> Option<History> {
         // Of several, the sum of the epochs changes with each of them.
         self.secondaries.iter().try_fold(self.primary.history()?, |all, engine| {

@@ -256,6 +256,11 @@ pub trait Queryable: Send + Sync {
     /// `Io`, `Corrupt`, `Remote`.
     fn querier(&self, start_ms: i64, end_ms: i64) -> Result<Box<dyn Querier>, StorageError>;
 
+    /// True if reading never waits for another machine.
+    fn is_local(&self) -> bool {
+        false
+    }
+
     /// Until when the past is settled; `None` from engines that cannot tell, whose results nobody may keep.
     fn history(&self) -> Option<History> {
         None

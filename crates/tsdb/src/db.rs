@@ -455,6 +455,10 @@ impl Queryable for Tsdb {
         Ok(Box::new(TsdbQuerier { head, view, start_ms, end_ms, notes }))
     }
 
+    fn is_local(&self) -> bool {
+        true
+    }
+
     fn history(&self) -> Option<History> {
         Some(self.head.history())
     }

@@ -3,6 +3,7 @@
 mod client;
 mod fair_queue;
 pub(crate) mod log;
+mod quick;
 
 pub(crate) use client::{AskedUri, Client};
 
@@ -134,6 +135,8 @@ pub(crate) struct Queries {
     refused: Counter,
     timed_out: Counter,
     killed: Counter,
+    /// Which of them need no thread of their own.
+    pub(crate) quick: quick::Quick,
 }
 
 /// A query that may run. It goes with the work, not with the request: the slot is free when the work has ended.
@@ -217,6 +220,7 @@ impl Queries {
             ),
             killed: registry.counter("vigie_queries_killed_total", "Queries ended by an administrator.", &[]),
             limits,
+            quick: quick::Quick::default(),
         });
         let weak = Arc::downgrade(&queries);
         registry.collector(move |out| {
