@@ -7,6 +7,7 @@
 
 mod bits;
 mod custom_buckets;
+mod layout;
 mod protobuf;
 mod read;
 #[cfg(test)]
@@ -21,12 +22,12 @@ use custom_buckets::Parts;
 use exposition::diff::{Base, Line};
 use exposition::{Entry, Format};
 use foldhash::fast::RandomState;
+use layout::LayoutSeries;
 use model::stale::STALE_NAN;
 use model::{Exemplar, FloatHistogram, Labels, Metadata};
 use protobuf::Keys;
 use relabel::Rules;
 use std::collections::HashMap;
-use std::hash::BuildHasher;
 use std::sync::Arc;
 use storage::{Ingest, Layout, Presence, Row, SeriesSamples, StorageError};
 
@@ -132,8 +133,7 @@ pub(crate) struct TargetState {
     /// A check has found a quick walk wrong: no more of them.
     distrusted: bool,
 
-    series: Vec<Labels>,
-    by_labels: HashMap<Labels, u32, RandomState>,
+    series: LayoutSeries,
     layout: Option<Layout>,
     /// Where the series of the report are in the layout; empty until they are needed.
     report_slots: Vec<u32>,
@@ -270,7 +270,7 @@ impl TargetState {
         self.choose_row();
         let extra = REPORT_EXTRA.iter().filter(|_| book.extra);
         let reports: Vec<u32> = (REPORT.iter().chain(extra))
-            .filter_map(|name| self.by_labels.get(&report_labels(name, &book.target)).copied())
+            .filter_map(|name| self.series.slot(&report_labels(name, &book.target)))
             .collect();
         for slot in reports {
             self.put(slot, STALE_NAN);
@@ -336,12 +336,10 @@ impl TargetState {
 
     /// Index of a series in the layout; a new one makes the layout old.
     fn slot(&mut self, labels: Labels) -> u32 {
-        if let Some(slot) = self.by_labels.get(&labels) {
-            return *slot;
+        if let Some(slot) = self.series.slot(&labels) {
+            return slot;
         }
-        let slot = self.series.len() as u32;
-        self.series.push(labels.clone());
-        self.by_labels.insert(labels, slot);
+        let slot = self.series.push(labels);
         self.values.push(0.0);
         self.layout = None;
         slot
@@ -382,7 +380,11 @@ impl TargetState {
         let follows = std::mem::take(&mut self.follows) && self.layout.is_some();
         let layout = match self.layout.take() {
             Some(layout) => layout,
-            None => ingest.layout(&self.series)?,
+            None => {
+                self.series.shrink();
+                self.values.shrink_to_fit();
+                ingest.layout(self.series.all())?
+            }
         };
         self.histograms.sort_unstable_by_key(|(slot, _)| *slot);
         self.own_timestamps.sort_unstable_by_key(|(slot, _)| *slot);
@@ -473,11 +475,10 @@ impl TargetState {
             return;
         }
         let alive: Vec<(Labels, bool)> = (self.live.iter())
-            .filter_map(|slot| Some((self.series.get(slot as usize)?.clone(), self.of_histograms.contains(slot))))
+            .filter_map(|slot| Some((self.series.labels(slot)?.clone(), self.of_histograms.contains(slot))))
             .collect();
         self.forget_keys();
-        self.series.clear();
-        self.by_labels.clear();
+        self.series = LayoutSeries::default();
         self.values.clear();
         let (seen, stamped, histograms) = (&mut self.seen, &mut self.stamped, &mut self.of_histograms);
         for bits in [seen, stamped, histograms, &mut self.before, &mut self.changed, &mut self.live] {
@@ -492,10 +493,5 @@ impl TargetState {
             }
         }
         metrics.cache_flushes.inc();
-    }
-
-    /// A random number that is this state's own.
-    fn any_number(&self, book: &Rulebook) -> u64 {
-        self.by_labels.hasher().hash_one(&book.target)
     }
 }

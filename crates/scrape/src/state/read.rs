@@ -59,7 +59,7 @@ impl TargetState {
         done?;
         self.base.replace(bytes, &reader.scratch.lines, format);
         if quick {
-            let walks = self.walks.unwrap_or_else(|| self.any_number(book)).wrapping_add(1);
+            let walks = self.walks.unwrap_or_else(|| self.series.any_number()).wrapping_add(1);
             self.walks = Some(walks);
             if walks.is_multiple_of(VERIFY_EVERY) {
                 return self.check(format, metrics, &mut reader);
@@ -380,7 +380,7 @@ impl TargetState {
 
     /// The series again: only with a time of its own is it another sample.
     fn repeat(&mut self, slot: u32, own_ms: Option<i64>, value: SampleValue) {
-        if let (Some(own), Some(labels)) = (own_ms, self.series.get((slot & !REPEATED) as usize)) {
+        if let (Some(own), Some(labels)) = (own_ms, self.series.labels(slot & !REPEATED)) {
             let (labels, samples) = (labels.clone(), vec![(own, value)]);
             self.repeated.push(SeriesSamples { labels, samples, ..SeriesSamples::default() });
         }

@@ -45,7 +45,7 @@ impl TargetState {
                     &book.rules,
                 );
                 let labels = labels.filter(|labels| !labels.metric_name().is_empty());
-                let expected = labels.map_or(Some(DROPPED), |labels| self.by_labels.get(&labels).copied());
+                let expected = labels.map_or(Some(DROPPED), |labels| self.series.slot(&labels));
                 if expected != Some(series) {
                     return Err(format!("line {} is another series: {}", sample.line, sample.key));
                 }
