@@ -8,7 +8,7 @@ use model::duration::format_duration_ms;
 use relabel::{RelabelConfig, Rules};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 discovery::with_discovery_fields! {
@@ -49,6 +49,7 @@ discovery::with_discovery_fields! {
         /// Ask for compressed bodies; true if absent.
         #[serde(skip_serializing_if = "Option::is_none")]
         pub enable_compression: Option<bool>,
+        /// Scrapes that fail are told there, a JSON object a line.
         #[serde(skip_serializing_if = "Option::is_none")]
         pub scrape_failure_log_file: Option<String>,
         #[serde(skip_serializing_if = "Option::is_none")]
@@ -95,6 +96,7 @@ pub struct GlobalScrapeDefaults {
     pub scrape_interval: Duration,
     pub scrape_timeout: Duration,
     pub scrape_protocols: Option<Vec<String>>,
+    pub scrape_failure_log_file: Option<String>,
     pub body_size_limit: Option<String>,
     pub sample_limit: u64,
     pub label_limit: u64,
@@ -116,6 +118,7 @@ impl Default for GlobalScrapeDefaults {
             scrape_interval: Duration::from_secs(60),
             scrape_timeout: Duration::from_secs(10),
             scrape_protocols: None,
+            scrape_failure_log_file: None,
             body_size_limit: None,
             sample_limit: 0,
             label_limit: 0,
@@ -169,6 +172,7 @@ pub struct ScrapeJob {
     pub(crate) escaping: String,
     pub(crate) extra_scrape_metrics: bool,
     pub(crate) histograms: protobuf::Options,
+    pub(crate) scrape_failure_log_file: Option<PathBuf>,
     pub(crate) http: HttpClientConfig,
     pub(crate) discovery: DiscoveryConfig,
 }
@@ -282,7 +286,7 @@ impl ScrapeConfig {
             buckets_max: usize::try_from(self.native_histogram_bucket_limit.unwrap_or(0)).unwrap_or(usize::MAX),
         };
         Ok(ScrapeJob {
-            warnings: self.warnings(&discovery),
+            warnings: discovery.warnings(&format!("job {:?}", self.job_name)),
             job_name: self.job_name.clone(),
             scrape_interval: interval,
             scrape_timeout: timeout,
@@ -314,6 +318,10 @@ impl ScrapeConfig {
             escaping,
             extra_scrape_metrics: self.extra_scrape_metrics.unwrap_or(defaults.extra_scrape_metrics),
             histograms,
+            scrape_failure_log_file: (self.scrape_failure_log_file.as_ref())
+                .or(defaults.scrape_failure_log_file.as_ref())
+                .filter(|file| !file.is_empty())
+                .map(|file| base.join(file)),
             http,
             discovery,
         })
@@ -349,21 +357,6 @@ impl ScrapeConfig {
             faults.push(ConfigFault::new("scrape_protocols", format!("scrape_protocols cannot be empty {owner}")));
         }
         protocols
-    }
-
-    fn warnings(&self, discovery: &DiscoveryConfig) -> Vec<String> {
-        let owner = format!("job {:?}", self.job_name);
-        let mut warnings = discovery.warnings(&owner);
-        let mut warn = |given: bool, text: &str| {
-            if given {
-                warnings.push(format!("{owner}: {text}"));
-            }
-        };
-        warn(
-            self.scrape_failure_log_file.is_some(),
-            "scrape_failure_log_file has no effect yet; failures stand on the targets page and in the log",
-        );
-        warnings
     }
 }
 

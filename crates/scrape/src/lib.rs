@@ -6,6 +6,7 @@
 mod clash;
 mod config;
 mod desks;
+mod failure_log;
 mod interval_length;
 mod labels;
 mod manager;

@@ -3,6 +3,7 @@
 use crate::ScrapeJob;
 use crate::config::shown;
 use crate::desks::Desks;
+use crate::failure_log::FailureLogs;
 use crate::metrics::Metrics;
 use crate::pool::Pool;
 use crate::scrape_loop::{Stop, lock};
@@ -48,6 +49,7 @@ pub(crate) struct Engine {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) metrics: Metrics,
     pub(crate) desks: Desks,
+    pub(crate) failure_logs: FailureLogs,
     pub(crate) threads: Option<Handle>,
 }
 
@@ -101,6 +103,7 @@ impl ScrapeManager {
                 clock: options.clock,
                 metrics,
                 desks: Desks::default(),
+                failure_logs: FailureLogs::default(),
                 threads: options.threads,
             }),
             pools: Arc::default(),
@@ -113,6 +116,8 @@ impl ScrapeManager {
     /// that stay. Targets of `static_configs` are there when this returns.
     pub async fn apply(&self, jobs: Vec<ScrapeJob>) {
         let configs = jobs.iter().map(|job| (job.job_name.clone(), job.discovery.clone())).collect();
+        let logs = jobs.iter().filter_map(|job| job.scrape_failure_log_file.clone()).collect();
+        self.engine.failure_logs.apply(logs);
         self.apply_pools(jobs);
         self.discovery.apply(configs);
         sync(&self.pools, &self.discovery.subscribe().borrow().clone());

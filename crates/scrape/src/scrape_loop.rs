@@ -261,6 +261,9 @@ fn take_in(
         }
     };
     let up = error.is_empty();
+    if let Some(path) = job.scrape_failure_log_file.as_ref().filter(|_| !up) {
+        engine.failure_logs.write(path, engine.clock.now_ms(), &job.job_name, &target.url, &error);
+    }
     let mut status = lock(status);
     if status.up != Some(up) && !up {
         tracing::warn!(job = %job.job_name, url = %target.url, %error, "a target went down");

@@ -132,6 +132,44 @@ async fn loops_may_have_threads_of_their_own() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn failed_scrapes_are_logged_to_a_file() {
+    let mut target = target(http("503 Service Unavailable", TEXT, "")).await;
+    let (manager, _storage) = manager();
+    let folder = tempfile::tempdir().unwrap();
+    let config: ScrapeConfig = yaml::from_str(
+        "job.yml",
+        &format!(
+            "{{job_name: j, scrape_interval: 50ms, scrape_timeout: 50ms, static_configs: [{{targets: ['{}']}}]}}",
+            target.address
+        ),
+    )
+    .unwrap();
+    let file = Some("failures.log".to_owned());
+    let defaults = GlobalScrapeDefaults { scrape_failure_log_file: file, ..GlobalScrapeDefaults::default() };
+    let job = config.resolve(&defaults, folder.path()).unwrap();
+    let log = folder.path().join("failures.log");
+    let lines = || std::fs::read_to_string(&log).unwrap_or_default().lines().map(str::to_owned).collect::<Vec<_>>();
+    manager.apply(vec![job.clone()]).await;
+    target.scraped().await;
+    let expected = format!(
+        "\"level\":\"ERROR\",\"source\":\"vigie\",\"msg\":\"server returned HTTP status 503 Service Unavailable\",\
+         \"job_name\":\"j\",\"target\":\"http://{}/metrics\"}}",
+        target.address
+    );
+    let told = lines();
+    // A busy machine may time out once in between.
+    assert!(told.iter().any(|line| line.ends_with(&expected)), "{told:?}");
+    // A file that was moved away is made anew by a reload; good scrapes are not logged.
+    std::fs::rename(&log, folder.path().join("old.log")).unwrap();
+    target.answer(http("200 OK", TEXT, "a 1\n"));
+    target.scraped().await;
+    manager.apply(vec![job]).await;
+    target.scraped().await;
+    assert!(log.exists() && !lines().iter().any(|line| line.ends_with(&expected)), "{:?}", lines());
+    manager.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_target_is_scraped_reloaded_and_ended() {
     let mut target = target(http("200 OK", TEXT, "# HELP a Help.\n# TYPE a gauge\na{k=\"v\"} 7\nb 1\n")).await;
     let (manager, storage) = manager();

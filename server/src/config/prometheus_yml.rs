@@ -310,6 +310,7 @@ fn parse(name: &str, text: &str, folder: &Path) -> Result<PrometheusConfig, Faul
         scrape_interval,
         scrape_timeout,
         scrape_protocols: global.scrape_protocols.clone(),
+        scrape_failure_log_file: global.scrape_failure_log_file.clone(),
         body_size_limit: global.body_size_limit.clone(),
         sample_limit: global.sample_limit.unwrap_or(0),
         label_limit: global.label_limit.unwrap_or(0),
