@@ -2,6 +2,7 @@
 
 use crate::cli::{ServeFlags, duration_flag, size_flag};
 use crate::config::prometheus_yml::PrometheusConfig;
+use crate::http::web_config::WebConfigFile;
 use crate::http::{self, App, FrontEnd, Lifecycle, Receivers, Settings};
 use alertmanager::{Alertmanager, AlertmanagerOptions};
 use anyhow::{Context, Result, anyhow};
@@ -41,6 +42,7 @@ pub(crate) async fn run(flags: ServeFlags, receivers: Receivers) -> Result<()> {
     // What is wrong with the configuration is told before anything is opened.
     let address = flags.listen_address.first().cloned().unwrap_or_default();
     let configs = Configs::load(&flags, &own_address(&address))?;
+    let web = flags.web_config_file.as_deref().map(WebConfigFile::open).transpose()?.map(Arc::new);
     let mut listeners = Vec::new();
     for address in &flags.listen_address {
         let listener = TcpListener::bind(normalize(address))
@@ -143,6 +145,9 @@ pub(crate) async fn run(flags: ServeFlags, receivers: Receivers) -> Result<()> {
         dashboards: Arc::new(dashboards),
         settings: ArcSwap::from_pointee(Settings::default()),
         lifecycle: Arc::clone(&supervisor) as Arc<dyn Lifecycle>,
+        stopping: stopped.clone(),
+        listeners: Arc::new(Semaphore::new(http::LISTENERS_MAX)),
+        read_timeout: http::body_in_time::timeout(&flags)?,
         front_end: FrontEnd::new(flags.front_end.clone(), page_prefix(&flags, &external_url, &prefix)),
         metrics: http::HttpMetrics::new(&registry),
     });
@@ -151,14 +156,20 @@ pub(crate) async fn run(flags: ServeFlags, receivers: Receivers) -> Result<()> {
 
     let maintenance = spawn_maintenance(Arc::clone(&tsdb), stopped.clone());
     spawn_signals(Arc::clone(&supervisor));
-    let router = http::router(app, &prefix);
+    let router = http::router(app, &prefix, web.as_ref());
     for address in &flags.listen_address {
         tracing::info!("listening on {address}; the pages are at {external_url}");
     }
     let servers: Vec<_> = listeners
         .into_iter()
         .map(|listener| {
-            tokio::spawn(http::serve::serve(listener, router.clone(), flags.max_connections, stopped.clone()))
+            tokio::spawn(http::serve::serve(
+                listener,
+                router.clone(),
+                flags.max_connections,
+                web.clone(),
+                stopped.clone(),
+            ))
         })
         .collect();
     for server in servers {
@@ -341,6 +352,7 @@ impl Supervisor {
                 external_labels: prometheus.external_labels,
                 reloaded_at_ms: now_ms,
                 reload_ok: true,
+                reload_failed_at_ms: 0,
                 retention: retention_text(&self.flags, prometheus.retention_ms, prometheus.retention_bytes),
                 scrape_interval_ms: i64::try_from(prometheus.scrape_interval.as_millis()).unwrap_or(i64::MAX),
                 alertmanagers,
@@ -482,6 +494,7 @@ impl Supervisor {
                 if let Some(app) = self.app.get() {
                     let mut settings = Settings::clone(&app.settings.load());
                     settings.reload_ok = false;
+                    settings.reload_failed_at_ms = self.clock.now_ms();
                     app.settings.store(Arc::new(settings));
                 }
             }

@@ -1,5 +1,6 @@
 //! `/api/v1/rules` and `/api/v1/alerts`.
 
+use crate::number::go_float;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -18,9 +19,11 @@ pub struct RuleGroup {
     pub file: String,
     pub rules: Vec<Rule>,
     /// Seconds.
+    #[serde(serialize_with = "go_float")]
     pub interval: f64,
     pub limit: u64,
     /// Seconds.
+    #[serde(serialize_with = "go_float")]
     pub evaluation_time: f64,
     /// RFC 3339.
     pub last_evaluation: String,
@@ -36,7 +39,9 @@ pub enum Rule {
         name: String,
         query: String,
         /// Seconds.
+        #[serde(serialize_with = "go_float")]
         duration: f64,
+        #[serde(serialize_with = "go_float")]
         keep_firing_for: f64,
         labels: BTreeMap<String, String>,
         annotations: BTreeMap<String, String>,
@@ -45,6 +50,7 @@ pub enum Rule {
         health: String,
         #[serde(default, skip_serializing_if = "String::is_empty")]
         last_error: String,
+        #[serde(serialize_with = "go_float")]
         evaluation_time: f64,
         last_evaluation: String,
     },
@@ -57,6 +63,7 @@ pub enum Rule {
         health: String,
         #[serde(default, skip_serializing_if = "String::is_empty")]
         last_error: String,
+        #[serde(serialize_with = "go_float")]
         evaluation_time: f64,
         last_evaluation: String,
     },

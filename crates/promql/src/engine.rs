@@ -232,10 +232,7 @@ impl Engine {
             return fail("end timestamp must not be before start time".to_owned());
         }
         if !matches!(expr.value_type(), ValueType::Scalar | ValueType::Vector) {
-            let got = expr.value_type().describe();
-            return fail(format!(
-                "invalid expression type \"{got}\" for range query, must be Scalar or instant Vector"
-            ));
+            return Err(QueryError::NotForRange(expr.value_type().describe()));
         }
         let Some(count) = end.checked_sub(start).and_then(|length| usize::try_from(length / step).ok()) else {
             return fail("time range is too long".to_owned());

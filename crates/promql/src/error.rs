@@ -12,6 +12,9 @@ pub enum QueryError {
     /// The query cannot be evaluated on this data.
     #[error("{0}")]
     Execution(String),
+    /// A range query of something that has no value at each step; holds what it is.
+    #[error("invalid expression type \"{0}\" for range query, must be Scalar or instant Vector")]
+    NotForRange(&'static str),
     /// Not done in time.
     #[error("query timed out in expression evaluation after {0:?}; ask for less or raise the query timeout")]
     Timeout(Duration),

@@ -2,6 +2,7 @@
 
 use super::output::{complain, say};
 use crate::config::prometheus_yml::PrometheusConfig;
+use crate::http::web_config::WebConfig;
 use anyhow::{Context, Result};
 use clap::Subcommand;
 use std::io::Read;
@@ -33,6 +34,11 @@ pub(crate) enum Check {
         #[arg(required = true, value_name = "FILE")]
         files: Vec<PathBuf>,
     },
+    /// A file for --web.config.file, with the certificates and keys that it names.
+    WebConfig {
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+    },
     /// Metrics in the text format, from standard input.
     Metrics,
 }
@@ -53,6 +59,10 @@ pub(crate) fn run(check: Check) -> Result<ExitCode> {
             let text = std::fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()))?;
             blackbox::Config::load(&file.display().to_string(), &text).map(|_| Vec::new()).map_err(|f| f.to_string())
         }),
+        Check::WebConfig { files } => {
+            ::http_client::install_default_provider();
+            each(&files, |file| WebConfig::load(file).map(|_| Vec::new()).map_err(|faults| faults.to_string()))
+        }
         Check::Metrics => metrics()?,
     };
     Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })

@@ -60,6 +60,10 @@ pub(crate) struct ServeFlags {
     #[arg(long = "web.cors.origin", value_name = "REGEX", default_value = ".*")]
     pub(crate) cors_origin: String,
 
+    /// TLS, passwords and headers of this server, in the format that Prometheus and the exporters share.
+    #[arg(long = "web.config.file", value_name = "FILE")]
+    pub(crate) web_config_file: Option<PathBuf>,
+
     /// The request header in which a proxy in front names the user; places for queries are then shared by users and not
     /// by addresses. Only with a proxy that removes this header from what clients send.
     #[arg(long = "web.user-header", value_name = "NAME", default_value = "", hide_default_value = true)]
@@ -68,6 +72,10 @@ pub(crate) struct ServeFlags {
     /// Connections at one time.
     #[arg(long = "web.max-connections", value_name = "N", default_value_t = 512)]
     pub(crate) max_connections: usize,
+
+    /// How long a client may take to send a request's body.
+    #[arg(long = "web.read-timeout", value_name = "DURATION", default_value = "5m")]
+    pub(crate) read_timeout: String,
 
     /// Alertmanager's configuration. Without it alerts are shown, and notify nobody.
     #[arg(long = "alertmanager.config.file", value_name = "FILE")]
@@ -143,8 +151,6 @@ pub(crate) struct ServeFlags {
     no_lockfile: Option<String>,
     #[arg(long = "web.page-title", hide = true)]
     page_title: Option<String>,
-    #[arg(long = "web.read-timeout", hide = true)]
-    read_timeout: Option<String>,
 }
 
 impl ServeFlags {
@@ -172,6 +178,7 @@ impl ServeFlags {
             ("storage.tsdb.path", self.storage_path.display().to_string()),
             ("storage.tsdb.retention.size", self.retention_size.clone().unwrap_or_else(|| "0B".to_owned())),
             ("storage.tsdb.retention.time", self.retention_time.clone().unwrap_or_else(|| "0s".to_owned())),
+            ("web.config.file", path(&self.web_config_file)),
             ("web.cors.origin", self.cors_origin.clone()),
             ("web.enable-admin-api", self.enable_admin_api.to_string()),
             ("web.enable-lifecycle", self.enable_lifecycle.to_string()),
@@ -179,6 +186,7 @@ impl ServeFlags {
             ("web.external-url", self.external_url.clone().unwrap_or_default()),
             ("web.listen-address", self.listen_address.join(",")),
             ("web.max-connections", self.max_connections.to_string()),
+            ("web.read-timeout", self.read_timeout.clone()),
             ("web.route-prefix", self.route_prefix.clone().unwrap_or_else(|| "/".to_owned())),
             ("web.user-header", self.user_header.clone()),
         ]

@@ -2,4 +2,4 @@
 
 pub(crate) mod logging;
 pub(crate) mod prometheus_yml;
-mod show;
+pub(crate) mod show;

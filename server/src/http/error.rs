@@ -54,6 +54,7 @@ impl From<QueryError> for ApiError {
     fn from(error: QueryError) -> Self {
         match error {
             QueryError::Parse(error) => ApiError::parameter("query", error),
+            QueryError::NotForRange(_) => ApiError::parameter("query", error),
             QueryError::Timeout(_) => ApiError::new(ErrorType::Timeout, error.to_string()),
             QueryError::Canceled => ApiError::new(ErrorType::Canceled, error.to_string()),
             QueryError::Storage(error) => ApiError::from(error),

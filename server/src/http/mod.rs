@@ -2,6 +2,7 @@
 
 pub(crate) mod api_v1;
 mod api_v2;
+pub(crate) mod body_in_time;
 mod dashboards;
 mod error;
 mod federate;
@@ -12,10 +13,13 @@ mod ndjson;
 pub(crate) mod params;
 mod probe;
 pub(crate) mod queries;
+mod request_line;
 mod router;
 pub(crate) mod serve;
 mod static_files;
+pub(crate) mod web_config;
 
+pub(crate) use api_v1::notifications::LISTENERS_MAX;
 pub(crate) use api_v1::remote_write::Receivers;
 pub(crate) use metrics::{HttpMetrics, register_process};
 pub(crate) use router::router;
@@ -24,6 +28,8 @@ pub(crate) use static_files::FrontEnd;
 use crate::cli::ServeFlags;
 use arc_swap::ArcSwap;
 use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{Semaphore, watch};
 
 /// What every handler may need.
 pub(crate) struct App {
@@ -51,6 +57,12 @@ pub(crate) struct App {
     pub(crate) dashboards: Arc<dashboard_store::DashboardStore>,
     pub(crate) settings: ArcSwap<Settings>,
     pub(crate) lifecycle: Arc<dyn Lifecycle>,
+    /// True when the server is about to end.
+    pub(crate) stopping: watch::Receiver<bool>,
+    /// Places for those who wait for notifications.
+    pub(crate) listeners: Arc<Semaphore>,
+    /// How long a client may take to send a body.
+    pub(crate) read_timeout: Duration,
     pub(crate) front_end: FrontEnd,
     pub(crate) metrics: HttpMetrics,
 }
@@ -63,6 +75,8 @@ pub(crate) struct Settings {
     pub(crate) external_labels: model::Labels,
     pub(crate) reloaded_at_ms: i64,
     pub(crate) reload_ok: bool,
+    /// When a reload failed last.
+    pub(crate) reload_failed_at_ms: i64,
     /// For people: `15d`, `512MiB`.
     pub(crate) retention: String,
     /// The shortest scrape interval, for `$__rate_interval`.

@@ -9,6 +9,9 @@ use model::Matcher;
 /// Longest form that is read, in bytes.
 const FORM_BYTES_MAX: usize = 10 * 1024 * 1024;
 
+/// Most selectors (`match[]`) of a request: each walks the index.
+const SELECTORS_MAX: usize = 1000;
+
 /// All parameters in order.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Params(pub(crate) Vec<(String, String)>);
@@ -57,7 +60,8 @@ impl Params {
     pub(crate) fn time_ms(&self, name: &str, default: i64) -> Result<i64, ApiError> {
         match self.filled(name) {
             None => Ok(default),
-            Some(text) => parse_time_ms(text).map_err(|error| ApiError::parameter(name, error)),
+            Some(text) => parse_time_ms(text)
+                .map_err(|error| ApiError::parameter(name, format!("invalid time value for '{name}': {error}"))),
         }
     }
 
@@ -79,7 +83,14 @@ impl Params {
     /// The selectors of `match[]`, each a list of matchers. The fault is the bare text: some endpoints name the
     /// parameter before it, some do not.
     pub(crate) fn matchers(&self) -> Result<Vec<Vec<Matcher>>, String> {
-        self.all("match[]")
+        let texts = self.all("match[]");
+        if texts.len() > SELECTORS_MAX {
+            return Err(format!(
+                "{} selectors, and at most {SELECTORS_MAX} are read; join them with | in one matcher, or ask in parts",
+                texts.len()
+            ));
+        }
+        texts
             .iter()
             .map(|text| {
                 let empty = || "match[] must contain at least one non-empty matcher".to_owned();

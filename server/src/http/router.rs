@@ -1,10 +1,11 @@
 //! Every route on one screen.
 
 use super::api_v1::{
-    admin, explain, features, labels, queries, query, query_batch, remote_read, remote_write, rules, search, series,
-    status, syntax, targets,
+    admin, explain, features, labels, notifications, openapi, pool_config, queries, query, query_batch, remote_read,
+    remote_write, rules, search, series, status, syntax, targets,
 };
-use super::{App, api_v2, dashboards, federate, health, markdown, metrics, probe};
+use super::web_config::{self, Gate, WebConfigFile};
+use super::{App, api_v2, body_in_time, dashboards, federate, health, markdown, metrics, probe};
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::middleware::{self, Next};
@@ -21,7 +22,19 @@ const BODY_BYTES_MAX: usize = 10 * 1024 * 1024;
 const WRITE_BYTES_MAX: usize = 32 * 1024 * 1024;
 
 /// All routes, below `prefix` ("" for none).
-pub(crate) fn router(app: Arc<App>, prefix: &str) -> Router {
+pub(crate) fn router(app: Arc<App>, prefix: &str, web: Option<&Arc<WebConfigFile>>) -> Router {
+    let routes = below_prefix(app, prefix);
+    match web {
+        // Around everything, also where nothing is found.
+        Some(file) => {
+            let gate = Arc::new(Gate::new(Arc::clone(file)));
+            Router::new().fallback_service(routes).layer(middleware::from_fn_with_state(gate, web_config::guard))
+        }
+        None => routes,
+    }
+}
+
+fn below_prefix(app: Arc<App>, prefix: &str) -> Router {
     let api_v1 = Router::new()
         .route("/query", get(query::instant).post(query::instant))
         .route("/query_range", get(query::range).post(query::range))
@@ -42,16 +55,21 @@ pub(crate) fn router(app: Arc<App>, prefix: &str) -> Router {
         .route("/metadata", get(targets::metadata))
         .route("/targets", get(targets::targets))
         .route("/targets/metadata", get(targets::targets_metadata))
+        .route("/targets/relabel_steps", get(pool_config::relabel_steps))
         .route("/scrape_pools", get(targets::scrape_pools))
+        .route("/scrape_pools/config", get(pool_config::config))
         .route("/rules", get(rules::rules))
         .route("/alerts", get(rules::alerts))
         .route("/features", get(features::features))
         .route("/alertmanagers", get(status::alertmanagers))
-        .route("/notifications", get(status::notifications))
+        .route("/openapi.yaml", get(openapi::openapi))
+        .route("/notifications", get(notifications::list))
+        .route("/notifications/live", get(notifications::live))
         .route("/status/buildinfo", get(status::buildinfo))
         .route("/status/config", get(status::config))
         .route("/status/flags", get(status::flags))
         .route("/status/runtimeinfo", get(status::runtimeinfo))
+        .route("/status/self_metrics", get(metrics::self_metrics))
         .route("/status/tsdb", get(status::tsdb))
         .route("/status/cardinality", get(status::cardinality))
         .route("/status/tsdb/blocks", get(status::blocks))
@@ -62,6 +80,7 @@ pub(crate) fn router(app: Arc<App>, prefix: &str) -> Router {
         .route("/admin/tsdb/clean_tombstones", post(admin::clean_tombstones).put(admin::clean_tombstones))
         .route("/admin/tsdb/compact", post(admin::compact).put(admin::compact))
         .route("/admin/tsdb/snapshot", post(admin::snapshot).put(admin::snapshot))
+        .method_not_allowed_fallback(other_method)
         .fallback(unknown_api);
 
     let api_v2 = Router::new()
@@ -71,6 +90,7 @@ pub(crate) fn router(app: Arc<App>, prefix: &str) -> Router {
         .route("/silence/{id}", get(api_v2::get_silence).delete(api_v2::delete_silence))
         .route("/receivers", get(api_v2::get_receivers))
         .route("/status", get(api_v2::get_status))
+        .method_not_allowed_fallback(other_method)
         .fallback(unknown_api);
 
     let grafana = Router::new()
@@ -105,7 +125,8 @@ pub(crate) fn router(app: Arc<App>, prefix: &str) -> Router {
         .route("/query", get(explore))
         .fallback(page)
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
-        .layer(CompressionLayer::new().gzip(true).zstd(true))
+        .layer(CompressionLayer::new().gzip(true).zstd(true).deflate(true))
+        .layer(middleware::from_fn_with_state(Arc::clone(&app), body_in_time::read_in_time))
         .layer(middleware::from_fn_with_state(Arc::clone(&app), cors))
         .layer(middleware::from_fn_with_state(Arc::clone(&app), metrics::count))
         .with_state(app);
@@ -129,6 +150,10 @@ pub(crate) fn router(app: Arc<App>, prefix: &str) -> Router {
 
 async fn unknown_api() -> Response {
     (StatusCode::NOT_FOUND, "404 page not found\n").into_response()
+}
+
+async fn other_method() -> Response {
+    (StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed; the Allow header names those that are\n").into_response()
 }
 
 /// Where Prometheus has its expression browser.
@@ -188,25 +213,21 @@ async fn cors(State(app): State<Arc<App>>, request: Request, next: Next) -> Resp
     let origin = request.headers().get(header::ORIGIN).cloned();
     let is_preflight = request.method() == Method::OPTIONS;
     let mut response = if is_preflight { StatusCode::NO_CONTENT.into_response() } else { next.run(request).await };
+    // Caches must not give one origin's answer to another.
+    response.headers_mut().append(header::VARY, HeaderValue::from_static("Origin"));
     let Some(origin) = origin else { return response };
-    let allowed = if app.flags.cors_origin == ".*" {
-        Some(HeaderValue::from_static("*"))
-    } else {
-        let text = origin.to_str().unwrap_or_default();
-        regexp::Regexp::anchored(&app.flags.cors_origin)
-            .is_ok_and(|regex| regex.is_match(text))
-            .then_some(origin.clone())
-    };
-    if let Some(allowed) = allowed {
+    let is_allowed = app.flags.cors_origin == ".*"
+        || regexp::Regexp::anchored(&app.flags.cors_origin)
+            .is_ok_and(|regex| regex.is_match(origin.to_str().unwrap_or_default()));
+    if is_allowed {
         let headers = response.headers_mut();
-        headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, allowed);
+        headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
         headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET, POST, OPTIONS"));
         headers.insert(
             header::ACCESS_CONTROL_ALLOW_HEADERS,
             HeaderValue::from_static("Accept, Authorization, Content-Type, Origin"),
         );
         headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("Date"));
-        headers.insert(header::VARY, HeaderValue::from_static("Origin"));
     }
     response
 }

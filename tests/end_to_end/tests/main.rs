@@ -4,6 +4,7 @@
 mod alerting;
 mod api;
 mod bad_input;
+mod beside_prometheus;
 mod clients;
 mod config;
 mod durability;

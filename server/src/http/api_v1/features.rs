@@ -15,8 +15,8 @@ type Features = BTreeMap<&'static str, BTreeMap<&'static str, bool>>;
 const FIXED: [(&str, &[&str], &[&str]); 9] = [
     (
         "api",
-        &["exclude_alerts", "label_values_match", "query_stats", "query_warnings", "time_range_labels", "time_range_series"],
-        &["openapi_3.1", "openapi_3.2", "otlp_write_receiver"],
+        &["exclude_alerts", "label_values_match", "openapi_3.1", "query_stats", "query_warnings", "time_range_labels", "time_range_series"],
+        &["openapi_3.2", "otlp_write_receiver"],
     ),
     ("otlp_receiver", &[], &["delta_conversion", "native_delta_ingestion"]),
     ("prometheus", &["server_mode"], &["agent_mode", "auto_reload_config"]),

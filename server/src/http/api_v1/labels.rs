@@ -35,6 +35,9 @@ async fn answer(app: Arc<App>, client: Client, params: &Params, label: Option<St
     let ticket = app.queries.admit(asked).await?;
     super::blocking(move || {
         let _ticket = ticket;
+        if end_ms < start_ms {
+            return Ok(success_with(Vec::<String>::new(), Vec::new()));
+        }
         let querier = app.queryable.querier(start_ms, end_ms)?;
         let ask = |matchers: &[model::Matcher]| match &label {
             Some(name) => querier.label_values(name, matchers),

@@ -3,7 +3,7 @@
 use super::{TRUNCATED, encode};
 use crate::http::App;
 use crate::http::error::{ApiError, ApiResult, success};
-use crate::http::params::Params;
+use crate::http::params::{self, Params};
 use crate::http::queries::log::{self, Logged};
 use crate::http::queries::{Asked, Client, Kind, Ticket};
 use axum::extract::State;
@@ -48,13 +48,9 @@ impl Times {
     }
 
     pub(super) fn range(params: &Params) -> ApiResult<Times> {
-        let required = |name: &str| {
-            params.filled(name).ok_or_else(|| ApiError::parameter(name, "cannot parse \"\" to a valid timestamp"))
-        };
-        required("start")?;
-        let start_ms = params.time_ms("start", 0)?;
-        required("end")?;
-        let end_ms = params.time_ms("end", 0)?;
+        let time_ms =
+            |name: &str| params::parse_time_ms(params.get(name)).map_err(|error| ApiError::parameter(name, error));
+        let (start_ms, end_ms) = (time_ms("start")?, time_ms("end")?);
         if end_ms < start_ms {
             return Err(ApiError::parameter("end", "end timestamp must not be before start time"));
         }
@@ -183,7 +179,11 @@ pub(super) fn options(params: &Params) -> ApiResult<QueryOptions> {
         options.timeout = Some(Duration::from_millis(u64::try_from(timeout_ms).unwrap_or(0)));
     }
     if params.filled("lookback_delta").is_some() {
-        options.lookback_delta_ms = Some(params.duration_ms("lookback_delta")?).filter(|ms| *ms > 0);
+        let lookback_ms = params.duration_ms("lookback_delta").map_err(|error| {
+            let cause = error.message.replace("invalid parameter \"lookback_delta\": ", "");
+            ApiError::bad_data(format!("error parsing lookback delta duration: {cause}"))
+        })?;
+        options.lookback_delta_ms = Some(lookback_ms).filter(|ms| *ms > 0);
     }
     Ok(options)
 }

@@ -18,10 +18,19 @@ pub(crate) async fn rules(State(app): State<Arc<App>>, params: Params) -> ApiRes
     };
     let group_limit = match params.filled("group_limit") {
         None => 0,
-        Some(text) => text.parse().ok().filter(|limit| *limit > 0).ok_or_else(|| {
-            ApiError::parameter("group_limit", "group_limit needs to be a valid number greater than 0")
-        })?,
+        Some(text) => match text.parse::<i64>() {
+            Ok(limit) if limit > 0 => usize::try_from(limit).unwrap_or(usize::MAX),
+            Ok(_) => return Err(ApiError::parameter("group_limit", "group_limit needs to be greater than 0")),
+            Err(_) => {
+                let message = format!("group_limit needs to be a valid number, not {text:?}");
+                return Err(ApiError::parameter("group_limit", message));
+            }
+        },
     };
+    if group_limit == 0 && params.filled("group_next_token").is_some() {
+        let message = "group_limit needs to be present in order to paginate over the groups";
+        return Err(ApiError::parameter("group_next_token", message));
+    }
     let filter = RulesFilter {
         rule_type: params.get("type").to_lowercase(),
         rule_names: params.all("rule_name[]"),

@@ -1,7 +1,7 @@
 //! `/api/v1/status/*`, and what else tells about this server.
 
 use crate::http::App;
-use crate::http::error::{ApiResult, success};
+use crate::http::error::{ApiError, ApiResult, success};
 use crate::http::params::Params;
 use api::status::{BuildInfo, ConfigText, HeadStats, NameValue, RuntimeInfo, TsdbStatus};
 use axum::extract::State;
@@ -11,6 +11,9 @@ use std::sync::Arc;
 
 /// Entries of each list of `/status/tsdb` unless `limit` says otherwise.
 const TOP_LIST: usize = 10;
+
+/// Most entries that can be asked for.
+const TOP_LIST_MAX: usize = 10_000;
 
 /// What this program is. Clients look at `version` to learn which features Prometheus has:
 /// ours are those of the named version.
@@ -61,9 +64,12 @@ pub(crate) async fn runtimeinfo(State(app): State<Arc<App>>) -> Response {
 }
 
 pub(crate) async fn tsdb(State(app): State<Arc<App>>, params: Params) -> ApiResult {
-    let limit = match params.limit()? {
-        0 => TOP_LIST,
-        limit => limit.min(10_000),
+    let limit = match params.filled("limit") {
+        None => TOP_LIST,
+        Some(text) => match text.parse::<usize>() {
+            Ok(limit) if limit > 0 => limit.min(TOP_LIST_MAX),
+            _ => return Err(ApiError::bad_data("limit must be a positive number")),
+        },
     };
     super::blocking(move || {
         let status = app.tsdb.status(limit);
@@ -178,10 +184,6 @@ pub(crate) async fn blocks(State(app): State<Arc<App>>) -> Response {
 pub(crate) async fn walreplay() -> Response {
     // The log is replayed before the listener opens.
     success(BTreeMap::from([("min", 0), ("max", 0), ("current", 0)]))
-}
-
-pub(crate) async fn notifications() -> Response {
-    success(Vec::<()>::new())
 }
 
 #[derive(serde::Serialize)]

@@ -3,7 +3,7 @@
 use crate::http::App;
 use crate::http::error::{ApiError, ApiResult, success};
 use crate::http::params::Params;
-use api::targets::MetadataEntry;
+use api::targets::{MetadataEntry, TargetsData};
 use axum::extract::State;
 use axum::response::Response;
 use std::collections::BTreeMap;
@@ -18,11 +18,27 @@ pub(crate) async fn targets(State(app): State<Arc<App>>, params: Params) -> ApiR
         data.dropped_targets.retain(|target| target.scrape_pool == pool);
     }
     match state.as_str() {
-        "active" => data.dropped_targets.clear(),
+        "" | "any" => {}
+        "active" => {
+            data.dropped_targets.clear();
+            data.dropped_target_counts.clear();
+        }
         "dropped" => data.active_targets.clear(),
-        _ => {}
+        // A state that no target has.
+        _ => {
+            data = TargetsData::default();
+        }
     }
     Ok(success(data))
+}
+
+/// A count; 0, as anything negative, is none.
+fn number(params: &Params, name: &str) -> ApiResult<usize> {
+    match params.filled(name).map(str::parse::<i64>) {
+        None => Ok(0),
+        Some(Ok(number)) => Ok(usize::try_from(number).unwrap_or(0)),
+        Some(Err(_)) => Err(ApiError::bad_data(format!("{name} must be a number"))),
+    }
 }
 
 pub(crate) async fn scrape_pools(State(app): State<Arc<App>>) -> Response {
@@ -31,8 +47,8 @@ pub(crate) async fn scrape_pools(State(app): State<Arc<App>>) -> Response {
 
 /// Entries by metric; `limit` counts metrics.
 pub(crate) async fn metadata(State(app): State<Arc<App>>, params: Params) -> ApiResult {
-    let limit = params.limit()?;
-    let per_metric = params.filled("limit_per_metric").and_then(|text| text.parse::<usize>().ok()).unwrap_or(0);
+    let limit = number(&params, "limit")?;
+    let per_metric = number(&params, "limit_per_metric")?;
     let wanted = params.filled("metric");
     let mut found: BTreeMap<String, Vec<MetadataEntry>> = BTreeMap::new();
     for target in app.scrape.metadata() {
@@ -80,7 +96,7 @@ struct TargetMetadata {
 }
 
 pub(crate) async fn targets_metadata(State(app): State<Arc<App>>, params: Params) -> ApiResult {
-    let limit = params.limit()?;
+    let limit = number(&params, "limit")?;
     let wanted = params.filled("metric");
     let matchers = match params.filled("match_target") {
         None => Vec::new(),
