@@ -152,7 +152,7 @@ mod tests {
     fn rules_read_back_wherever_their_type_stands() {
         for text in [
             r#"{"type":"recording","name":"a","query":"b","health":"ok","evaluationTime":0.5,"lastEvaluation":"c"}"#,
-            r#"{"type":"alerting","state":"firing","name":"a","query":"b","duration":1.0,"keepFiringFor":0.0,"labels":{"x":"y"},"annotations":{},"alerts":[{"labels":{},"annotations":{},"state":"firing","value":"1e+00"}],"health":"err","lastError":"z","evaluationTime":0.5,"lastEvaluation":"c"}"#,
+            r#"{"type":"alerting","state":"firing","name":"a","query":"b","duration":1,"keepFiringFor":0,"labels":{"x":"y"},"annotations":{},"alerts":[{"labels":{},"annotations":{},"state":"firing","value":"1e+00"}],"health":"err","lastError":"z","evaluationTime":0.5,"lastEvaluation":"c"}"#,
         ] {
             let rule: Rule = serde_json::from_str(text).unwrap();
             assert_eq!(serde_json::to_string(&rule).unwrap(), text);

@@ -1,9 +1,11 @@
 //! The command line: one file a subcommand.
 
 mod check;
+mod metric_lint;
 mod output;
 mod progress;
 mod promql;
+mod push;
 mod query;
 mod serve;
 mod test_rules;
@@ -36,6 +38,9 @@ enum Command {
     /// Ask a running server.
     #[command(subcommand)]
     Query(query::Query),
+    /// Send something to a running server.
+    #[command(subcommand)]
+    Push(push::Push),
     /// Work on expressions without a server.
     #[command(subcommand)]
     Promql(promql::Promql),
@@ -55,6 +60,7 @@ pub(crate) fn run(args: Vec<OsString>) -> ExitCode {
         Command::Check(check) => check::run(check),
         Command::Test(command) => test_rules::run(command),
         Command::Query(query) => query::run(query),
+        Command::Push(push) => push::run(push),
         Command::Promql(command) => promql::run(command),
         Command::Tsdb(command) => tsdb::run(command),
     };

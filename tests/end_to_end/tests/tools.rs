@@ -2,7 +2,7 @@
 
 use anyhow::{Result, ensure};
 use harness::vigie::binary;
-use harness::{Vigie, peer, until};
+use harness::{Vigie, peer, shared, until};
 use std::io::Write;
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -113,5 +113,98 @@ basic_auth_users: {{alice: {HASH}}}
     })?;
     let answer = harness::http::get(&url)?;
     assert_eq!((answer.status, answer.header("www-authenticate")), (401, Some("Basic")));
+    Ok(())
+}
+
+/// Arguments behind `query`; URL stands for the server's address.
+const QUERIES: &str = "
+instant --time=1735691400 URL up
+instant -o json --time=1735691400 URL up
+instant --time=1735691400 URL rate(http_requests_total[5m])
+range --start=1735691400 --end=1735691520 --step=1m URL up{job=\"db\"}
+range --start=1735691400 --end=1735691520 --step=1m --header=X-A=b URL sum(up)
+series --match=up --start=1735689600 --end=1735696800 URL
+series --match=up{job=\"db\"} --match=build_info --start=1735689600 --end=1735696800 URL
+labels --start=1735689600 --end=1735696800 --match=up URL instance
+instant URL sum(
+";
+
+#[test]
+fn questions_are_answered_as_by_promtool() -> Result<()> {
+    let (Some(promtool), Some(tools)) = (peer("promtool"), shared("tools/e2e")) else { return Ok(()) };
+    let folder = tempfile::tempdir()?;
+    let seed = Command::new("python3").arg(tools.join("seed.py")).output()?;
+    std::fs::write(folder.path().join("seed.om"), seed.stdout)?;
+    let imported = Command::new(binary()?).args(["tsdb", "import", "seed.om"]).current_dir(&folder).output()?;
+    ensure!(imported.status.success(), "{}", String::from_utf8_lossy(&imported.stderr));
+    let flags = ["--storage.tsdb.retention.time=100y", "--web.enable-remote-write-receiver"];
+    let vigie = Vigie::start_in(folder.path(), Some("global: {}"), &flags)?;
+    for case in QUERIES.trim().lines() {
+        let case = case.replace("URL", &vigie.url(""));
+        let run = |program: &std::path::Path| {
+            let output = Command::new(program).arg("query").args(case.split(' ')).output()?;
+            let mut lines: Vec<_> = String::from_utf8_lossy(&output.stdout).lines().map(str::to_owned).collect();
+            if !case.starts_with("range") {
+                // An instant vector has no order.
+                lines.sort();
+            }
+            Ok::<_, anyhow::Error>((output.status.code(), lines))
+        };
+        let (theirs, ours) = (run(&promtool)?, run(&binary()?)?);
+        assert_eq!(ours, theirs, "in case `{case}`");
+        assert!(case.contains("sum(") || !ours.1.is_empty(), "nothing in case `{case}`");
+    }
+
+    // What is pushed is there.
+    std::fs::write(folder.path().join("pushed.prom"), "# HELP pushed Sent.\n# TYPE pushed gauge\npushed{a=\"b\"} 3\n")?;
+    let pushed = Command::new(binary()?)
+        .args(["push", "metrics", "--label=job=nightly", &vigie.url("/api/v1/write"), "pushed.prom"])
+        .current_dir(&folder)
+        .output()?;
+    ensure!(pushed.status.success(), "{}", String::from_utf8_lossy(&pushed.stderr));
+    vigie.wait_value(Duration::from_secs(10), "pushed{a=\"b\",job=\"nightly\"}", 3.0)?;
+    let metadata = vigie.api("/api/v1/metadata?metric=pushed")?;
+    assert_eq!(metadata["pushed"][0]["type"], "gauge", "{metadata}");
+    for what in ["healthy", "ready"] {
+        let asked = Command::new(binary()?).args(["check", what, "--url", &vigie.url("")]).output()?;
+        ensure!(asked.status.success(), "{what}: {}", String::from_utf8_lossy(&asked.stderr));
+    }
+    Ok(())
+}
+
+/// What is checked, what is read from standard input, and how promtool ends.
+const CHECKS: &[(&str, &str, i32)] = &[
+    ("metrics", "# HELP a_total Things.\n# TYPE a_total counter\na_total 1\n", 0),
+    ("metrics", "# TYPE a_total gauge\na_total 1\n# HELP b B.\nb 2\ncamelCase 3\n", 3),
+    ("metrics", "a{ 1\n", 1),
+    ("rules", "groups: [{name: g, rules: [{record: a, expr: up}]}]", 0),
+    ("rules", "groups: [{name: g, rules: [{record: a, expr: up}, {record: a, expr: up}]}]", 0),
+    ("rules --lint-fatal", "groups: [{name: g, rules: [{record: a, expr: up}, {record: a, expr: up}]}]", 3),
+    ("rules --lint=none --lint-fatal", "groups: [{name: g, rules: [{record: a, expr: up}, {record: a, expr: up}]}]", 0),
+    ("rules", "groups: [{name: g, rules: [{alert: x, record: y, expr: up}]}]", 1),
+    ("rules", "groups: [{name: g, owner: me, rules: []}]", 1),
+    ("rules --ignore-unknown-fields", "groups: [{name: g, owner: me, rules: []}]", 0),
+];
+
+#[test]
+fn checks_end_as_promtools() -> Result<()> {
+    let promtool = peer("promtool");
+    for (args, input, expected) in CHECKS {
+        for program in [Some(binary()?), promtool.clone()].into_iter().flatten() {
+            let mut check = Command::new(&program)
+                .arg("check")
+                .args(args.split(' '))
+                .stdin(Stdio::piped())
+                .stdout(Stdio::piped())
+                .stderr(Stdio::piped())
+                .spawn()?;
+            if let Some(mut stdin) = check.stdin.take() {
+                stdin.write_all(input.as_bytes())?;
+            }
+            let output = check.wait_with_output()?;
+            let said = String::from_utf8_lossy(&output.stderr);
+            assert_eq!(output.status.code(), Some(*expected), "{program:?} {args} of {input:?}: {said}");
+        }
+    }
     Ok(())
 }
