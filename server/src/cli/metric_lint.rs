@@ -36,8 +36,8 @@ struct Family {
 /// Remarks on a body that parses, one a line and `metric: remark`, sorted.
 pub(super) fn remarks(body: &[u8], format: Format) -> Vec<String> {
     let mut families: BTreeMap<String, Family> = BTreeMap::new();
-    let Ok(mut parser) = Parser::new(body, format) else { return Vec::new() };
-    while let Some(entry) = parser.next() {
+    let Ok(parser) = Parser::new(body, format) else { return Vec::new() };
+    for entry in parser {
         match entry {
             Ok(Entry::Help { name, help }) => {
                 families.entry(name.into_owned()).or_default().has_help = !help.is_empty();

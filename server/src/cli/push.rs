@@ -105,8 +105,8 @@ fn write_request(body: &[u8], labels: &[(String, String)], now_ms: i64) -> Resul
     let format = if is_openmetrics { Format::OpenMetrics } else { Format::Text };
     let (mut out, mut count) = (Vec::new(), 0);
     let mut families: BTreeMap<String, (MetricType, String)> = BTreeMap::new();
-    let mut parser = Parser::new(body, format).map_err(|fault| anyhow::anyhow!("{fault}"))?;
-    while let Some(entry) = parser.next() {
+    let parser = Parser::new(body, format).map_err(|fault| anyhow::anyhow!("{fault}"))?;
+    for entry in parser {
         match entry.map_err(|fault| anyhow::anyhow!("{fault}"))? {
             Entry::Sample(sample) => {
                 let own = sample.labels().map_err(|fault| anyhow::anyhow!("{fault}"))?;

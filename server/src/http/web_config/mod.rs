@@ -186,18 +186,18 @@ mod tests {
  => good
 http_server_config: {http2: false, headers: {X-Frame-Options: deny, Strict-Transport-Security: max-age=1}} => good
 basic_auth_users: {alice: $2y$10$QOauhQNbBCuQDKes6eFzPeMqBSjb7Mr5DUmpZ/VcEd00UAV/LDeSi} => good
-basic_auth_users: {alice: secret} => web.yml:1:27: basic_auth_users.alice: this is no bcrypt hash; `htpasswd -nBC 10 NAME` makes one
-http_server_config: {headers: {X-Other: a}} => web.yml:1:41: http_server_config.headers.X-Other: this header cannot be set; known are Content-Security-Policy, Strict-Transport-Security, X-Content-Type-Options, X-Frame-Options, X-XSS-Protection
-http_server_config: {headers: {X-Frame-Options: allow}} => web.yml:1:49: http_server_config.headers.X-Frame-Options: "allow" is no value for it; known are deny, sameorigin
-tls_server_config: {} => web.yml:1:20: tls_server_config: cert_file or cert is missing; name the certificate in PEM
-tls_server_config: {cert_file: a} => web.yml:1:20: tls_server_config: key_file or key is missing; name the certificate's key in PEM
-tls_server_config: {cert_file: nosuch.pem, key_file: nosuch.key} => web.yml:1:32: tls_server_config.cert_file: nosuch.pem: No such file or directory (os error 2)
-tls_server_config: {cert: x, key: y, min_version: TLS9} => web.yml:1:51: tls_server_config.min_version: "TLS9" is unknown; known are TLS10, TLS11, TLS12, TLS13
-tls_server_config: {cert: x, key: y, cipher_suites: [RC4]} => web.yml:1:53: tls_server_config.cipher_suites: "RC4" is not supported; supported are TLS_
-tls_server_config: {cert: x, key: y, client_auth_type: Maybe} => web.yml:1:56: tls_server_config.client_auth_type: "Maybe" is unknown; known are NoClientCert, RequestClientCert
-tls_server_config: {cert: x, key: y, client_auth_type: RequireAndVerifyClientCert} => web.yml:1:56: tls_server_config.client_auth_type: client_ca_file or client_ca is missing; without it no certificate can be verified
-tls_server_config: {cert: x, key: y, client_ca: z} => web.yml:1:20: tls_server_config: client_ca is there, but client_auth_type asks for no certificate
-rate: 1 => web.yml:1:1: rate: unknown field `rate`
+basic_auth_users: {alice: secret} => basic_auth_users.alice: this is no bcrypt hash; `htpasswd -nBC 10 NAME` makes one
+http_server_config: {headers: {X-Other: a}} => http_server_config.headers.X-Other: this header cannot be set; known are Content-Security-Policy, Strict-Transport-Security, X-Content-Type-Options, X-Frame-Options, X-XSS-Protection
+http_server_config: {headers: {X-Frame-Options: allow}} => http_server_config.headers.X-Frame-Options: "allow" is no value for it; known are deny, sameorigin
+tls_server_config: {} => tls_server_config: cert_file or cert is missing; name the certificate in PEM
+tls_server_config: {cert_file: a} => tls_server_config: key_file or key is missing; name the certificate's key in PEM
+tls_server_config: {cert_file: nosuch.pem, key_file: nosuch.key} => tls_server_config.cert_file: nosuch.pem: No such file or directory (os error 2)
+tls_server_config: {cert: x, key: y, min_version: TLS9} => tls_server_config.min_version: "TLS9" is unknown; known are TLS10, TLS11, TLS12, TLS13
+tls_server_config: {cert: x, key: y, cipher_suites: [RC4]} => tls_server_config.cipher_suites: "RC4" is not supported; supported are TLS_
+tls_server_config: {cert: x, key: y, client_auth_type: Maybe} => tls_server_config.client_auth_type: "Maybe" is unknown; known are NoClientCert, RequestClientCert
+tls_server_config: {cert: x, key: y, client_auth_type: RequireAndVerifyClientCert} => tls_server_config.client_auth_type: client_ca_file or client_ca is missing; without it no certificate can be verified
+tls_server_config: {cert: x, key: y, client_ca: z} => tls_server_config: client_ca is there, but client_auth_type asks for no certificate
+rate: 1 => rate: unknown field `rate`
 "#;
 
     #[test]
@@ -209,7 +209,9 @@ rate: 1 => web.yml:1:1: rate: unknown field `rate`
                 Ok(_) => "good".to_owned(),
                 Err(faults) => faults.to_string(),
             };
-            assert!(said.lines().any(|line| line.starts_with(expected)), "in case `{case}`:\n{said}");
+            // Behind file, line and column.
+            let told = |line: &str| line.splitn(4, ':').last().unwrap_or_default().trim_start().starts_with(expected);
+            assert!(said.lines().any(told), "in case `{case}`:\n{said}");
         }
     }
 }
