@@ -19,7 +19,7 @@ use std::time::Duration;
 use storage::{Querier, Queryable, StorageError};
 use system::{Clock, SystemClock};
 use tokio::net::TcpListener;
-use tokio::sync::{Mutex, watch};
+use tokio::sync::{Mutex, Semaphore, watch};
 use tsdb::{SyncPolicy, Tsdb, TsdbOptions};
 
 /// How often the engine looks whether there is something to compact or to drop.
