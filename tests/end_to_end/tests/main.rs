@@ -15,7 +15,6 @@ mod native_histograms;
 mod object_storage;
 mod probing;
 mod prometheus_history;
-mod retention;
 mod rule_tests;
 mod scraping;
 mod shipping;
