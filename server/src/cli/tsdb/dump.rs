@@ -1,4 +1,5 @@
-//! `vigie tsdb dump`: every sample as a line, as `promtool tsdb dump` writes them.
+//! `vigie tsdb dump`: every sample as a line, as `promtool tsdb dump` writes them, but for the numbers
+//! inside native histograms: without exponents.
 
 use super::{
     super::progress::Progress,
