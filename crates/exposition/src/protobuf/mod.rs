@@ -1,7 +1,7 @@
 //! The protobuf format: `io.prometheus.client.MetricFamily` messages, each behind its length.
 //! Source: `metrics.proto` of Prometheus' client model; only names and numbers of fields are from there.
 //!
-//! [`walk`] tells every sample of a body under the name that the text formats give it. Bodies are read where they lie:
+//! [`walk()`] tells every sample of a body under the name that the text formats give it. Bodies are read where they lie:
 //! of a series that was seen before nothing is decoded but its value, see [`Series::put_key`].
 
 mod histogram;
