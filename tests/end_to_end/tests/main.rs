@@ -15,6 +15,7 @@ mod native_histograms;
 mod object_storage;
 mod probing;
 mod prometheus_history;
+mod retention;
 mod rule_tests;
 mod scraping;
 mod shipping;
