@@ -7,6 +7,7 @@ mod clash;
 mod config;
 mod desks;
 mod failure_log;
+mod families;
 mod interval_length;
 mod labels;
 mod manager;

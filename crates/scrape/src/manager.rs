@@ -4,9 +4,11 @@ use crate::ScrapeJob;
 use crate::config::shown;
 use crate::desks::Desks;
 use crate::failure_log::FailureLogs;
+use crate::families::Families;
 use crate::metrics::Metrics;
 use crate::pool::Pool;
 use crate::scrape_loop::{Stop, lock};
+use crate::state::Outside;
 use api::targets::{ActiveTarget, DroppedTarget, TargetsData};
 use model::{Labels, Metadata};
 use std::collections::BTreeMap;
@@ -50,10 +52,16 @@ pub(crate) struct Engine {
     pub(crate) metrics: Metrics,
     pub(crate) desks: Desks,
     pub(crate) failure_logs: FailureLogs,
+    pub(crate) families: Families,
     pub(crate) threads: Option<Handle>,
 }
 
 impl Engine {
+    /// What a target's state needs of the outside.
+    pub(crate) fn outside(&self) -> Outside<'_> {
+        Outside { ingest: self.ingest.as_ref(), metrics: &self.metrics, families: &self.families }
+    }
+
     /// Runs a loop.
     pub(crate) fn spawn(&self, run: impl Future<Output = ()> + Send + 'static) -> JoinHandle<()> {
         match &self.threads {
@@ -104,6 +112,7 @@ impl ScrapeManager {
                 metrics,
                 desks: Desks::default(),
                 failure_logs: FailureLogs::default(),
+                families: Families::default(),
                 threads: options.threads,
             }),
             pools: Arc::default(),
@@ -231,7 +240,8 @@ impl ScrapeManager {
             .into_iter()
             .map(|(labels, state)| {
                 let state = lock(&state);
-                let metadata = state.metadata().map(|(name, metadata)| (name.clone(), metadata.clone())).collect();
+                let families = state.families();
+                let metadata = families.map(|family| (family.name.clone(), family.metadata.clone())).collect();
                 TargetMetadata { labels, metadata }
             })
             .collect()

@@ -206,7 +206,7 @@ impl Runner {
         let url = self.target.url.clone();
         let end = move || {
             let engine = &context.engine;
-            if let Err(error) = lock(&state).end(timestamp_ms, &book, engine.ingest.as_ref(), &engine.metrics) {
+            if let Err(error) = lock(&state).end(timestamp_ms, &book, engine.outside()) {
                 tracing::warn!(%url, %error, "staleness markers of a target that is gone could not be stored");
             }
         };
@@ -247,8 +247,7 @@ fn take_in(
         duration_seconds = started.elapsed().as_secs_f64();
         report.duration_seconds = duration_seconds;
     };
-    let (ingest, metrics) = (engine.ingest.as_ref(), &engine.metrics);
-    let outcome = lock(state).scrape(body, timestamp_ms, book, ingest, metrics, &mut scratch, finish);
+    let outcome = lock(state).scrape(body, timestamp_ms, book, engine.outside(), &mut scratch, finish);
     scratch.body = bytes;
     engine.desks.give_back(scratch);
     let error = match (decoded, outcome) {

@@ -104,7 +104,19 @@ pub trait Ingest: Send + Sync {
     ///
     /// # Errors
     /// `Unavailable` or `Io` when the new series cannot be logged.
-    fn layout(&self, series: &[Labels]) -> Result<Layout, StorageError>;
+    fn layout(&self, series: &[Labels]) -> Result<Layout, StorageError> {
+        self.extend_layout(&[], series)
+    }
+
+    /// A layout of series that have numbers, and behind them of others: who makes layouts again and again needs not to
+    /// keep the labels. `known` are of a layout that the caller still holds, which keeps the numbers valid.
+    ///
+    /// # Errors
+    /// As [`Ingest::layout`]; `UnknownSeries` when a number is not known.
+    fn extend_layout(&self, known: &[SeriesId], new: &[Labels]) -> Result<Layout, StorageError>;
+
+    /// The labels of a series, `None` if the number is not known.
+    fn series_labels(&self, series: SeriesId) -> Option<Labels>;
 
     /// Appends rows, all or none in the sense of durability: when this returns `Ok`, every sample
     /// that the report counts as appended survives a kill of the process. Samples that are out of

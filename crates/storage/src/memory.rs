@@ -119,22 +119,28 @@ impl Inner {
 }
 
 impl Ingest for MemoryStorage {
-    fn layout(&self, series: &[Labels]) -> Result<Layout, StorageError> {
+    fn extend_layout(&self, known: &[SeriesId], new: &[Labels]) -> Result<Layout, StorageError> {
         let mut inner = self.write();
+        if known.iter().any(|id| id.0 >= inner.ids.len() as u64) {
+            return Err(StorageError::UnknownSeries);
+        }
         inner.layouts += 1;
         let id = inner.layouts;
-        let series = (series.iter())
-            .map(|labels| {
-                if let Some(&id) = inner.by_labels.get(labels) {
-                    return id;
-                }
-                let id = SeriesId(inner.ids.len() as u64);
-                inner.ids.push(labels.clone());
-                inner.by_labels.insert(labels.clone(), id);
-                id
-            })
-            .collect();
+        let numbers = new.iter().map(|labels| {
+            if let Some(&id) = inner.by_labels.get(labels) {
+                return id;
+            }
+            let id = SeriesId(inner.ids.len() as u64);
+            inner.ids.push(labels.clone());
+            inner.by_labels.insert(labels.clone(), id);
+            id
+        });
+        let series = known.iter().copied().chain(numbers).collect();
         Ok(Layout { id, series })
+    }
+
+    fn series_labels(&self, series: SeriesId) -> Option<Labels> {
+        self.read().ids.get(usize::try_from(series.0).ok()?).cloned()
     }
 
     fn append_rows(&self, rows: &[Row<'_>]) -> Result<AppendReport, StorageError> {

@@ -96,10 +96,17 @@ struct NewExemplar {
 }
 
 impl Tsdb {
-    pub(crate) fn make_layout(&self, series: &[Labels]) -> Result<Layout, StorageError> {
+    pub(crate) fn make_layout(&self, known: &[SeriesId], new: &[Labels]) -> Result<Layout, StorageError> {
         let mut appends = lock(&self.appends);
-        let list: Vec<&Labels> = series.iter().collect();
-        let ids: Arc<[SeriesId]> = self.resolve(&list, None)?.into();
+        {
+            let store = self.head.store();
+            if known.iter().any(|id| store.place(*id).is_none()) {
+                return Err(StorageError::UnknownSeries);
+            }
+        }
+        let list: Vec<&Labels> = new.iter().collect();
+        let found = self.resolve(&list, None)?;
+        let ids: Arc<[SeriesId]> = known.iter().copied().chain(found).collect();
         let parts = self.parts(&ids);
         let id = appends.next_layout;
         appends.next_layout += 1;

@@ -423,8 +423,12 @@ fn recall_newest(head: &Head, blocks: &[Arc<Block>], start_ms: i64, end_ms: i64)
 }
 
 impl Ingest for Tsdb {
-    fn layout(&self, series: &[Labels]) -> Result<Layout, StorageError> {
-        self.make_layout(series)
+    fn extend_layout(&self, known: &[SeriesId], new: &[Labels]) -> Result<Layout, StorageError> {
+        self.make_layout(known, new)
+    }
+
+    fn series_labels(&self, series: SeriesId) -> Option<Labels> {
+        self.head.labels(series)
     }
 
     fn append_rows(&self, rows: &[Row<'_>]) -> Result<AppendReport, StorageError> {

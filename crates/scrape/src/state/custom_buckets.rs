@@ -113,7 +113,7 @@ impl TargetState {
         };
         // A line of another name may follow a histogram where nobody told its type.
         let gauge = family_type == MetricType::GaugeHistogram;
-        (self.metadata.get(family)?.metric_type == family_type).then_some((family, role, gauge))
+        (self.family(family)?.metric_type == family_type).then_some((family, role, gauge))
     }
 
     /// The place of a line that is part of a histogram and is met for the first time; `None` if it is no such line.

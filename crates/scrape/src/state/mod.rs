@@ -2,8 +2,8 @@
 //! and which series live.
 //!
 //! A scrape walks over the body by its difference to the one before, so that what did not change is not read, and
-//! appends one row. (A body in protobuf is read in full; series that stand where they stood are known by their bytes.) New series make a new layout; series that are gone get the staleness marker once and are absent
-//! after that.
+//! appends one row. (A body in protobuf is read in full; series that stand where they stood are known by their bytes.) New
+//! series make a new layout; series that are gone get the staleness marker once and are absent after that.
 
 mod bits;
 mod custom_buckets;
@@ -15,6 +15,7 @@ mod tests;
 mod verify;
 
 use crate::config::Limits;
+use crate::families::{Families, Family, OwnFamilies};
 use crate::labels::report_labels;
 use crate::metrics::Metrics;
 use bits::{Bits, words_for};
@@ -24,12 +25,12 @@ use exposition::{Entry, Format};
 use foldhash::fast::RandomState;
 use layout::LayoutSeries;
 use model::stale::STALE_NAN;
-use model::{Exemplar, FloatHistogram, Labels, Metadata};
+use model::{Exemplar, FloatHistogram, Labels, Metadata, SampleValue};
 use protobuf::Keys;
 use relabel::Rules;
 use std::collections::HashMap;
 use std::sync::Arc;
-use storage::{Ingest, Layout, Presence, Row, SeriesSamples, StorageError};
+use storage::{Ingest, Presence, Row, SeriesSamples, StorageError};
 
 /// In the place of a series: relabelling drops the sample.
 const DROPPED: u32 = u32::MAX;
@@ -89,6 +90,14 @@ pub(crate) struct Body<'a> {
     pub(crate) format: Format,
 }
 
+/// What a scrape needs of the outside.
+#[derive(Clone, Copy)]
+pub(crate) struct Outside<'a> {
+    pub(crate) ingest: &'a dyn Ingest,
+    pub(crate) metrics: &'a Metrics,
+    pub(crate) families: &'a Families,
+}
+
 /// Memory of a scrape that the next one, of any target, uses again.
 #[derive(Default)]
 pub(crate) struct Scratch {
@@ -134,7 +143,6 @@ pub(crate) struct TargetState {
     distrusted: bool,
 
     series: LayoutSeries,
-    layout: Option<Layout>,
     /// Where the series of the report are in the layout; empty until they are needed.
     report_slots: Vec<u32>,
 
@@ -164,13 +172,17 @@ pub(crate) struct TargetState {
     own_timestamps: Vec<(u32, i64)>,
     start_timestamps: Vec<(u32, i64)>,
     exemplars: Vec<(u32, Exemplar)>,
-    repeated: Vec<SeriesSamples>,
+    /// Further samples of series that have one already, with times of their own.
+    repeated: Vec<(u32, i64, SampleValue)>,
 
     /// Series that the last good scrape had.
     last_good: usize,
 
-    metadata: HashMap<String, Metadata, RandomState>,
-    metadata_changed: Vec<String>,
+    families: OwnFamilies,
+    /// Families that this scrape tells otherwise than the ones before, or for the first time.
+    told: HashMap<String, Metadata, RandomState>,
+    /// How many families a whole body has told; more of them are of the past.
+    families_enough: usize,
 }
 
 impl TargetState {
@@ -185,9 +197,9 @@ impl TargetState {
         self.settled = false;
     }
 
-    /// Metadata of families, in no order.
-    pub(crate) fn metadata(&self) -> impl Iterator<Item = (&String, &Metadata)> {
-        self.metadata.iter()
+    /// Metadata of families, sorted by name.
+    pub(crate) fn families(&self) -> impl Iterator<Item = &Arc<Family>> {
+        self.families.iter()
     }
 
     /// Takes in a body, or with `None` a failed scrape, and appends the row: samples, markers for series that are
@@ -196,14 +208,12 @@ impl TargetState {
     ///
     /// # Errors
     /// The engine's, when the row is not stored.
-    #[expect(clippy::too_many_arguments, reason = "one scrape and what it needs of the outside")]
     pub(crate) fn scrape(
         &mut self,
         body: Option<Body<'_>>,
         timestamp_ms: i64,
         book: &Rulebook,
-        ingest: &dyn Ingest,
-        metrics: &Metrics,
+        outside: Outside<'_>,
         scratch: &mut Scratch,
         finish: impl FnOnce(&mut Report),
     ) -> Result<(Report, Option<BodyError>), StorageError> {
@@ -216,6 +226,7 @@ impl TargetState {
             self.generation = book.generation;
             self.forget_keys();
         }
+        let metrics = outside.metrics;
         self.compact(metrics);
         self.begin();
         let mut refused = None;
@@ -245,7 +256,7 @@ impl TargetState {
         self.settled = false;
         self.choose_row();
         self.put_report(&report, book);
-        self.append(timestamp_ms, book, ingest, metrics)?;
+        self.append(timestamp_ms, book, outside)?;
         self.settled = report.up;
         Ok((report, refused))
     }
@@ -254,13 +265,7 @@ impl TargetState {
     ///
     /// # Errors
     /// The engine's.
-    pub(crate) fn end(
-        &mut self,
-        timestamp_ms: i64,
-        book: &Rulebook,
-        ingest: &dyn Ingest,
-        metrics: &Metrics,
-    ) -> Result<(), StorageError> {
+    pub(crate) fn end(&mut self, timestamp_ms: i64, book: &Rulebook, outside: Outside<'_>) -> Result<(), StorageError> {
         if self.series.is_empty() {
             return Ok(());
         }
@@ -275,7 +280,7 @@ impl TargetState {
         for slot in reports {
             self.put(slot, STALE_NAN);
         }
-        self.append(timestamp_ms, book, ingest, metrics)
+        self.append(timestamp_ms, book, outside)
     }
 
     /// Forgets what belongs to one row.
@@ -341,7 +346,6 @@ impl TargetState {
         }
         let slot = self.series.push(labels);
         self.values.push(0.0);
-        self.layout = None;
         slot
     }
 
@@ -370,22 +374,21 @@ impl TargetState {
         self.report_slots = slots;
     }
 
-    fn append(
-        &mut self,
-        timestamp_ms: i64,
-        book: &Rulebook,
-        ingest: &dyn Ingest,
-        metrics: &Metrics,
-    ) -> Result<(), StorageError> {
-        let follows = std::mem::take(&mut self.follows) && self.layout.is_some();
-        let layout = match self.layout.take() {
-            Some(layout) => layout,
-            None => {
-                self.series.shrink();
-                self.values.shrink_to_fit();
-                ingest.layout(self.series.all())?
+    fn append(&mut self, timestamp_ms: i64, book: &Rulebook, outside: Outside<'_>) -> Result<(), StorageError> {
+        let Outside { ingest, metrics, families } = outside;
+        self.series.rest();
+        let (layout, same) = match self.series.layout(ingest) {
+            Err(StorageError::UnknownSeries) => {
+                // The engine has begun anew, and so do we.
+                *self = TargetState { generation: self.generation, ..TargetState::default() };
+                return Err(StorageError::UnknownSeries);
             }
+            made => made?,
         };
+        if !same {
+            self.values.shrink_to_fit();
+        }
+        let follows = std::mem::take(&mut self.follows) && same;
         self.histograms.sort_unstable_by_key(|(slot, _)| *slot);
         self.own_timestamps.sort_unstable_by_key(|(slot, _)| *slot);
         self.start_timestamps.sort_unstable_by_key(|(slot, _)| *slot);
@@ -413,29 +416,34 @@ impl TargetState {
         let mut stored = ingest.append_rows(&[row])?;
         changed.clear();
         self.changed = changed;
-        self.layout = Some(layout);
         self.follows = true;
         std::mem::swap(&mut self.before, &mut self.row);
         let (seen, stamped, track) = (&self.seen, &self.stamped, book.track_timestamps_staleness);
         self.live.set_words(words, |i| if track { seen.word(i) } else { seen.word(i) & !stamped.word(i) });
         if !self.repeated.is_empty() {
-            stored.add(&ingest.append_series(&self.repeated)?);
+            let repeated = self.repeated.drain(..).filter_map(|(slot, own_ms, value)| {
+                let labels = ingest.series_labels(*layout.series.get(slot as usize)?)?;
+                Some(SeriesSamples { labels, samples: vec![(own_ms, value)], ..SeriesSamples::default() })
+            });
+            stored.add(&ingest.append_series(&repeated.collect::<Vec<_>>())?);
         }
         metrics.out_of_order.add(stored.samples_out_of_order as f64);
         metrics.duplicate_timestamp.add(stored.samples_duplicate as f64);
         metrics.out_of_bounds.add(stored.samples_too_old as f64);
-        if !self.metadata_changed.is_empty() {
-            let changed = std::mem::take(&mut self.metadata_changed);
-            let families: Vec<(String, Metadata)> = changed
-                .into_iter()
-                .filter_map(|name| {
-                    let metadata = self.metadata.get(&name)?.clone();
-                    Some((name, metadata))
-                })
-                .collect();
-            ingest.append_metadata(&families)?;
+        if !self.told.is_empty() {
+            let told: Vec<(String, Metadata)> = std::mem::take(&mut self.told).into_iter().collect();
+            ingest.append_metadata(&told)?;
+            self.families.put(told.into_iter().map(|(name, metadata)| families.share(Family { name, metadata })));
+            if self.families_enough == 0 {
+                self.families_enough = self.families.len() * CACHE_FACTOR + CACHE_SLACK;
+            }
         }
         Ok(())
+    }
+
+    /// What is known of a family.
+    fn family(&self, name: &str) -> Option<&Metadata> {
+        self.told.get(name).or_else(|| self.families.get(name))
     }
 
     /// Remembers what a metadata line says.
@@ -444,51 +452,52 @@ impl TargetState {
             Entry::Help { name, .. } | Entry::Type { name, .. } | Entry::Unit { name, .. } => name,
             Entry::Sample(_) => return,
         };
-        self.note_family(name, |known| {
-            match entry {
-                Entry::Help { help, .. } if known.help != *help => known.help = help.to_string(),
-                Entry::Type { metric_type, .. } if known.metric_type != *metric_type => {
-                    known.metric_type = *metric_type;
-                }
-                Entry::Unit { unit, .. } if known.unit != *unit => (*unit).clone_into(&mut known.unit),
-                _ => return false,
-            }
-            true
-        });
+        let known = self.family(name);
+        let told = match entry {
+            Entry::Help { help, .. } => known.is_some_and(|known| known.help == *help),
+            Entry::Type { metric_type, .. } => known.is_some_and(|known| known.metric_type == *metric_type),
+            Entry::Unit { unit, .. } => known.is_some_and(|known| known.unit == *unit),
+            Entry::Sample(_) => true,
+        };
+        if told {
+            return;
+        }
+        let family = self.tell(name);
+        match entry {
+            Entry::Help { help, .. } => family.help = help.to_string(),
+            Entry::Type { metric_type, .. } => family.metric_type = *metric_type,
+            Entry::Unit { unit, .. } => (*unit).clone_into(&mut family.unit),
+            Entry::Sample(_) => {}
+        }
     }
 
-    /// Remembers what is known of a family; `change` tells whether that is new.
-    fn note_family(&mut self, name: &str, change: impl FnOnce(&mut Metadata) -> bool) {
-        if !self.metadata.contains_key(name) {
-            self.metadata.insert(name.to_owned(), Metadata::default());
-        }
-        if self.metadata.get_mut(name).is_some_and(change)
-            && !self.metadata_changed.iter().any(|changed| changed == name)
-        {
-            self.metadata_changed.push(name.to_owned());
-        }
+    /// What is known of a family, to be changed.
+    fn tell(&mut self, name: &str) -> &mut Metadata {
+        let known = &self.families;
+        self.told.entry(name.to_owned()).or_insert_with(|| known.get(name).cloned().unwrap_or_default())
     }
 
     /// Keeps the layout near the size of a scrape: targets whose series come and go would make it grow for ever.
     fn compact(&mut self, metrics: &Metrics) {
-        if self.series.len() <= self.last_good * CACHE_FACTOR + CACHE_SLACK {
+        let families_grew = self.families_enough > 0 && self.families.len() + self.told.len() > self.families_enough;
+        if self.series.len() <= self.last_good * CACHE_FACTOR + CACHE_SLACK && !families_grew {
             return;
         }
-        let alive: Vec<(Labels, bool)> = (self.live.iter())
-            .filter_map(|slot| Some((self.series.labels(slot)?.clone(), self.of_histograms.contains(slot))))
-            .collect();
+        // The next body tells its families anew, for it is read in full.
+        (self.families, self.families_enough) = (OwnFamilies::default(), 0);
+        self.told.clear();
+        let alive: Vec<u32> = self.live.iter().filter(|slot| self.series.number(*slot).is_some()).collect();
+        let are_histograms: Vec<bool> = alive.iter().map(|slot| self.of_histograms.contains(*slot)).collect();
         self.forget_keys();
-        self.series = LayoutSeries::default();
-        self.values.clear();
+        self.series.keep(alive.into_iter());
+        self.values = vec![0.0; self.series.len()];
         let (seen, stamped, histograms) = (&mut self.seen, &mut self.stamped, &mut self.of_histograms);
         for bits in [seen, stamped, histograms, &mut self.before, &mut self.changed, &mut self.live] {
             bits.clear();
         }
-        self.layout = None;
-        for (labels, of_histograms) in alive {
-            let slot = self.slot(labels);
+        for (slot, is_histogram) in (0..).zip(are_histograms) {
             self.live.insert(slot);
-            if of_histograms {
+            if is_histogram {
                 self.of_histograms.insert(slot);
             }
         }

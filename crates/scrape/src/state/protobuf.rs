@@ -126,16 +126,15 @@ impl Visit for Taker<'_, '_, '_> {
     type Error = BodyError;
 
     fn family(&mut self, family: &Family<'_>) -> Result<(), BodyError> {
-        self.state.note_family(family.name, |known| {
-            let differs =
-                known.metric_type != family.metric_type || known.help != family.help || known.unit != family.unit;
-            if differs {
-                known.metric_type = family.metric_type;
-                family.help.clone_into(&mut known.help);
-                family.unit.clone_into(&mut known.unit);
-            }
-            differs
+        let same = self.state.family(family.name).is_some_and(|known| {
+            known.metric_type == family.metric_type && known.help == family.help && known.unit == family.unit
         });
+        if !same {
+            let told = self.state.tell(family.name);
+            told.metric_type = family.metric_type;
+            family.help.clone_into(&mut told.help);
+            family.unit.clone_into(&mut told.unit);
+        }
         Ok(())
     }
 

@@ -9,7 +9,6 @@ use exposition::diff::{Base, Step, Walk};
 use exposition::{Format, Reading, Sample};
 use model::{FloatHistogram, Labels, SampleValue};
 use std::sync::Arc;
-use storage::SeriesSamples;
 
 /// Faults of a body that its error names; the rest is counted.
 const FAULTS_NAMED: usize = 3;
@@ -380,9 +379,8 @@ impl TargetState {
 
     /// The series again: only with a time of its own is it another sample.
     fn repeat(&mut self, slot: u32, own_ms: Option<i64>, value: SampleValue) {
-        if let (Some(own), Some(labels)) = (own_ms, self.series.labels(slot & !REPEATED)) {
-            let (labels, samples) = (labels.clone(), vec![(own, value)]);
-            self.repeated.push(SeriesSamples { labels, samples, ..SeriesSamples::default() });
+        if let Some(own_ms) = own_ms {
+            self.repeated.push((slot & !REPEATED, own_ms, value));
         }
     }
 

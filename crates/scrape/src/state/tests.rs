@@ -1,7 +1,8 @@
 //! Bodies in, rows out: labels, staleness, limits, layouts that change.
 
-use super::{Body, Rulebook, Scratch, TargetState};
+use super::{Body, Outside, Rulebook, Scratch, TargetState};
 use crate::config::Limits;
+use crate::families::Families;
 use crate::metrics::Metrics;
 use exposition::Format;
 use exposition::protobuf::{Family, Metric, MetricValue, Writer};
@@ -9,7 +10,7 @@ use model::{FloatHistogram, Labels, Metadata, MetricType, SampleValue, stale::is
 use relabel::{RelabelConfig, Rules};
 use storage::memory::MemoryStorage;
 use storage::{
-    AppendReport, Ingest, Layout, Presence, Queryable, Row, Samples, SelectHints, SeriesSamples, StorageError,
+    AppendReport, Ingest, Layout, Presence, Queryable, Row, Samples, SelectHints, SeriesId, SeriesSamples, StorageError,
 };
 use telemetry::Registry;
 
@@ -18,6 +19,7 @@ struct Bench {
     book: Rulebook,
     storage: MemoryStorage,
     metrics: Metrics,
+    families: Families,
     now_ms: i64,
 }
 
@@ -39,6 +41,7 @@ fn bench() -> Bench {
         },
         storage: MemoryStorage::new(),
         metrics: Metrics::new(&Registry::new()),
+        families: Families::default(),
         now_ms: 0,
     }
 }
@@ -54,7 +57,8 @@ impl Bench {
         let (mut bytes, format) = body.clone().unwrap_or((Vec::new(), Format::Text));
         let body = body.map(|_| Body { bytes: &mut bytes, format });
         let mut scratch = Scratch::default();
-        let done = self.state.scrape(body, self.now_ms, &self.book, &self.storage, &self.metrics, &mut scratch, |_| ());
+        let outside = Outside { ingest: &self.storage, metrics: &self.metrics, families: &self.families };
+        let done = self.state.scrape(body, self.now_ms, &self.book, outside, &mut scratch, |_| ());
         done.unwrap().1.map(|error| error.to_string()).unwrap_or_default()
     }
 
@@ -118,7 +122,8 @@ fn a_failed_scrape_ends_all_series_and_says_up_0() {
     assert_eq!(bench.series("a"), "{} 1000=1 2000=stale 5000=3");
     assert_eq!(bench.series("up"), "{} 1000=1 2000=0 3000=0 4000=0 5000=1");
     bench.now_ms += 1000;
-    bench.state.end(bench.now_ms, &bench.book, &bench.storage, &bench.metrics).unwrap();
+    let outside = Outside { ingest: &bench.storage, metrics: &bench.metrics, families: &bench.families };
+    bench.state.end(bench.now_ms, &bench.book, outside).unwrap();
     assert_eq!(bench.series("a"), "{} 1000=1 2000=stale 5000=3 6000=stale");
     assert_eq!(bench.series("up"), "{} 1000=1 2000=0 3000=0 4000=0 5000=1 6000=stale");
 }
@@ -220,7 +225,7 @@ fn metadata_is_remembered() {
     bench.scrape(Some("# HELP a Help.\n# TYPE a counter\na 1\n"));
     let metadata = bench.storage.metadata("a").unwrap();
     assert_eq!((metadata.metric_type.as_str(), metadata.help.as_str()), ("counter", "Help."));
-    assert_eq!(bench.state.metadata().count(), 1);
+    assert_eq!(bench.state.families().count(), 1);
 }
 
 /// A metric of a body in protobuf: family, label `k` if it has one, value, and its time.
@@ -395,6 +400,22 @@ fn keys_of_protobuf_are_found_wherever_they_are() {
     assert!(all.contains("{k=\"99\"} 1000=99 since 5000 2000=99 since 5000 3000=stale"), "{all}");
 }
 
+/// Families that come under another name at every scrape are not kept for ever, with samples and without.
+#[test]
+fn families_of_the_past_are_forgotten() {
+    for sample in ["1", "NaN"] {
+        let mut bench = bench();
+        for round in 0..400 {
+            let families = (0..50).map(|i| format!("# HELP f{round}_{i} Help.\n# TYPE f{round}_{i} gauge\n"));
+            let body = format!("{}a{{k=\"{}\"}} {sample}\n", families.collect::<String>(), round % 3);
+            assert_eq!(bench.scrape(Some(&body)), "");
+            assert!(bench.state.families().count() < 50 * 2 + 1000 + 51, "round {round}");
+        }
+        assert!(bench.state.families().any(|family| family.name == "f399_49"));
+        assert_eq!(bench.series("a").matches("stale").count(), 399);
+    }
+}
+
 /// Passes rows on, after a look at whether what they say did not change is what the row before had.
 struct Watching<'a> {
     storage: &'a MemoryStorage,
@@ -403,9 +424,13 @@ struct Watching<'a> {
 }
 
 impl Ingest for Watching<'_> {
-    fn layout(&self, series: &[Labels]) -> Result<Layout, StorageError> {
+    fn extend_layout(&self, known: &[SeriesId], new: &[Labels]) -> Result<Layout, StorageError> {
         self.before.lock().unwrap().clear();
-        self.storage.layout(series)
+        self.storage.extend_layout(known, new)
+    }
+
+    fn series_labels(&self, series: SeriesId) -> Option<Labels> {
+        self.storage.series_labels(series)
     }
 
     fn append_rows(&self, rows: &[Row<'_>]) -> Result<AppendReport, StorageError> {
@@ -520,8 +545,8 @@ proptest::proptest! {
             quick.now_ms = full.now_ms;
             let mut bytes = body.clone().into_bytes();
             let body = Some(Body { bytes: &mut bytes, format: Format::Text });
-            let done =
-                quick.state.scrape(body, quick.now_ms, &quick.book, &watching, &quick.metrics, &mut scratch, |_| ());
+            let outside = Outside { ingest: &watching, metrics: &quick.metrics, families: &quick.families };
+            let done = quick.state.scrape(body, quick.now_ms, &quick.book, outside, &mut scratch, |_| ());
             proptest::prop_assert_eq!(done.unwrap().1.map(|error| error.to_string()).unwrap_or_default(), said);
             if quick.state.settled {
                 quick.state.verify(Format::Text, &quick.book, 0).unwrap();

@@ -14,7 +14,7 @@ impl TargetState {
     ///
     /// # Errors
     /// The first difference.
-    pub(super) fn verify(&self, format: Format, book: &Rulebook, turn: u64) -> Result<(), String> {
+    pub(super) fn verify(&mut self, format: Format, book: &Rulebook, turn: u64) -> Result<(), String> {
         let parser = Parser::new(self.base.body(), format).map_err(|fault| fault.to_string())?;
         let turn = (turn / super::VERIFY_EVERY) as usize % LABELS_EVERY;
         let mut line = 0;
