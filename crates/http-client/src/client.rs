@@ -20,6 +20,8 @@ use std::time::{Duration, SystemTime};
 const REDIRECTS_MAX: usize = 10;
 /// Longer than most scrape intervals, so that connections to targets stay open between scrapes.
 const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(5 * 60);
+/// What an open connection holds while nothing comes. It is not left to hyper, whose buffers grow with the answers.
+const READ_BUFFER_BYTES: usize = 16 << 10;
 const USER_AGENT_DEFAULT: &str = concat!("Vigie/", env!("CARGO_PKG_VERSION"));
 
 /// One request. `Accept-Encoding` is the caller's to set: nothing is decoded behind its back.
@@ -248,6 +250,7 @@ impl HttpClient {
             .pool_timer(TokioTimer::new())
             .timer(TokioTimer::new())
             .pool_idle_timeout(POOL_IDLE_TIMEOUT)
+            .http1_read_buf_exact_size(READ_BUFFER_BYTES)
             .build(Connector::new(config)?);
         *slot = Some((stamps, pool.clone()));
         Ok(pool)
