@@ -1,5 +1,7 @@
 //! Sums that lose little, and quantiles of plain values.
 
+use std::cmp::Ordering;
+
 /// Adds to a sum with Neumaier's compensation. The result is `sum + compensation`.
 #[inline]
 pub fn kahan_add(value: f64, sum: &mut f64, compensation: &mut f64) {
@@ -97,7 +99,7 @@ impl Variance {
     }
 }
 
-/// The quantile `q` of values, which get sorted; NaN of none, infinite outside 0…1.
+/// The quantile `q` of values, whose order is lost; NaN of none, infinite outside 0…1.
 pub fn quantile(q: f64, values: &mut [f64]) -> f64 {
     if values.is_empty() || q.is_nan() {
         return f64::NAN;
@@ -108,17 +110,44 @@ pub fn quantile(q: f64, values: &mut [f64]) -> f64 {
     if q > 1.0 {
         return f64::INFINITY;
     }
-    // NaN sorts first, as Prometheus has it.
-    values.sort_by(|a, b| match (a.is_nan(), b.is_nan()) {
-        (true, true) => std::cmp::Ordering::Equal,
-        (true, false) => std::cmp::Ordering::Less,
-        (false, true) => std::cmp::Ordering::Greater,
-        (false, false) => a.total_cmp(b),
-    });
     let rank = q * (values.len() - 1) as f64;
-    let lower = rank.floor().max(0.0);
-    let upper = (lower + 1.0).min((values.len() - 1) as f64);
+    let lower = (rank.floor().max(0.0) as usize).min(values.len() - 1);
     let weight = rank - rank.floor();
-    // Both are indexes of the slice by construction.
-    values[lower as usize] * (1.0 - weight) + values[upper as usize] * weight
+    // Only two neighbours of the sorted values are needed.
+    let (_, low, above) = values.select_nth_unstable_by(lower, by_size);
+    let high = above.iter().min_by(|a, b| by_size(a, b)).unwrap_or(low);
+    *low * (1.0 - weight) + high * weight
+}
+
+/// NaN comes first, as Prometheus has it.
+fn by_size(a: &f64, b: &f64) -> Ordering {
+    match (a.is_nan(), b.is_nan()) {
+        (true, true) => Ordering::Equal,
+        (true, false) => Ordering::Less,
+        (false, true) => Ordering::Greater,
+        (false, false) => a.total_cmp(b),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn quantiles_lie_between_neighbours_of_the_sorted_values(
+            mut values in proptest::collection::vec(prop_oneof![8 => -50.0..50.0, 1 => Just(f64::NAN), 1 => Just(3.0)], 1..40),
+            q in 0.0_f64..=1.0,
+        ) {
+            let mut sorted = values.clone();
+            sorted.sort_by(by_size);
+            let rank: f64 = q * (sorted.len() - 1) as f64;
+            let (lower, weight) = (rank.floor() as usize, rank - rank.floor());
+            let upper = (lower + 1).min(sorted.len() - 1);
+            let expected = sorted[lower] * (1.0 - weight) + sorted[upper] * weight;
+            let found = quantile(q, &mut values);
+            prop_assert!(found == expected || found.is_nan() && expected.is_nan(), "{found} instead of {expected}");
+        }
+    }
 }

@@ -47,6 +47,20 @@ impl Postings {
         self.names.get(name).into_iter().flat_map(|values| values.keys().map(AsRef::as_ref))
     }
 
+    /// Values of a label that some of these series have; the numbers ascending.
+    pub(crate) fn values_among<'a>(&'a self, name: &str, series: &[u32]) -> impl Iterator<Item = &'a str> {
+        let among = Among::new(series);
+        let values = self.names.get(name).into_iter().flatten();
+        values.filter(move |(_, list)| among.has_any(list)).map(|(value, _)| value.as_ref())
+    }
+
+    /// Names of labels that some of these series have; the numbers ascending.
+    pub(crate) fn names_among<'a>(&'a self, series: &[u32]) -> impl Iterator<Item = &'a str> {
+        let among = Among::new(series);
+        let names = self.names.iter();
+        names.filter(move |(_, values)| values.values().any(|list| among.has_any(list))).map(|(name, _)| name.as_ref())
+    }
+
     /// Numbers of the series that every matcher accepts, ascending; `accepts` tells of one series.
     pub(crate) fn select(&self, selector: &Selector, accepts: impl Fn(u32, &LabelMatcher) -> bool) -> Vec<u32> {
         let mut found: Option<Vec<u32>> = None;
@@ -102,6 +116,33 @@ impl Postings {
     }
 }
 
+/// A set of series, to look up whether a list has some of them.
+struct Among {
+    first: u32,
+    last: u32,
+    bits: Vec<u64>,
+}
+
+impl Among {
+    /// Numbers ascending.
+    fn new(series: &[u32]) -> Self {
+        // Nothing lies between 1 and 0.
+        let (first, last) = (series.first().copied().unwrap_or(1), series.last().copied().unwrap_or(0));
+        let mut bits = vec![0_u64; last.saturating_sub(first) as usize / 64 + 1];
+        for number in series {
+            let place = (number - first) as usize;
+            bits[place / 64] |= 1 << (place % 64);
+        }
+        Among { first, last, bits }
+    }
+
+    fn has_any(&self, list: &[u32]) -> bool {
+        let begin = gallop(list, self.first);
+        let near = list[begin..].iter().take_while(|number| **number <= self.last);
+        near.map(|number| (number - self.first) as usize).any(|place| self.bits[place / 64] >> (place % 64) & 1 == 1)
+    }
+}
+
 /// Matchers that can be run.
 #[derive(Debug)]
 pub(crate) struct Selector {
@@ -151,6 +192,12 @@ impl Selector {
 
     pub(crate) fn is_empty(&self) -> bool {
         self.matchers.is_empty()
+    }
+
+    /// The values that all matchers accept, if they look at nothing but the label `name`.
+    pub(crate) fn values_only<'a>(&'a self, name: &str) -> Option<impl Fn(&str) -> bool + use<'a>> {
+        let only = self.matchers.iter().all(|matcher| matcher.matcher.name() == name);
+        only.then_some(|value: &str| self.matchers.iter().all(|matcher| matcher.matcher.matches(value)))
     }
 
     /// The cheap and narrow ones first.
@@ -264,6 +311,19 @@ mod tests {
             let run: Vec<LabelMatcher> = matchers.iter().map(|matcher| LabelMatcher::new(matcher).unwrap()).collect();
             let expected: Vec<u32> = (0..all.len() as u32).filter(|id| run.iter().all(|m| m.matches_labels(&all[*id as usize]))).collect();
             prop_assert_eq!(&postings.select(&selector, |id, matcher| matcher.matches_labels(&all[id as usize])), &expected);
+            for name in ["x", "y"] {
+                let values: Vec<&str> = postings.values_among(name, &expected).collect();
+                let mut wanted: Vec<&str> = expected.iter().filter_map(|id| all[*id as usize].get(name)).collect();
+                wanted.sort_unstable();
+                wanted.dedup();
+                prop_assert_eq!(&values, &wanted);
+                if let Some(accepts) = selector.values_only(name) {
+                    prop_assert_eq!(postings.label_values(name).filter(|value| accepts(value)).collect::<Vec<_>>(), values);
+                }
+            }
+            let names: Vec<&str> = postings.names_among(&expected).collect();
+            let has = |name: &&str| expected.iter().any(|id| all[*id as usize].get(name).is_some());
+            prop_assert_eq!(names, ["x", "y"].into_iter().filter(has).collect::<Vec<_>>());
             // Without the shortcut for few candidates.
             let mut found: Option<Vec<u32>> = None;
             for matcher in &selector.matchers {

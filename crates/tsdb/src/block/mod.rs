@@ -98,6 +98,9 @@ impl BlockShared {
     }
 }
 
+/// The labels of so few series are read from their pages rather than found by walking lists.
+const PAGES_BELOW: usize = 64;
+
 impl Block {
     /// Opens a block. Damage of its parts is reported and what is left is served.
     ///
@@ -232,8 +235,13 @@ impl Block {
             return;
         }
         let pages = Pages::new(self, &index);
+        let found = index.select(selector, |number| pages.of(number));
+        if found.len() > PAGES_BELOW {
+            into.extend(index.postings.names_among(&found).map(str::to_owned));
+            return;
+        }
         let mut seen: HashSet<u32> = HashSet::new();
-        for number in index.select(selector, |number| pages.of(number)) {
+        for number in found {
             let Some((page, place)) = pages.find(number) else { continue };
             for (name, _) in page.pairs(place) {
                 if seen.insert(*name) {
@@ -246,12 +254,17 @@ impl Block {
     /// Values of a label of the series that the selector accepts.
     pub(crate) fn label_values(&self, name: &str, selector: &Selector, into: &mut BTreeSet<String>) {
         let index = self.index();
-        if selector.is_empty() {
-            into.extend(index.postings.label_values(name).map(str::to_owned));
+        if let Some(accepts) = selector.values_only(name) {
+            into.extend(index.postings.label_values(name).filter(|value| accepts(value)).map(str::to_owned));
             return;
         }
         let pages = Pages::new(self, &index);
-        for number in index.select(selector, |number| pages.of(number)) {
+        let found = index.select(selector, |number| pages.of(number));
+        if found.len() > PAGES_BELOW {
+            into.extend(index.postings.values_among(name, &found).map(str::to_owned));
+            return;
+        }
+        for number in found {
             let Some((page, place)) = pages.find(number) else { continue };
             let value = index.value(&page, place, name);
             if !value.is_empty() && !into.contains(value) {

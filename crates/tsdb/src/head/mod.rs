@@ -384,8 +384,8 @@ impl Head {
 
     pub(crate) fn label_values(&self, name: &str, selector: &Selector) -> Vec<String> {
         let index = self.index();
-        if selector.is_empty() {
-            return index.label_values(name).into_iter().map(str::to_owned).collect();
+        if let Some(accepts) = selector.values_only(name) {
+            return index.label_values(name).into_iter().filter(|value| accepts(value)).map(str::to_owned).collect();
         }
         index.label_values_of(name, &index.select(selector)).into_iter().map(str::to_owned).collect()
     }
