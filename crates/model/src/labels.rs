@@ -57,6 +57,13 @@ impl Labels {
         Labels(Arc::from(packed))
     }
 
+    /// As [`Labels::from_sorted`] for pairs that come from elsewhere; `None` if a name is not behind the one before it or
+    /// a value is empty.
+    pub fn checked_sorted(pairs: &[(&str, &str)]) -> Option<Self> {
+        let good = pairs.is_sorted_by(|a, b| a.0 < b.0) && pairs.iter().all(|(_, value)| !value.is_empty());
+        good.then(|| Labels::from_sorted(pairs.iter().copied()))
+    }
+
     /// The value of `name`, or `None` if the set has no such label.
     pub fn get(&self, name: &str) -> Option<&str> {
         for (own, value) in self.iter() {

@@ -9,6 +9,9 @@ pub mod codec;
 mod compact;
 mod db;
 mod files;
+#[cfg(any(test, feature = "fuzz"))]
+#[doc(hidden)]
+pub mod fuzz;
 mod head;
 mod import;
 #[cfg(test)]

@@ -12,7 +12,7 @@ const LAYERS: [&[&str]; 6] = [
     &["system", "storage", "http-client", "telemetry"],
     &["tsdb", "prometheus-tsdb", "promql", "remote", "discovery"],
     &["scrape", "shipper", "rules", "alertmanager", "blackbox", "dashboard-store", "host", "promqltest"],
-    &["app", "server", "harness", "end_to_end", "browser", "bench_page", "xtask"],
+    &["app", "server", "harness", "mutation", "end_to_end", "browser", "bench_page", "xtask"],
 ];
 
 /// Edges inside one layer that are meant.

@@ -14,6 +14,9 @@ const RECORD_BYTES_MAX: usize = 128 << 20;
 /// And so much when it is decompressed.
 const RECORD_RAW_BYTES_MAX: u64 = 1 << 30;
 
+/// Snappy's shortest copy has three bytes and gives 64.
+const SNAPPY_RATIO_MAX: usize = 32;
+
 const KIND_MASK: u8 = 0b0000_0111;
 const SNAPPY: u8 = 0b0000_1000;
 const ZSTD: u8 = 0b0001_0000;
@@ -145,7 +148,9 @@ fn decompress(record: Vec<u8>, compression: u8) -> Option<Vec<u8>> {
         0 => Some(record),
         SNAPPY => {
             let length = snap::raw::decompress_len(&record).ok()?;
-            (length as u64 <= RECORD_RAW_BYTES_MAX).then(|| snap::raw::Decoder::new().decompress_vec(&record).ok())?
+            // What is told first is allocated first.
+            let most = (record.len().saturating_mul(SNAPPY_RATIO_MAX) as u64).min(RECORD_RAW_BYTES_MAX);
+            (length as u64 <= most).then(|| snap::raw::Decoder::new().decompress_vec(&record).ok())?
         }
         ZSTD => {
             let mut raw = Vec::new();

@@ -40,9 +40,7 @@ fn put_labels(labels: &Labels, out: &mut Vec<u8>) {
 fn labels(reader: &mut Reader<'_>) -> Option<Labels> {
     let count = reader.count()?;
     let pairs: Option<Vec<(&str, &str)>> = (0..count).map(|_| Some((reader.text()?, reader.text()?))).collect();
-    let pairs = pairs?;
-    let sorted = pairs.windows(2).all(|pair| pair[0].0 < pair[1].0);
-    sorted.then(|| Labels::from_sorted(pairs))
+    Labels::checked_sorted(&pairs?)
 }
 
 /// Writes the file of a block's folder, if there is anything to write.
@@ -78,7 +76,7 @@ pub(crate) fn write(dir: &Path, level: i32, all: &[SeriesExemplars]) -> io::Resu
     pages.finish()
 }
 
-fn series(reader: &mut Reader<'_>) -> Option<SeriesExemplars> {
+pub(super) fn series(reader: &mut Reader<'_>) -> Option<SeriesExemplars> {
     let labels_of_series = labels(reader)?;
     let count = reader.count()?;
     let mut exemplars = Vec::with_capacity(count);

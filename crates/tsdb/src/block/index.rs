@@ -97,7 +97,7 @@ impl SeriesPage {
     }
 
     /// Reads a decompressed page; `None` if it cannot have been written.
-    fn decode(raw: &[u8]) -> Option<Self> {
+    pub(super) fn decode(raw: &[u8]) -> Option<Self> {
         let mut reader = Reader::new(raw);
         let first = u32::try_from(reader.uvarint()?).ok()?;
         let mut first_chunk = reader.uvarint()?;
@@ -175,7 +175,7 @@ impl Symbols {
         symbols
     }
 
-    fn add(&mut self, raw: &[u8]) -> Option<()> {
+    pub(super) fn add(&mut self, raw: &[u8]) -> Option<()> {
         let mut reader = Reader::new(raw);
         let first = usize::try_from(reader.uvarint()?).ok()?;
         // A lost page leaves a gap of no more than a page's texts; a number from nowhere is no gap.
@@ -286,11 +286,11 @@ impl BlockIndex {
         self.series.pages().iter().filter_map(|page| self.read_page(page.at)).for_each(take);
     }
 
-    /// Labels of a series of a page; `None` if a symbol is lost.
+    /// Labels of a series of a page; `None` if a symbol is lost or they are no label set.
     pub(crate) fn labels(&self, page: &SeriesPage, place: usize) -> Option<Labels> {
         let pairs = page.pairs(place);
         let texts = pairs.iter().map(|(name, value)| Some((self.symbols.get(*name)?, self.symbols.get(*value)?)));
-        Some(Labels::from_sorted(texts.collect::<Option<Vec<_>>>()?))
+        Labels::checked_sorted(&texts.collect::<Option<Vec<_>>>()?)
     }
 
     /// The value of a label of a series, empty without one.

@@ -125,9 +125,15 @@ impl BlockMeta {
     /// # Errors
     /// What is wrong with it.
     pub(crate) fn load(dir: &Path) -> Result<Self, MetaError> {
+        let bytes = fs::read(dir.join(META_FILE)).map_err(|error| MetaError::Damaged(error.to_string()))?;
+        Self::decode(&bytes)
+    }
+
+    /// # Errors
+    /// What is wrong with the bytes.
+    pub(super) fn decode(bytes: &[u8]) -> Result<Self, MetaError> {
         let damaged = |error: &dyn std::fmt::Display| MetaError::Damaged(error.to_string());
-        let bytes = fs::read(dir.join(META_FILE)).map_err(|error| damaged(&error))?;
-        let mut meta: BlockMeta = serde_json::from_slice(&bytes).map_err(|error| damaged(&error))?;
+        let mut meta: BlockMeta = serde_json::from_slice(bytes).map_err(|error| damaged(&error))?;
         let expected = std::mem::take(&mut meta.crc32c);
         let found = crc32c::crc32c(&serde_json::to_vec_pretty(&meta).map_err(|error| damaged(&error))?);
         if found != expected {

@@ -5,6 +5,8 @@ pub(crate) mod cache;
 mod chunk;
 pub(crate) mod exemplars;
 pub(crate) mod frame;
+#[cfg(any(test, feature = "fuzz"))]
+pub(crate) mod fuzz;
 pub(crate) mod index;
 pub(crate) mod loaded;
 pub(crate) mod meta;

@@ -92,20 +92,23 @@ fn directory(file: &File, magic: Magic) -> Result<Vec<PageRef>, String> {
         FrameError::Io(error) => error.to_string(),
         FrameError::Damaged(reason) => format!("the directory is damaged: {reason}"),
     })?;
-    let mut reader = Reader::new(&directory);
+    read_directory(&directory).ok_or_else(|| "the directory cannot be decoded".into())
+}
+
+/// Reads a decompressed directory; `None` if it cannot have been written.
+pub(super) fn read_directory(raw: &[u8]) -> Option<Vec<PageRef>> {
+    let mut reader = Reader::new(raw);
     if reader.uvarint() != Some(DIRECTORY) {
-        return Err("the directory cannot be decoded".into());
+        return None;
     }
     let mut pages = Vec::new();
     let mut page = PageRef { first: 0, at: 0 };
     while !reader.is_empty() {
-        let next = reader.uvarint().and_then(|step| page.at.checked_add(step));
-        let first = reader.uvarint().and_then(|step| page.first.checked_add(step));
-        let (Some(at), Some(first)) = (next, first) else { return Err("the directory cannot be decoded".into()) };
-        page = PageRef { first, at };
+        let at = page.at.checked_add(reader.uvarint()?)?;
+        page = PageRef { at, first: page.first.checked_add(reader.uvarint()?)? };
         pages.push(page);
     }
-    Ok(pages)
+    Some(pages)
 }
 
 /// What may be pages, following their lengths from the beginning of the file.

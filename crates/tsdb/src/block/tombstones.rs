@@ -64,6 +64,12 @@ impl Tombstones {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Tombstones::default()),
             Err(error) => return Err(error.to_string()),
         };
+        Self::decode(&bytes)
+    }
+
+    /// # Errors
+    /// What is wrong with the bytes.
+    pub(super) fn decode(bytes: &[u8]) -> Result<Self, String> {
         let (body, checksum) = bytes.split_last_chunk::<4>().ok_or("the file is cut short")?;
         if crc32c::crc32c(body) != u32::from_le_bytes(*checksum) {
             return Err("the checksum is wrong".into());

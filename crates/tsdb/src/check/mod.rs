@@ -1,7 +1,7 @@
 //! Folders looked over and mended while no engine has them open.
 
 mod repair;
-mod verify;
+pub(crate) mod verify;
 
 pub(crate) use repair::finish_interrupted;
 pub use repair::{Repair, Repaired, repair};

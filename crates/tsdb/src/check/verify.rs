@@ -119,7 +119,7 @@ pub(super) enum BlockState {
 }
 
 /// A block as it is read outside an engine, with a list of its own for what is damaged.
-pub(super) fn open_block(dir: &Path) -> Result<Arc<Block>, StorageError> {
+pub(crate) fn open_block(dir: &Path) -> Result<Arc<Block>, StorageError> {
     Block::open(
         dir,
         &Arc::new(BlockShared {

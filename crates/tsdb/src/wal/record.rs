@@ -224,8 +224,7 @@ pub(crate) fn take_labels(reader: &mut Reader<'_>) -> Option<Labels> {
 /// `None` if a name is there twice or a value is empty.
 fn sorted(mut pairs: Vec<(&str, &str)>) -> Option<Labels> {
     pairs.sort_unstable();
-    let good = pairs.is_sorted_by(|a, b| a.0 < b.0) && pairs.iter().all(|(_, value)| !value.is_empty());
-    good.then(|| Labels::from_sorted(pairs))
+    Labels::checked_sorted(&pairs)
 }
 
 /// A sample that is in no row.
