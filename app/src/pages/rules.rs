@@ -267,7 +267,7 @@ fn RuleRow(rule: Memo<Rule>) -> impl IntoView {
     };
     let alerts = memo(move || {
         rule.with(|rule| match rule {
-            Rule::Alerting { alerts, .. } => alerts.clone(),
+            Rule::Alerting { alerts, .. } => alerts.clone().unwrap_or_default(),
             Rule::Recording { .. } => Vec::new(),
         })
     });

@@ -45,7 +45,8 @@ pub enum Rule {
         keep_firing_for: f64,
         labels: BTreeMap<String, String>,
         annotations: BTreeMap<String, String>,
-        alerts: Vec<RuleAlert>,
+        /// None if they were not asked for.
+        alerts: Option<Vec<RuleAlert>>,
         /// `ok`, `err` or `unknown`.
         health: String,
         #[serde(default, skip_serializing_if = "String::is_empty")]
@@ -104,7 +105,7 @@ impl TryFrom<FlatRule> for Rule {
                 keep_firing_for: flat.keep_firing_for.ok_or_else(|| missing("keepFiringFor"))?,
                 labels: flat.labels.ok_or_else(|| missing("labels"))?,
                 annotations: flat.annotations.ok_or_else(|| missing("annotations"))?,
-                alerts: flat.alerts.ok_or_else(|| missing("alerts"))?,
+                alerts: flat.alerts,
                 health,
                 last_error,
                 evaluation_time,

@@ -8,8 +8,9 @@ use std::collections::BTreeMap;
 pub struct TargetsData {
     pub active_targets: Vec<ActiveTarget>,
     pub dropped_targets: Vec<DroppedTarget>,
+    /// By job; none if dropped targets were not asked for.
     #[serde(default)]
-    pub dropped_target_counts: BTreeMap<String, usize>,
+    pub dropped_target_counts: Option<BTreeMap<String, usize>>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

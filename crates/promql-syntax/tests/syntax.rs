@@ -1,6 +1,8 @@
 //! What is accepted, what is refused and in which words, and what is printed.
 
-use promql_syntax::{Expr, TokenKind, format_pretty, parse, parse_metric, parse_metric_selector, tokens};
+use promql_syntax::{
+    Expr, TokenKind, format_pretty, parse, parse_metric, parse_metric_matchers, parse_metric_selector, tokens,
+};
 use proptest::prelude::*;
 
 /// Text, and what it prints as.
@@ -123,6 +125,8 @@ fn long_queries_are_split() {
 fn selectors_and_metrics_alone() {
     let shown: Vec<_> = parse_metric_selector("up{job!=\"a\"}").unwrap().iter().map(ToString::to_string).collect();
     assert_eq!(shown, ["__name__=\"up\"", "job!=\"a\""]);
+    assert_eq!(parse_metric_matchers("{}"), Ok(Vec::new()));
+    assert!(parse_metric_matchers("up[5m]").is_err());
     for wrong in ["up[5m]", "up offset 5m", "sum(up)", "{}", "1", ""] {
         assert!(parse_metric_selector(wrong).is_err(), "`{wrong}`");
     }

@@ -600,7 +600,7 @@ impl Group {
                         keep_firing_for: *keep_firing_for_ms as f64 / 1000.0,
                         labels: rule.labels.clone(),
                         annotations: annotations.clone(),
-                        alerts: if exclude_alerts { Vec::new() } else { Self::rule_alerts(&own.active) },
+                        alerts: (!exclude_alerts).then(|| Self::rule_alerts(&own.active)),
                         health: health.into(),
                         last_error,
                         evaluation_time,

@@ -168,9 +168,13 @@ impl RuleManager {
         let mut selectors: Vec<Vec<LabelMatcher>> = Vec::new();
         for text in &filter.matches {
             let matchers: Vec<Matcher> =
-                promql_syntax::parse_metric_selector(text).map_err(|error| error.to_string())?;
-            let compiled: Result<_, _> = matchers.iter().map(LabelMatcher::new).collect();
-            selectors.push(compiled.map_err(|error| error.to_string())?);
+                promql_syntax::parse_metric_matchers(text).map_err(|error| error.to_string())?;
+            let compiled: Result<Vec<LabelMatcher>, _> = matchers.iter().map(LabelMatcher::new).collect();
+            let compiled = compiled.map_err(|error| error.to_string())?;
+            if compiled.iter().all(|matcher| matcher.matches("")) {
+                return Err("match[] must contain at least one non-empty matcher".to_owned());
+            }
+            selectors.push(compiled);
         }
         let wanted = |rule: &Rule| {
             let type_fits = match filter.rule_type.as_str() {
@@ -212,7 +216,7 @@ impl RuleManager {
         }
         if skipping {
             return Err(format!(
-                "invalid group_next_token {:?}: no group has it any more; start again",
+                "invalid parameter \"group_next_token\": invalid group_next_token '{}'. were rule groups changed?",
                 filter.group_next_token
             ));
         }

@@ -224,7 +224,7 @@ impl ScrapeManager {
                 let (discovered_labels, scrape_pool) = (map(dropped), name.clone());
                 data.dropped_targets.push(DroppedTarget { discovered_labels, scrape_pool });
             }
-            data.dropped_target_counts.insert(name.clone(), pool.dropped_count);
+            data.dropped_target_counts.get_or_insert_default().insert(name.clone(), pool.dropped_count);
         }
         data
     }

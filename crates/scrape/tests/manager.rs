@@ -270,6 +270,6 @@ async fn targets_are_relabelled_dropped_and_limited() {
     assert_eq!(targets.active_targets[0].scrape_timeout, "100ms");
     assert_eq!(targets.active_targets[0].discovered_labels["__metrics_path__"], "/metrics");
     assert_eq!(targets.dropped_targets[0].discovered_labels["__address__"], "drop.me:1");
-    assert_eq!(targets.dropped_target_counts["j"], 1);
+    assert_eq!(targets.dropped_target_counts, Some([("j".to_owned(), 1)].into()));
     manager.shutdown().await;
 }

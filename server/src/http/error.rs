@@ -2,7 +2,7 @@
 
 use api::{ApiResponse, ErrorType};
 use axum::response::{IntoResponse, Response};
-use http::{StatusCode, header};
+use http::{HeaderValue, StatusCode, header};
 use promql::QueryError;
 use storage::StorageError;
 
@@ -102,7 +102,23 @@ pub(crate) fn success_with<T: serde::Serialize>(data: T, warnings: Vec<String>) 
     json(StatusCode::OK, &ApiResponse::Success { data, warnings, infos: Vec::new() })
 }
 
+/// Marks answers that come from no route: pages of other origins need not read them.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Refused;
+
+/// An answer to what is not there, or must not be done there.
+pub(crate) fn refusal(status: StatusCode, body: &'static str) -> Response {
+    let mut response = text(status, body);
+    response.extensions_mut().insert(Refused);
+    response
+}
+
 /// A plain text answer, as the lifecycle endpoints give it.
 pub(crate) fn text(status: StatusCode, body: impl Into<String>) -> Response {
-    (status, [(header::CONTENT_TYPE, "text/plain; charset=utf-8")], body.into()).into_response()
+    let mut response = (status, [(header::CONTENT_TYPE, "text/plain; charset=utf-8")], body.into()).into_response();
+    if status.is_client_error() || status.is_server_error() {
+        // A fault may quote what was sent; no browser should take it for a page.
+        response.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    }
+    response
 }

@@ -1,7 +1,7 @@
 //! `/-/healthy`, `/-/ready`, `/-/reload`, `/-/quit`, `/version`.
 
 use super::App;
-use super::error::{json, text};
+use super::error::text;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::{Method, StatusCode};
@@ -41,5 +41,7 @@ pub(crate) async fn quit(State(app): State<Arc<App>>, method: Method) -> Respons
 }
 
 pub(crate) async fn version() -> Response {
-    json(StatusCode::OK, &super::api_v1::status::build_info())
+    // Prometheus' own answer has no JSON type either, and ends the line.
+    let info = serde_json::to_string(&super::api_v1::status::build_info()).unwrap_or_default();
+    text(StatusCode::OK, info + "\n")
 }

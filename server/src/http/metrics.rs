@@ -1,14 +1,12 @@
 //! `/metrics` and `/metrics/host`, and the counting of requests.
 
 use super::App;
-use super::error::success;
 use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, header};
 use model::MetricType;
-use model::float::format_float;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Instant;
 use telemetry::{Collected, Counter, Histogram, Registry};
@@ -92,60 +90,6 @@ fn encode(families: &[telemetry::MetricFamily], headers: &HeaderMap) -> Response
 pub(crate) fn served(headers: &HeaderMap) -> telemetry::Format {
     let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
     telemetry::Format::negotiate(accept)
-}
-
-#[derive(serde::Serialize)]
-struct SelfMetrics {
-    name: String,
-    help: String,
-    r#type: &'static str,
-    metrics: Vec<SelfMetric>,
-}
-
-#[derive(Default, serde::Serialize)]
-struct SelfMetric {
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    labels: BTreeMap<String, String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    value: Option<String>,
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    buckets: BTreeMap<String, String>,
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    quantiles: BTreeMap<String, String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    count: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    sum: Option<String>,
-}
-
-/// The server's own metrics as JSON, laid out as prom2json does it; numbers are texts, for NaN and infinity.
-pub(crate) async fn self_metrics(State(app): State<Arc<App>>) -> Response {
-    let families = app.registry.collect().into_iter().map(|family| SelfMetrics {
-        name: family.name,
-        help: family.help,
-        r#type: family.metric_type.as_str(),
-        metrics: family.series.into_iter().map(|(labels, value)| self_metric(&labels, value)).collect(),
-    });
-    success(families.collect::<Vec<_>>())
-}
-
-fn self_metric(labels: &model::Labels, value: telemetry::Value) -> SelfMetric {
-    let labels = labels.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
-    let mut metric = SelfMetric { labels, ..SelfMetric::default() };
-    match value {
-        telemetry::Value::Number(value) => metric.value = Some(format_float(value)),
-        telemetry::Value::Histogram { sum, buckets } => {
-            metric.count = Some(buckets.last().map_or(0, |(_, count)| *count).to_string());
-            metric.sum = Some(format_float(sum));
-            metric.buckets = buckets.iter().map(|(le, count)| (format_float(*le), count.to_string())).collect();
-        }
-        telemetry::Value::Summary { sum, count, quantiles } => {
-            metric.count = Some(count.to_string());
-            metric.sum = Some(format_float(sum));
-            metric.quantiles = quantiles.iter().map(|(q, value)| (format_float(*q), format_float(*value))).collect();
-        }
-    }
-    metric
 }
 
 /// Registers what is known about the process: Go's client libraries' `process_*` and the build.

@@ -2,8 +2,10 @@
 
 use super::api_v1::{
     admin, explain, features, labels, notifications, openapi, pool_config, queries, query, query_batch, remote_read,
-    remote_write, rules, search, series, status, syntax, targets,
+    remote_write, rules, search, self_metrics, series, status, syntax, targets,
 };
+use super::error::{Refused, refusal};
+use super::methods::{self, act, ask, read, refused, send};
 use super::web_config::{self, Gate, WebConfigFile};
 use super::{App, api_v2, body_in_time, dashboards, federate, health, markdown, metrics, probe};
 use axum::Router;
@@ -11,7 +13,8 @@ use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{any, delete, get, post};
-use http::{HeaderValue, Method, StatusCode, header};
+use http::{HeaderValue, Method, StatusCode, Uri, header};
+use std::future::ready;
 use std::sync::Arc;
 use tower::ServiceExt;
 use tower_http::compression::CompressionLayer;
@@ -36,52 +39,62 @@ pub(crate) fn router(app: Arc<App>, prefix: &str, web: Option<&Arc<WebConfigFile
 
 fn below_prefix(app: Arc<App>, prefix: &str) -> Router {
     let api_v1 = Router::new()
-        .route("/query", get(query::instant).post(query::instant))
-        .route("/query_range", get(query::range).post(query::range))
-        .route("/query_batch", post(query_batch::batch))
-        .route("/query_exemplars", get(query::exemplars).post(query::exemplars))
-        .route("/format_query", get(syntax::format).post(syntax::format))
-        .route("/parse_query", get(syntax::parse).post(syntax::parse))
-        .route("/query_explain", get(explain::explain).post(explain::explain))
-        .route("/query_analyze", get(explain::analyze).post(explain::analyze))
-        .route("/queries", get(queries::list))
-        .route("/queries/{id}", delete(queries::kill))
-        .route("/search/metric_names", get(search::metric_names).post(search::metric_names))
-        .route("/search/label_names", get(search::label_names).post(search::label_names))
-        .route("/search/label_values", get(search::label_values).post(search::label_values))
-        .route("/labels", get(labels::names).post(labels::names))
-        .route("/label/{name}/values", get(labels::values))
-        .route("/series", get(series::series).post(series::series))
-        .route("/metadata", get(targets::metadata))
-        .route("/targets", get(targets::targets))
-        .route("/targets/metadata", get(targets::targets_metadata))
-        .route("/targets/relabel_steps", get(pool_config::relabel_steps))
-        .route("/scrape_pools", get(targets::scrape_pools))
-        .route("/scrape_pools/config", get(pool_config::config))
-        .route("/rules", get(rules::rules))
-        .route("/alerts", get(rules::alerts))
-        .route("/features", get(features::features))
-        .route("/alertmanagers", get(status::alertmanagers))
-        .route("/openapi.yaml", get(openapi::openapi))
-        .route("/notifications", get(notifications::list))
-        .route("/notifications/live", get(notifications::live))
-        .route("/status/buildinfo", get(status::buildinfo))
-        .route("/status/config", get(status::config))
-        .route("/status/flags", get(status::flags))
-        .route("/status/runtimeinfo", get(status::runtimeinfo))
-        .route("/status/self_metrics", get(metrics::self_metrics))
-        .route("/status/tsdb", get(status::tsdb))
-        .route("/status/cardinality", get(status::cardinality))
-        .route("/status/tsdb/blocks", get(status::blocks))
-        .route("/status/walreplay", get(status::walreplay))
-        .route("/write", post(remote_write::write).layer(DefaultBodyLimit::max(WRITE_BYTES_MAX)))
-        .route("/read", post(remote_read::read))
-        .route("/admin/tsdb/delete_series", post(admin::delete_series).put(admin::delete_series))
-        .route("/admin/tsdb/clean_tombstones", post(admin::clean_tombstones).put(admin::clean_tombstones))
-        .route("/admin/tsdb/compact", post(admin::compact).put(admin::compact))
-        .route("/admin/tsdb/snapshot", post(admin::snapshot).put(admin::snapshot))
-        .method_not_allowed_fallback(other_method)
-        .fallback(unknown_api);
+        .route("/query", ask(query::instant))
+        .route("/query_range", ask(query::range))
+        .route("/query_batch", send(query_batch::batch))
+        .route("/query_exemplars", ask(query::exemplars))
+        .route("/format_query", ask(syntax::format))
+        .route("/parse_query", ask(syntax::parse))
+        .route("/query_explain", ask(explain::explain))
+        .route("/query_analyze", ask(explain::analyze))
+        .route("/queries", read(queries::list))
+        .route("/queries/{id}", methods::only("DELETE, OPTIONS", delete(queries::kill)))
+        .route("/search/metric_names", ask(search::metric_names))
+        .route("/search/label_names", ask(search::label_names))
+        .route("/search/label_values", ask(search::label_values))
+        .route("/labels", ask(labels::names))
+        .route("/label/{name}/values", read(labels::values))
+        .route(
+            "/series",
+            methods::only(
+                "DELETE, GET, OPTIONS, POST",
+                get(series::series)
+                    .head(|| ready(refused("DELETE, GET, OPTIONS, POST")))
+                    .post(series::series)
+                    .delete(series::delete),
+            ),
+        )
+        .route("/metadata", read(targets::metadata))
+        .route("/targets", read(targets::targets))
+        .route("/targets/metadata", read(targets::targets_metadata))
+        .route("/targets/relabel_steps", read(pool_config::relabel_steps))
+        .route("/scrape_pools", read(targets::scrape_pools))
+        .route("/scrape_pools/config", read(pool_config::config))
+        .route("/rules", read(rules::rules))
+        .route("/alerts", read(rules::alerts))
+        .route("/features", read(features::features))
+        .route("/alertmanagers", read(status::alertmanagers))
+        .route("/openapi.yaml", read(openapi::openapi))
+        .route("/notifications", read(notifications::list))
+        .route("/notifications/live", read(notifications::live))
+        .route("/status/buildinfo", read(status::buildinfo))
+        .route("/status/config", read(status::config))
+        .route("/status/flags", read(status::flags))
+        .route("/status/runtimeinfo", read(status::runtimeinfo))
+        .route("/status/self_metrics", read(self_metrics::self_metrics))
+        .route("/status/tsdb", read(status::tsdb))
+        .route("/status/cardinality", read(status::cardinality))
+        .route("/status/tsdb/blocks", read(status::blocks))
+        .route("/status/walreplay", read(status::walreplay))
+        .route("/admin/tsdb/delete_series", act(admin::delete_series))
+        .route("/admin/tsdb/clean_tombstones", act(admin::clean_tombstones))
+        .route("/admin/tsdb/compact", act(admin::compact))
+        .route("/admin/tsdb/snapshot", act(admin::snapshot))
+        .fallback(unknown_api)
+        .layer(middleware::from_fn_with_state(Arc::clone(&app), cors))
+        // Not for pages of other origins.
+        .route("/write", send(remote_write::write).layer(DefaultBodyLimit::max(WRITE_BYTES_MAX)))
+        .route("/read", send(remote_read::read));
 
     let api_v2 = Router::new()
         .route("/alerts", get(api_v2::get_alerts).post(api_v2::post_alerts))
@@ -91,7 +104,8 @@ fn below_prefix(app: Arc<App>, prefix: &str) -> Router {
         .route("/receivers", get(api_v2::get_receivers))
         .route("/status", get(api_v2::get_status))
         .method_not_allowed_fallback(other_method)
-        .fallback(unknown_api);
+        .fallback(unknown_api)
+        .layer(middleware::from_fn_with_state(Arc::clone(&app), cors));
 
     let grafana = Router::new()
         .route("/search", get(dashboards::search))
@@ -103,31 +117,32 @@ fn below_prefix(app: Arc<App>, prefix: &str) -> Router {
         .route("/dashboards/uid/{uid}/restore", post(dashboards::restore))
         .route("/datasources", get(dashboards::datasources))
         .route("/markdown", post(markdown::render).layer(DefaultBodyLimit::max(markdown::BYTES_MAX)))
-        .route("/health", get(dashboards::health));
+        .route("/health", get(dashboards::health))
+        .layer(middleware::from_fn_with_state(Arc::clone(&app), cors));
 
     let routes = Router::new()
         .nest("/api/v1", api_v1)
         .nest("/api/v2", api_v2)
         .nest("/api", grafana)
-        .route("/api/{*rest}", any(unknown_api))
-        .route("/federate", get(federate::federate))
+        .route("/api", any(unknown_api))
+        .route("/api/{*rest}", any(unknown_api).layer(middleware::from_fn_with_state(Arc::clone(&app), cors)))
+        .route("/federate", read(federate::federate))
         .route("/probe", get(probe::probe))
         .route("/probe/history", get(probe::history))
         .route("/probe/logs", get(probe::logs))
-        .route("/metrics", get(metrics::own))
+        .route("/metrics", read(metrics::own))
         .route("/metrics/host", get(metrics::host))
-        .route("/-/healthy", get(health::healthy).head(health::healthy))
-        .route("/-/ready", get(health::ready).head(health::ready))
+        .route("/-/healthy", methods::only("GET, HEAD, OPTIONS", get(health::healthy)))
+        .route("/-/ready", methods::only("GET, HEAD, OPTIONS", get(health::ready)))
         .route("/-/reload", any(health::reload))
         .route("/-/quit", any(health::quit))
-        .route("/version", get(health::version))
+        .route("/version", read(health::version))
         .route("/graph", get(explore))
         .route("/query", get(explore))
         .fallback(page)
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .layer(CompressionLayer::new().gzip(true).zstd(true).deflate(true))
         .layer(middleware::from_fn_with_state(Arc::clone(&app), body_in_time::read_in_time))
-        .layer(middleware::from_fn_with_state(Arc::clone(&app), cors))
         .layer(middleware::from_fn_with_state(Arc::clone(&app), metrics::count))
         .with_state(app);
     if prefix.is_empty() {
@@ -148,12 +163,31 @@ fn below_prefix(app: Arc<App>, prefix: &str) -> Router {
     Router::new().nest(prefix, routes).route(&home, at_home).route("/", redirect)
 }
 
-async fn unknown_api() -> Response {
-    (StatusCode::NOT_FOUND, "404 page not found\n").into_response()
+async fn unknown_api(State(app): State<Arc<App>>, request: Request) -> Response {
+    if request.method() == Method::OPTIONS {
+        // What pages of other origins ask before they ask is not looked at closely.
+        return StatusCode::NO_CONTENT.into_response();
+    }
+    tidier(&app, request.uri(), request.method())
+        .unwrap_or_else(|| refusal(StatusCode::NOT_FOUND, "404 page not found\n"))
 }
 
 async fn other_method() -> Response {
-    (StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed; the Allow header names those that are\n").into_response()
+    refusal(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed\n")
+}
+
+/// The way from a path with `//` in it, as a base URL that ends with a slash makes them, to the one that was meant.
+fn tidier(app: &App, uri: &Uri, method: &Method) -> Option<Response> {
+    if !uri.path().contains("//") {
+        return None;
+    }
+    let parts: Vec<&str> = uri.path().split('/').filter(|part| !part.is_empty()).collect();
+    let slash = if uri.path().ends_with('/') && !parts.is_empty() { "/" } else { "" };
+    let query = uri.query().map(|query| format!("?{query}")).unwrap_or_default();
+    let to = app.front_end.outside(&format!("/{}{slash}{query}", parts.join("/")));
+    // A method other than GET, and a body, must survive the way.
+    let status = if method == Method::GET { StatusCode::MOVED_PERMANENTLY } else { StatusCode::PERMANENT_REDIRECT };
+    Some((status, [(header::LOCATION, to)]).into_response())
 }
 
 /// Where Prometheus has its expression browser.
@@ -188,8 +222,14 @@ const PAGES: [&str; 17] = [
 
 /// A file of the front end, or the page; the status says whether the address means anything.
 async fn page(State(app): State<Arc<App>>, request: Request) -> Response {
+    if let Some(way) = tidier(&app, request.uri(), request.method()) {
+        return way;
+    }
+    if request.method() == Method::OPTIONS {
+        return refusal(StatusCode::NOT_FOUND, "404 page not found\n");
+    }
     if request.method() != Method::GET && request.method() != Method::HEAD {
-        return (StatusCode::METHOD_NOT_ALLOWED, "Only GET here\n").into_response();
+        return refusal(StatusCode::METHOD_NOT_ALLOWED, "Only GET here\n");
     }
     let path = request.uri().path();
     if path != "/"
@@ -213,6 +253,9 @@ async fn cors(State(app): State<Arc<App>>, request: Request, next: Next) -> Resp
     let origin = request.headers().get(header::ORIGIN).cloned();
     let is_preflight = request.method() == Method::OPTIONS;
     let mut response = if is_preflight { StatusCode::NO_CONTENT.into_response() } else { next.run(request).await };
+    if response.extensions().get::<Refused>().is_some() {
+        return response;
+    }
     // Caches must not give one origin's answer to another.
     response.headers_mut().append(header::VARY, HeaderValue::from_static("Origin"));
     let Some(origin) = origin else { return response };

@@ -3,145 +3,16 @@
 use anyhow::{Context, Result, ensure};
 use harness::{Program, Vigie, free_port, http, peer, shared, until, vigie::binary};
 use serde_json::Value;
+use std::io::{Read, Write};
+use std::net::TcpListener;
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
 const SOON: Duration = Duration::from_secs(30);
 
-/// How answers are compared: `=` to the value, `k` by their keys, for what differs between any two servers, `s` by
-/// status and kind of error, for refusals that each words in its own way. Then method, path, form and headers.
-const REQUESTS: &str = r#"
-= GET /api/v1/query?query=up&time=1735691400
-= GET /api/v1/query?query=up&time=2025-01-01T00:30:00Z
-= GET /api/v1/query?query=up&time=1735691400&limit=2
-= GET /api/v1/query?query=up&time=1735691400&limit=-1
-s GET /api/v1/query?query=up&time=1735691400&limit=x
-= GET /api/v1/query?query=up&time=x
-= GET /api/v1/query?query=up&time=1735691400&timeout=x
-= GET /api/v1/query?query=up&time=1735691400&timeout=0.5
-= GET /api/v1/query?query=up&time=1735691410&lookback_delta=5s
-= GET /api/v1/query?query=up&time=1735691410&lookback_delta=x
-= GET /api/v1/query?query=up&time=1735691410&lookback_delta=-5s
-= GET /api/v1/query?query=up&time=1735691410&lookback_delta=0
-s GET /api/v1/query
-s GET /api/v1/query?query=up(
-= GET /api/v1/query?query={}
-= GET /api/v1/query?query="a"&time=1
-= GET /api/v1/query?query=foo{__name__="bar"}
-= GET /api/v1/query?query=absent(nosuch{a="b"})&time=1735691400
-= GET /api/v1/query?query=up<1&time=1735691400
-= GET /api/v1/query?query=up[1m]&time=1735691400
-= GET /api/v1/query?query=1/0&time=1
-= GET /api/v1/query?query=up*on(job)up&time=1735691400
-= GET /api/v1/query?query=quantile(2,up)&time=1735691400
-= GET /api/v1/query?query=rate(up[1m])&time=1735691400
-k GET /api/v1/query?query=up&time=1735691400&stats=true
-k GET /api/v1/query?query=up&time=1735691400&stats=all
-= POST /api/v1/query query=up&time=1735691400
-= POST /api/v1/query?time=1735691400 query=up
-= POST /api/v1/query?query=nosuch&time=1735691400 query=up
-s PUT /api/v1/query query=up
-s DELETE /api/v1/query
-= OPTIONS /api/v1/query - Origin: http://x
-= GET /api/v1/query?query=1&time=0 - Origin: http://x
-= GET /api/v1/query_range?query=up&start=1735691400&end=1735691460&step=30
-= GET /api/v1/query_range?query=up&start=1735691400&end=1735691460&step=30&limit=1
-= GET /api/v1/query_range?query=up&start=1735691400.123&end=1735691460.5&step=0.7&limit=1
-= GET /api/v1/query_range?query=1&start=2025-01-01T00:00:00Z&end=2025-01-01T00:01:00Z&step=30s
-= GET /api/v1/query_range?query=up&start=1735691400&end=1735691460
-= GET /api/v1/query_range?query=up&start=1735691400&end=1735691460&step=0
-= GET /api/v1/query_range?query=up&start=1735691400&end=1735691460&step=-1
-= GET /api/v1/query_range?query=up&start=1735691400&end=1735691460&step=x
-= GET /api/v1/query_range?query=up&start=1735691460&end=1735691400&step=1
-= GET /api/v1/query_range?query=up&start=x&end=1735691400&step=1
-= GET /api/v1/query_range?query=up&start=1&end=1735691400&step=1
-= GET /api/v1/query_range?query=up[1m]&start=1735691400&end=1735691460&step=30
-= GET /api/v1/query_range?query="a"&start=1735691400&end=1735691460&step=30
-= GET /api/v1/query_range?query=up&start=1735691400&end=1735691460&step=30&lookback_delta=1s
-k GET /api/v1/query_range?query=up&start=1735691400&end=1735691460&step=30&stats=all
-= GET /api/v1/query_exemplars?query=http_requests_total&start=1735689600&end=1735696800
-= GET /api/v1/query_exemplars?query=up&start=1735696800&end=1735689600
-s GET /api/v1/query_exemplars?query=up(&start=1735689600&end=1735696800
-= GET /api/v1/format_query?query=sum(up)by(job)
-= POST /api/v1/format_query query=sum(up)by(job)
-= GET /api/v1/parse_query?query=sum(up)by(job)
-= GET /api/v1/parse_query?query=sum(
-= GET /api/v1/labels?start=1735696800&end=1735689600
-= GET /api/v1/labels?match[]=http_requests_total&start=1735689600&end=1735696800
-= GET /api/v1/labels?match[]=http_requests_total&match[]=build_info&start=1735689600&end=1735696800&limit=2
-= GET /api/v1/labels?match[]={}
-s GET /api/v1/labels?match[]=
-= GET /api/v1/labels?start=x
-= POST /api/v1/labels match[]=http_requests_total&start=1735689600&end=1735696800
-= GET /api/v1/label/job/values?match[]=http_requests_total&start=1735689600&end=1735696800
-= GET /api/v1/label/job/values?match[]=up{job="db"}&start=1735689600&end=1735696800
-= GET /api/v1/label/U__http_2e_x/values?start=1735689600&end=1735696800
-= GET /api/v1/label/code/values?start=1735689600&end=1735696800&limit=1
-s POST /api/v1/label/job/values start=1
-= GET /api/v1/series
-= GET /api/v1/series?match[]=up&start=1735689600&end=1735696800
-= GET /api/v1/series?match[]=up&start=1735689600&end=1735696800&limit=1
-= GET /api/v1/series?match[]=http_requests_total{code="500"}&match[]={job="db"}&start=1735689600&end=1735696800
-= GET /api/v1/series?match[]={}
-= GET /api/v1/series?match[]=up&start=x
-= POST /api/v1/series match[]=up&start=1735689600&end=1735696800
-= GET /api/v1/metadata?metric=nosuch
-= GET /api/v1/metadata?limit=x
-= GET /api/v1/metadata?limit_per_metric=x
-k GET /api/v1/targets
-s GET /api/v1/targets?state=x
-k GET /api/v1/targets?state=dropped
-k GET /api/v1/targets?scrapePool=gone
-k GET /api/v1/targets?scrapePool=nosuch
-= GET /api/v1/scrape_pools
-= GET /api/v1/targets/metadata?match_target={job="nosuch"}
-= GET /api/v1/targets/metadata?match_target={job="ww
-= GET /api/v1/targets/metadata?limit=x
-k GET /api/v1/rules
-k GET /api/v1/rules?type=record
-= GET /api/v1/rules?type=x
-k GET /api/v1/rules?rule_name[]=Never
-k GET /api/v1/rules?rule_group[]=a
-= GET /api/v1/rules?file[]=nosuch
-k GET /api/v1/rules?match[]={severity="page"}
-s GET /api/v1/rules?match[]={severity="page
-s GET /api/v1/rules?exclude_alerts=x
-k GET /api/v1/rules?group_limit=1
-k GET /api/v1/rules?group_limit=9
-= GET /api/v1/rules?group_limit=0
-s GET /api/v1/rules?group_limit=x
-= GET /api/v1/rules?group_next_token=abc
-s GET /api/v1/rules?group_limit=1&group_next_token=abc
-k GET /api/v1/alerts
-= GET /api/v1/alertmanagers
-k GET /api/v1/status/config
-k GET /api/v1/status/runtimeinfo
-k GET /api/v1/status/buildinfo
-k GET /api/v1/status/tsdb
-= GET /api/v1/status/tsdb?limit=x
-= GET /api/v1/status/tsdb?limit=0
-= GET /api/v1/status/walreplay
-= GET /api/v1/notifications
-= GET /api/v1/nosuch
-= POST /api/v1/admin/tsdb/delete_series
-= POST /api/v1/admin/tsdb/delete_series?match[]=nosuch{a="b"}
-= PUT /api/v1/admin/tsdb/delete_series?match[]=nosuch&start=x
-s GET /api/v1/admin/tsdb/delete_series?match[]=nosuch
-= POST /api/v1/admin/tsdb/clean_tombstones
-k POST /api/v1/admin/tsdb/snapshot
-s POST /api/v1/admin/tsdb/snapshot?skip_head=x
-s POST /api/v1/write x
-s POST /api/v1/read x
-s GET /api/v1/read
-s GET /-/healthy
-s GET /-/ready
-s GET /-/reload
-s GET /-/quit
-s GET /federate
-s GET /federate?match[]=up(
-= GET /federate?match[]=nosuch
-"#;
+/// See the head of the file.
+const REQUESTS: &str = include_str!("../testdata/requests.txt");
 
 const RULES: &str = "
 groups:
@@ -172,7 +43,8 @@ scrape_configs:
     )
 }
 
-const FLAGS: [&str; 4] = [
+const FLAGS: [&str; 5] = [
+    "--enable-feature=exemplar-storage,promql-experimental-functions",
     "--storage.tsdb.retention.time=100y",
     "--web.enable-admin-api",
     "--web.enable-lifecycle",
@@ -196,6 +68,52 @@ fn keys(value: &Value) -> Value {
     }
 }
 
+/// Headers that must be equal.
+const HEADERS: [&str; 6] = [
+    "access-control-allow-origin",
+    "access-control-allow-methods",
+    "access-control-allow-headers",
+    "access-control-expose-headers",
+    "allow",
+    "content-type",
+];
+
+/// What both scrape.
+const TARGET: &str = r#"# HELP a_seconds Some help "quoted".
+# TYPE a_seconds histogram
+# UNIT a_seconds seconds
+a_seconds_bucket{le="0.1"} 1
+a_seconds_bucket{le="+Inf"} 3
+a_seconds_sum 1.5
+a_seconds_count 3
+# HELP b Requests.
+# TYPE b counter
+b_total{code="200"} 5 # {trace_id="xyz"} 1 1700000000.5
+# TYPE g gauge
+g 1
+{"utf.8","a.b"="c"} 3
+# EOF
+"#;
+
+/// Serves [`TARGET`] to whoever asks, until the test ends; returns the port.
+fn target() -> Result<u16> {
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    let port = listener.local_addr()?.port();
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let mut asked = [0; 4096];
+            let _ = stream.read(&mut asked);
+            let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+            let length = TARGET.len();
+            let head = format!(
+                "HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n"
+            );
+            let _ = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(TARGET.as_bytes()));
+        }
+    });
+    Ok(port)
+}
+
 fn comparable(how: &str, response: &http::Response) -> Value {
     let mut body = serde_json::from_slice::<Value>(&response.body).unwrap_or_else(|_| Value::String(response.text()));
     if body["data"]["resultType"] == "vector"
@@ -205,12 +123,14 @@ fn comparable(how: &str, response: &http::Response) -> Value {
         result.sort_by_key(ToString::to_string);
     }
     let content = match how {
-        "=" => body,
+        "=" | "!" => body,
         "k" => keys(&body),
         _ => body["errorType"].clone(),
     };
-    let origin = response.header("access-control-allow-origin").map(str::to_owned);
-    serde_json::json!({"status": response.status, "content": content, "origin": origin})
+    let headers: Vec<_> = HEADERS.iter().map(|name| response.header(name)).collect();
+    // That answers differ by their compression, too, Prometheus leaves out.
+    let by_origin = response.headers.iter().any(|(name, value)| name == "vary" && value == "Origin");
+    serde_json::json!({"status": response.status, "content": content, "headers": headers, "by_origin": by_origin})
 }
 
 #[test]
@@ -221,15 +141,14 @@ fn requests_are_answered_alike() -> Result<()> {
     };
     let (theirs, ours) = (tempfile::tempdir()?, tempfile::tempdir()?);
     let seed = Command::new("python3").arg(tools.join("seed.py")).output().context("python3")?;
-    // Both scrape the same third server.
-    let scraped = Vigie::start(None, &[])?;
+    let scraped = target()?;
     for folder in [theirs.path(), ours.path()] {
         std::fs::write(folder.join("seed.om"), &seed.stdout)?;
         std::fs::write(folder.join("rules.yml"), RULES)?;
     }
     run(&promtool, &["tsdb", "create-blocks-from", "openmetrics", "seed.om", "data"], theirs.path())?;
     run(&binary()?, &["tsdb", "import", "seed.om"], ours.path())?;
-    std::fs::write(theirs.path().join("prometheus.yml"), config(scraped.port))?;
+    std::fs::write(theirs.path().join("prometheus.yml"), config(scraped))?;
     let port = free_port()?;
     let _running = Program::start(
         "prometheus",
@@ -240,7 +159,7 @@ fn requests_are_answered_alike() -> Result<()> {
             .args(FLAGS),
         theirs.path(),
     )?;
-    let vigie = Vigie::start_in(ours.path(), Some(&config(scraped.port)), &FLAGS)?;
+    let vigie = Vigie::start_in(ours.path(), Some(&config(scraped)), &FLAGS)?;
     let theirs = format!("http://127.0.0.1:{port}");
     for base in [&theirs, &vigie.url("")] {
         until(SOON, "targets scraped and rules evaluated", || {
@@ -255,7 +174,7 @@ fn requests_are_answered_alike() -> Result<()> {
     }
 
     let (mut count, mut different) = (0, Vec::new());
-    for request in REQUESTS.trim().lines() {
+    for request in REQUESTS.lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
         let mut parts = request.splitn(5, ' ');
         let mut part = || parts.next().unwrap_or_default();
         let (how, method, path, form, header) = (part(), part(), part(), part(), part());
@@ -268,7 +187,8 @@ fn requests_are_answered_alike() -> Result<()> {
         let ask = |base: &str| http::send(method, &format!("{base}{path}"), &headers, body.as_bytes());
         let (theirs, ours) = (ask(&theirs)?, ask(&vigie.url(""))?);
         count += 1;
-        if comparable(how, &theirs) != comparable(how, &ours) {
+        let is_equal = comparable(how, &theirs) == comparable(how, &ours);
+        if is_equal == (how == "!") {
             let short = |r: &http::Response| format!("{} {}", r.status, r.text().chars().take(400).collect::<String>());
             different.push(format!("{request}\n  theirs {}\n  ours   {}", short(&theirs), short(&ours)));
         }
@@ -296,9 +216,15 @@ fn what_only_newer_versions_have() -> Result<()> {
     assert_eq!(vigie.get("/api/v1/scrape_pools/config?scrapePool=nosuch")?.status, 400);
     let own = vigie.api("/api/v1/status/self_metrics")?;
     ensure!(
-        own.as_array().is_some_and(|all| all.iter().any(|one| one["name"] == "process_cpu_seconds_total")),
+        own.as_array().is_some_and(|all| all.iter().any(|one| {
+            one["name"] == "process_cpu_seconds_total" && one["metric"][0]["counter"]["value"].is_number()
+        })),
         "{own}"
     );
+
+    let own = vigie.api("/api/v1/status/self_metrics?metric_name_pattern=process_.*_fds")?;
+    assert_eq!(own.as_array().map(Vec::len), Some(2), "{own}");
+    assert_eq!(vigie.get("/api/v1/status/self_metrics?metric_name_pattern=(")?.status, 400);
 
     // A reload that fails is a notification until one does not.
     let good = std::fs::read_to_string(vigie.folder.join("prometheus.yml"))?;

@@ -30,7 +30,7 @@ impl Values {
         for group in &data.groups {
             for rule in &group.rules {
                 let Rule::Alerting { name, query, duration, alerts, .. } = rule else { continue };
-                values.entry(name.clone()).or_default().extend(alerts.iter().map(|alert| Active {
+                values.entry(name.clone()).or_default().extend(alerts.iter().flatten().map(|alert| Active {
                     labels: alert.labels.clone(),
                     value: model::float::parse_float(&alert.value).unwrap_or(f64::NAN),
                     expr: query.clone(),

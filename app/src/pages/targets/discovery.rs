@@ -67,7 +67,7 @@ fn jobs(data: &TargetsData, search: &str, dropped_only: bool) -> Vec<Job> {
         job(&target.scrape_pool, found);
     }
     // The server may keep fewer dropped targets than it counted.
-    for (name, count) in &data.dropped_target_counts {
+    for (name, count) in data.dropped_target_counts.iter().flatten() {
         if let Some(job) = jobs.get_mut(name) {
             job.dropped = job.dropped.max(*count);
         }

@@ -35,11 +35,24 @@ pub fn parse(text: &str) -> Result<Expr, ParseError> {
 /// # Errors
 /// Anything but one selector without modifiers; a selector that would select everything.
 pub fn parse_metric_selector(text: &str) -> Result<Vec<Matcher>, ParseError> {
+    let selector = lone_selector(text)?;
+    type_check::check_selector(text, &selector)?;
+    Ok(selector.matchers)
+}
+
+/// As [`parse_metric_selector`], but a selector may select everything: what that means is the caller's matter.
+///
+/// # Errors
+/// Anything but one selector without modifiers.
+pub fn parse_metric_matchers(text: &str) -> Result<Vec<Matcher>, ParseError> {
+    lone_selector(text).map(|selector| selector.matchers)
+}
+
+fn lone_selector(text: &str) -> Result<VectorSelector, ParseError> {
     let mut parser = Parser::new(text);
     let selector = parser.vector_selector()?;
     parser.expect_end()?;
-    type_check::check_selector(text, &selector)?;
-    Ok(selector.matchers)
+    Ok(selector)
 }
 
 /// Reads a label set as series are written, `name{label="value"}`, from the start of a text; returns it with the

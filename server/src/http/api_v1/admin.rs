@@ -3,6 +3,7 @@
 use super::{TIME_MAX_MS, TIME_MIN_MS};
 use crate::http::App;
 use crate::http::error::{ApiError, ApiResult, success};
+use crate::http::go;
 use crate::http::params::Params;
 use api::ErrorType;
 use axum::extract::State;
@@ -21,7 +22,9 @@ pub(super) fn allowed(app: &App) -> ApiResult<()> {
 
 pub(crate) async fn delete_series(State(app): State<Arc<App>>, params: Params) -> ApiResult {
     allowed(&app)?;
-    let selectors = params.matchers().map_err(|error| ApiError::parameter("match[]", error))?;
+    params.whole()?;
+    // One that selects everything is meant, here as with Prometheus.
+    let selectors = params.any_matchers().map_err(|error| ApiError::parameter("match[]", error))?;
     if selectors.is_empty() {
         return Err(ApiError::bad_data("no match[] parameter provided"));
     }
@@ -57,10 +60,10 @@ pub(crate) async fn compact(State(app): State<Arc<App>>) -> ApiResult {
 
 pub(crate) async fn snapshot(State(app): State<Arc<App>>, params: Params) -> ApiResult {
     allowed(&app)?;
-    let skip_head = match params.get("skip_head") {
-        "" | "false" | "0" => false,
-        "true" | "1" => true,
-        other => return Err(ApiError::parameter("skip_head", format!("unable to parse boolean {other:?}"))),
+    let skip_head = match params.filled("skip_head") {
+        None => false,
+        Some(text) => go::parse_bool(text)
+            .map_err(|error| ApiError::parameter("skip_head", format!("unable to parse boolean: {error}")))?,
     };
     super::blocking(move || {
         let now = jiff::Timestamp::from_millisecond(app.clock.now_ms()).unwrap_or_default();

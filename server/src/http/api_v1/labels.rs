@@ -5,6 +5,7 @@ use crate::http::App;
 use crate::http::error::{ApiError, ApiResult, success_with};
 use crate::http::params::Params;
 use crate::http::queries::{Asked, Client, Kind};
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -15,10 +16,12 @@ pub(crate) async fn names(State(app): State<Arc<App>>, client: Client, params: P
 
 pub(crate) async fn values(
     State(app): State<Arc<App>>,
-    Path(name): Path<String>,
+    name: Result<Path<String>, PathRejection>,
     client: Client,
     params: Params,
 ) -> ApiResult {
+    // No UTF-8.
+    let Path(name) = name.map_err(|error| ApiError::bad_data(format!("invalid label name: {error}")))?;
     let name = unescape(&name);
     if name.is_empty() {
         return Err(ApiError::bad_data(format!("invalid label name: {name:?}")));
@@ -27,9 +30,9 @@ pub(crate) async fn values(
 }
 
 async fn answer(app: Arc<App>, client: Client, params: &Params, label: Option<String>) -> ApiResult {
+    let limit = params.limit()?;
     let start_ms = params.time_ms("start", TIME_MIN_MS)?;
     let end_ms = params.time_ms("end", TIME_MAX_MS)?;
-    let limit = params.limit()?;
     let selectors = params.matchers().map_err(ApiError::bad_data)?;
     let asked = Asked::of(client, Kind::Labels, params.all("match[]").join(" "));
     let ticket = app.queries.admit(asked).await?;

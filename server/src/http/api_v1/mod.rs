@@ -15,6 +15,7 @@ pub(crate) mod remote_read;
 pub(crate) mod remote_write;
 pub(crate) mod rules;
 pub(crate) mod search;
+pub(crate) mod self_metrics;
 pub(crate) mod series;
 pub(crate) mod status;
 pub(crate) mod syntax;

@@ -8,7 +8,7 @@ use crate::http::queries::log::{self, Logged};
 use crate::http::queries::{Asked, Client, Kind, Ticket};
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use http::header;
+use http::{StatusCode, header};
 use promql::{QueryOptions, QueryOutput, QueryStats, Value};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -80,12 +80,15 @@ pub(super) struct Ask {
 }
 
 impl Ask {
+    // What is wrong is told in the order in which Prometheus looks: the limit, the times, the rest.
     pub(super) fn instant(app: &App, params: &Params) -> ApiResult<Ask> {
-        Ask::new(params, Times::instant(app, params)?)
+        let limit = params.limit()?;
+        Ask::new(params, limit, Times::instant(app, params)?)
     }
 
     pub(super) fn range(app: &App, params: &Params) -> ApiResult<Ask> {
-        let mut ask = Ask::new(params, Times::range(params)?)?;
+        let limit = params.limit()?;
+        let mut ask = Ask::new(params, limit, Times::range(params)?)?;
         // Statistics are those of the whole query.
         if params.get("nocache").is_empty() && !ask.with_stats {
             ask.options.cache.clone_from(&app.result_cache);
@@ -93,12 +96,12 @@ impl Ask {
         Ok(ask)
     }
 
-    fn new(params: &Params, times: Times) -> ApiResult<Ask> {
+    fn new(params: &Params, limit: usize, times: Times) -> ApiResult<Ask> {
         Ok(Ask {
             text: params.get("query").to_owned(),
             times,
             options: options(params)?,
-            limit: params.limit()?,
+            limit,
             with_stats: !params.get("stats").is_empty(),
         })
     }
@@ -227,9 +230,12 @@ pub(crate) async fn exemplars(State(app): State<Arc<App>>, client: Client, param
     if end_ms < start_ms {
         return Err(ApiError::bad_data("end timestamp must not be before start timestamp"));
     }
-    let expr = promql_syntax::parse(params.get("query")).map_err(|error| ApiError::parameter("query", error))?;
+    let expr = promql_syntax::parse(params.get("query")).map_err(|error| ApiError::bad_data(error.to_string()))?;
     let mut selectors = Vec::new();
     expr.visit_selectors(&mut |selector| selectors.push(selector.matchers.clone()));
+    if selectors.is_empty() {
+        return Ok(StatusCode::NO_CONTENT.into_response());
+    }
     let asked = Asked { start_ms, end_ms, ..Asked::of(client, Kind::Exemplars, params.get("query")) };
     let ticket = app.queries.admit(asked).await?;
     super::blocking(move || {

@@ -160,7 +160,7 @@ fn read(body: &[u8]) -> ApiResult<(Vec<Line>, Vec<Params>)> {
             }
         }
         let query = *known.entry(params).or_insert_with_key(|params| {
-            different.push(Params(params.clone()));
+            different.push(Params::new(params.clone()));
             different.len() - 1
         });
         lines.push(Line { id, query });

@@ -2,6 +2,7 @@
 
 use crate::http::App;
 use crate::http::error::{ApiError, ApiResult, success};
+use crate::http::go;
 use crate::http::params::Params;
 use ::rules::RulesFilter;
 use axum::extract::State;
@@ -9,20 +10,20 @@ use axum::response::Response;
 use std::sync::Arc;
 
 pub(crate) async fn rules(State(app): State<Arc<App>>, params: Params) -> ApiResult {
-    let exclude_alerts = match params.get("exclude_alerts") {
-        "" | "false" | "0" => false,
-        "true" | "1" => true,
-        other => {
-            return Err(ApiError::parameter("exclude_alerts", format!("error converting exclude_alerts: {other:?}")));
-        }
+    params.whole()?;
+    let exclude_alerts = match params.filled("exclude_alerts") {
+        None => false,
+        Some(text) => go::parse_bool(text).map_err(|error| {
+            ApiError::parameter("exclude_alerts", format!("error converting exclude_alerts: {error}"))
+        })?,
     };
     let group_limit = match params.filled("group_limit") {
         None => 0,
-        Some(text) => match text.parse::<i64>() {
+        Some(text) => match go::parse_int(text) {
             Ok(limit) if limit > 0 => usize::try_from(limit).unwrap_or(usize::MAX),
             Ok(_) => return Err(ApiError::parameter("group_limit", "group_limit needs to be greater than 0")),
-            Err(_) => {
-                let message = format!("group_limit needs to be a valid number, not {text:?}");
+            Err(error) => {
+                let message = format!("group_limit needs to be a valid number: {error}");
                 return Err(ApiError::parameter("group_limit", message));
             }
         },

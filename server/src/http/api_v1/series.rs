@@ -12,13 +12,14 @@ use std::sync::Arc;
 use storage::SelectHints;
 
 pub(crate) async fn series(State(app): State<Arc<App>>, client: Client, params: Params) -> ApiResult {
-    let selectors = params.matchers().map_err(|error| ApiError::parameter("match[]", error))?;
-    if selectors.is_empty() {
+    params.whole()?;
+    if params.all("match[]").is_empty() {
         return Err(ApiError::bad_data("no match[] parameter provided"));
     }
+    let limit = params.limit()?;
     let start_ms = params.time_ms("start", TIME_MIN_MS)?;
     let end_ms = params.time_ms("end", TIME_MAX_MS)?;
-    let limit = params.limit()?;
+    let selectors = params.matchers().map_err(|error| ApiError::parameter("match[]", error))?;
     let asked = Asked::of(client, Kind::Series, params.all("match[]").join(" "));
     let ticket = app.queries.admit(asked).await?;
     super::blocking(move || {
@@ -44,4 +45,9 @@ pub(crate) async fn series(State(app): State<Arc<App>>, client: Client, params: 
     })
     .await
     .map(json_body)
+}
+
+/// `DELETE` was planned once and never came; Prometheus says so with these words.
+pub(crate) async fn delete() -> ApiError {
+    ApiError::internal("not implemented")
 }

@@ -21,7 +21,7 @@ pub(crate) async fn targets(State(app): State<Arc<App>>, params: Params) -> ApiR
         "" | "any" => {}
         "active" => {
             data.dropped_targets.clear();
-            data.dropped_target_counts.clear();
+            data.dropped_target_counts = None;
         }
         "dropped" => data.active_targets.clear(),
         // A state that no target has.
@@ -32,11 +32,11 @@ pub(crate) async fn targets(State(app): State<Arc<App>>, params: Params) -> ApiR
     Ok(success(data))
 }
 
-/// A count; 0, as anything negative, is none.
+/// A count; as anything negative, none given is as many as there are.
 fn number(params: &Params, name: &str) -> ApiResult<usize> {
     match params.filled(name).map(str::parse::<i64>) {
-        None => Ok(0),
-        Some(Ok(number)) => Ok(usize::try_from(number).unwrap_or(0)),
+        None => Ok(usize::MAX),
+        Some(Ok(number)) => Ok(usize::try_from(number).unwrap_or(usize::MAX)),
         Some(Err(_)) => Err(ApiError::bad_data(format!("{name} must be a number"))),
     }
 }
@@ -48,7 +48,8 @@ pub(crate) async fn scrape_pools(State(app): State<Arc<App>>) -> Response {
 /// Entries by metric; `limit` counts metrics.
 pub(crate) async fn metadata(State(app): State<Arc<App>>, params: Params) -> ApiResult {
     let limit = number(&params, "limit")?;
-    let per_metric = number(&params, "limit_per_metric")?;
+    // Here 0 is no limit, other than with `limit`.
+    let per_metric = Some(number(&params, "limit_per_metric")?).filter(|limit| *limit > 0).unwrap_or(usize::MAX);
     let wanted = params.filled("metric");
     let mut found: BTreeMap<String, Vec<MetadataEntry>> = BTreeMap::new();
     for target in app.scrape.metadata() {
@@ -62,7 +63,7 @@ pub(crate) async fn metadata(State(app): State<Arc<App>>, params: Params) -> Api
                 unit: metadata.unit,
             };
             let entries = found.entry(metric).or_default();
-            if !entries.contains(&entry) && (per_metric == 0 || entries.len() < per_metric) {
+            if !entries.contains(&entry) && entries.len() < per_metric {
                 entries.push(entry);
             }
         }
@@ -78,10 +79,7 @@ pub(crate) async fn metadata(State(app): State<Arc<App>>, params: Params) -> Api
             found.insert(metric, vec![entry]);
         }
     }
-    if limit > 0 {
-        found = found.into_iter().take(limit).collect();
-    }
-    Ok(success(found))
+    Ok(success(found.into_iter().take(limit).collect::<BTreeMap<_, _>>()))
 }
 
 #[derive(serde::Serialize)]
@@ -95,12 +93,13 @@ struct TargetMetadata {
     unit: String,
 }
 
+/// No target begins once there are `limit` entries; the one before gives all it has.
 pub(crate) async fn targets_metadata(State(app): State<Arc<App>>, params: Params) -> ApiResult {
     let limit = number(&params, "limit")?;
     let wanted = params.filled("metric");
     let matchers = match params.filled("match_target") {
         None => Vec::new(),
-        Some(text) => promql_syntax::parse_metric_selector(text)
+        Some(text) => promql_syntax::parse_metric_matchers(text)
             .map_err(|error| ApiError::parameter("match_target", error))?
             .iter()
             .map(regexp::LabelMatcher::new)
@@ -109,15 +108,15 @@ pub(crate) async fn targets_metadata(State(app): State<Arc<App>>, params: Params
     };
     let mut found = Vec::new();
     for target in app.scrape.metadata() {
+        if found.len() >= limit {
+            break;
+        }
         if !matchers.iter().all(|matcher| matcher.matches_labels(&target.labels)) {
             continue;
         }
         for (metric, metadata) in target.metadata {
             if wanted.is_some_and(|wanted| wanted != metric) {
                 continue;
-            }
-            if limit > 0 && found.len() == limit {
-                return Ok(success(found));
             }
             found.push(TargetMetadata {
                 target: super::query::label_map(&target.labels),

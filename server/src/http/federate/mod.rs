@@ -52,9 +52,10 @@ pub(crate) async fn federate(
 }
 
 async fn answer(app: Arc<App>, client: Client, params: Params, served: Served) -> ApiResult<Vec<u8>> {
+    params.whole()?;
     let mut matches = Vec::new();
     for written in params.all("match[]") {
-        matches.push(match promql_syntax::parse_metric_selector(&written) {
+        matches.push(match promql_syntax::parse_metric_matchers(&written) {
             Ok(matchers) => Match::Selector(matchers),
             Err(_) => {
                 let expr = promql_syntax::parse(&written)

@@ -5,6 +5,7 @@ mod score;
 
 use crate::http::App;
 use crate::http::error::{ApiError, ApiResult};
+use crate::http::go;
 use crate::http::ndjson;
 use crate::http::params::{Params, parse_time_ms};
 use crate::http::queries::{Asked, Client, Kind};
@@ -106,12 +107,11 @@ fn known_metadata(app: &App) -> BTreeMap<String, model::Metadata> {
 }
 
 fn flag(params: &Params, name: &str, default: bool) -> ApiResult<bool> {
-    // What Go's `ParseBool` takes.
     match params.get(name) {
         "" => Ok(default),
-        "1" | "t" | "T" | "true" | "TRUE" | "True" => Ok(true),
-        "0" | "f" | "F" | "false" | "FALSE" | "False" => Ok(false),
-        other => Err(ApiError::bad_data(format!("invalid {name} {other:?}: must be boolean"))),
+        text => {
+            go::parse_bool(text).map_err(|_| ApiError::bad_data(format!("invalid {name} {text:?}: must be boolean")))
+        }
     }
 }
 
