@@ -637,7 +637,7 @@ fn spawn_maintenance(tsdb: Arc<Tsdb>, mut stopped: watch::Receiver<bool>) -> tok
                 _ = stopped.wait_for(|stop| *stop) => return,
             }
             // After a failure, of a full disk for example, there is no haste.
-            if waited < MAINTENANCE && (failed || !tsdb.is_cut_due()) {
+            if waited < MAINTENANCE && (failed || !tsdb.is_maintenance_due()) {
                 continue;
             }
             (waited, failed) = (Duration::ZERO, true);

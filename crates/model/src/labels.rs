@@ -64,6 +64,15 @@ impl Labels {
         good.then(|| Labels::from_sorted(pairs.iter().copied()))
     }
 
+    /// The packed form of a set, see [`Labels::as_packed`], written behind what `into` has. The pairs are as
+    /// [`Labels::from_sorted`] wants them.
+    pub fn pack<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>, into: &mut String) {
+        for (name, value) in pairs {
+            push_text(into, name);
+            push_text(into, value);
+        }
+    }
+
     /// The value of `name`, or `None` if the set has no such label.
     pub fn get(&self, name: &str) -> Option<&str> {
         for (own, value) in self.iter() {

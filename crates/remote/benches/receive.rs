@@ -103,7 +103,7 @@ fn main() {
     std::thread::scope(|scope| {
         scope.spawn(|| {
             while !done.load(Ordering::Relaxed) {
-                if tsdb.is_cut_due() {
+                if tsdb.is_maintenance_due() {
                     tsdb.maintain().unwrap();
                 }
                 std::thread::sleep(Duration::from_millis(100));

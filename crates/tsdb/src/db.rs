@@ -5,14 +5,17 @@ use crate::{
     TsdbStatus, WalFollower, WalPosition,
     append::Appends,
     block::{Block, BlockShared, cache::FrameCache, exemplars, loaded::Loaded, meta::Cut},
-    check, files,
+    check, checkpoint, files,
     head::{Head, exemplars::Exemplars},
     maintain::Maintenance,
     metrics::Metrics,
     postings::Selector,
     query::{TsdbQuerier, View},
     tier::Rules,
-    wal::{WalWriter, recovery::Recovery},
+    wal::{
+        WalWriter,
+        recovery::{Recovery, Replayed},
+    },
 };
 use model::{Labels, Matcher, Metadata};
 use std::{
@@ -86,12 +89,30 @@ impl Tsdb {
         // Blocks from elsewhere say nothing about what the head takes.
         let head_end_ms = blocks.iter().filter_map(|block| block.meta.head_end_ms()).max();
         let cut_ms = head_end_ms.map_or(i64::MIN, border);
-        let head = Arc::new(Head::new(options.block_range_ms));
-        let mut exemplars = Exemplars::new(options.exemplars_max);
-        let mut metadata = MetadataMap::new();
-        let mut recovery =
-            Recovery { head: &head, exemplars: &mut exemplars, metadata: &mut metadata, cuts: &cuts, shared: &shared };
-        let segments = recovery.replay(&wal_dir)?;
+        // What a process left that ended while it wrote.
+        let _ = fs::remove_file(checkpoint::path(&options.dir).with_extension("tmp"));
+        let replay = |with_checkpoint: bool| -> Result<Option<_>, StorageError> {
+            let head = Arc::new(Head::new(options.block_range_ms));
+            let (mut exemplars, mut metadata) = (Exemplars::new(options.exemplars_max), MetadataMap::new());
+            let mut recovery = Recovery {
+                head: &head,
+                exemplars: &mut exemplars,
+                metadata: &mut metadata,
+                cuts: &cuts,
+                shared: &shared,
+            };
+            let replayed = recovery.replay(&options.dir, with_checkpoint)?;
+            Ok(replayed.map(|replayed| (head, exemplars, metadata, replayed)))
+        };
+        let replayed = match replay(true)? {
+            Some(replayed) => Some(replayed),
+            None => replay(false)?,
+        };
+        let Some((head, exemplars, metadata, Replayed { segments, checkpoint: replayed_to })) = replayed else {
+            // Without a checkpoint there is none to be refused.
+            let source = std::io::Error::other("the log could not be read");
+            return Err(StorageError::Io { path: wal_dir, source }.into());
+        };
         if let Some(end_ms) = head_end_ms.filter(|end_ms| *end_ms > cut_ms) {
             recall_newest(&head, &blocks, cut_ms, end_ms)?;
         }
@@ -100,7 +121,14 @@ impl Tsdb {
         let wal =
             WalWriter::new(&wal_dir, segments, first, options.segment_bytes_max, options.sync, metrics.wal.clone())
                 .map_err(files::at(&wal_dir))?;
-        let maintenance = Maintenance::new(&blocks, cut_ms);
+        let path = checkpoint::path(&options.dir);
+        let bytes = fs::metadata(&path).ok().map(|meta| meta.len());
+        // One that was of no use goes with the next cut, or is replaced.
+        let written = bytes.map(|bytes| match replayed_to {
+            Some(position) => checkpoint::Written { position, bytes },
+            None => checkpoint::Written { position: WalPosition::default(), bytes: 0 },
+        });
+        let maintenance = Maintenance::new(&blocks, cut_ms, written);
         let tsdb = Arc::new(Tsdb {
             wal_end: Arc::new(Mutex::new(wal.end())),
             appends: Mutex::new(Appends::new(wal, cut_ms)),

@@ -5,6 +5,7 @@ mod block;
 mod bytes;
 mod cardinality;
 mod check;
+mod checkpoint;
 pub mod codec;
 mod compact;
 mod db;

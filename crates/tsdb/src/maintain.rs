@@ -8,6 +8,7 @@ use crate::{
         meta::{BlockMeta, Compaction, Cover, Cut},
         writer::{BlockPlan, BlockWriter},
     },
+    checkpoint,
     compact::{plan_compaction, ranges, tier_ranges},
     db::{Tsdb, lock},
     files,
@@ -52,10 +53,14 @@ pub(crate) struct Maintenance {
     pub(crate) stripped: HashMap<String, usize>,
     last_ulid: Ulid,
     trimmed_ms: i64,
+    /// The one that is there.
+    pub(crate) checkpoint: Option<checkpoint::Written>,
+    /// None is written before.
+    pub(crate) checkpoint_retry_ms: i64,
 }
 
 impl Maintenance {
-    pub(crate) fn new(blocks: &[Arc<Block>], cut_ms: i64) -> Self {
+    pub(crate) fn new(blocks: &[Arc<Block>], cut_ms: i64, checkpoint: Option<checkpoint::Written>) -> Self {
         let last_ulid = blocks.iter().filter_map(|block| Ulid::from_string(&block.meta.ulid).ok()).max();
         Maintenance {
             retired: Vec::new(),
@@ -67,7 +72,14 @@ impl Maintenance {
             stripped: HashMap::new(),
             last_ulid: last_ulid.unwrap_or(Ulid::nil()),
             trimmed_ms: i64::MIN,
+            checkpoint,
+            checkpoint_retry_ms: i64::MIN,
         }
+    }
+
+    /// True while samples are in a block and in the head as well.
+    pub(crate) fn is_cutting(&self) -> bool {
+        self.cut.is_some()
     }
 
     /// A name that is greater than all before, as the order of creation is the order of names.
@@ -94,6 +106,7 @@ impl Tsdb {
             outcome = self.cut_head(&mut state);
             self.settle(&mut state);
         }
+        self.checkpoint_if_due(&mut state);
         // A full disk stops the cutting, and only the retention can mend that.
         let retention = self.apply_retention(&mut state);
         outcome = outcome.and(retention);
@@ -175,11 +188,11 @@ impl Tsdb {
         (max_ms != i64::MIN && before_ms > state.cut_done_ms).then_some(before_ms)
     }
 
-    /// True if [`Tsdb::maintain`] would cut the head, which should not wait: the head grows with what is sent. False
-    /// while somebody maintains.
-    pub fn is_cut_due(&self) -> bool {
+    /// True if [`Tsdb::maintain`] would cut the head or write a checkpoint, which should not wait: both grow with what is
+    /// sent. False while somebody maintains.
+    pub fn is_maintenance_due(&self) -> bool {
         match self.maintenance.try_lock() {
-            Ok(state) => state.cut.is_some() || self.cut_border(&state).is_some(),
+            Ok(state) => state.cut.is_some() || self.cut_border(&state).is_some() || self.is_checkpoint_due(&state),
             Err(_) => false,
         }
     }
@@ -265,6 +278,8 @@ impl Tsdb {
             state.cut = Some(cut);
         }
         outcome?;
+        // What blocks say of the log holds for the checkpoint as long as they say it: they forget it with the segments.
+        self.drop_checkpoint(state).map_err(files::at(&checkpoint::path(&self.options.dir)))?;
         let truncated = lock(&self.appends).wal.truncate(position, before_ms);
         match truncated {
             Ok(0) => {}

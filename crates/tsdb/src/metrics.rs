@@ -22,6 +22,8 @@ pub(crate) struct Metrics {
     pub(crate) vertical_compactions: Counter,
     pub(crate) compaction_seconds: Histogram,
     pub(crate) wal_truncations: Counter,
+    pub(crate) checkpoints: Counter,
+    pub(crate) checkpoints_failed: Counter,
     pub(crate) wal_corruptions: Counter,
     pub(crate) time_retentions: Counter,
     pub(crate) size_retentions: Counter,
@@ -70,6 +72,14 @@ impl Metrics {
             chunks_removed: plain(
                 "prometheus_tsdb_head_chunks_removed_total",
                 "Chunks of the head that are in blocks now.",
+            ),
+            checkpoints: plain(
+                "prometheus_tsdb_checkpoint_creations_total",
+                "Times that the head was written as a checkpoint.",
+            ),
+            checkpoints_failed: plain(
+                "prometheus_tsdb_checkpoint_creations_failed_total",
+                "Checkpoints that could not be written.",
             ),
             head_truncations: plain("prometheus_tsdb_head_truncations_total", "Times that the head was shortened."),
             compactions: plain(

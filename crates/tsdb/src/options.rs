@@ -56,6 +56,9 @@ pub struct TsdbOptions {
     pub block_range_ms_max: i64,
     /// A log segment is closed when it is larger.
     pub segment_bytes_max: u64,
+    /// So much of the log is written, at the least, before the head is told on the disk again, so that a restart reads the
+    /// log behind that only; `u64::MAX` for never.
+    pub checkpoint_log_bytes: u64,
     /// Exemplars kept in memory, of all series together; 0 keeps none.
     pub exemplars_max: usize,
     pub registry: Registry,
@@ -75,6 +78,7 @@ impl TsdbOptions {
             block_range_ms: BLOCK_RANGE_MS_DEFAULT,
             block_range_ms_max: 0,
             segment_bytes_max: 32 << 20,
+            checkpoint_log_bytes: 4 << 20,
             exemplars_max: EXEMPLARS_MAX_DEFAULT,
             registry: Registry::new(),
             clock: Arc::new(system::SystemClock),

@@ -183,7 +183,7 @@ pub(super) fn damage_of_segment(path: &Path) -> Option<(Damage, bool)> {
         match reader.next(bytes) {
             Ok(Next::End) => return None,
             Ok(Next::Record { at, payload }) => {
-                if decoder.decode(&payload).is_none() {
+                if decoder.decode(&payload, at).is_none() {
                     return Some((damage(at, "a record cannot be decoded".into()), false));
                 }
             }

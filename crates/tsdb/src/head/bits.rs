@@ -10,6 +10,17 @@ pub(crate) fn none(count: usize) -> Bits {
     vec![0; words(count)].into()
 }
 
+/// All numbers below `count`.
+pub(crate) fn full(count: usize) -> Bits {
+    let mut bits = vec![u64::MAX; words(count)];
+    if !count.is_multiple_of(64)
+        && let Some(last) = bits.last_mut()
+    {
+        *last = (1 << (count % 64)) - 1;
+    }
+    bits.into()
+}
+
 pub(crate) fn get(bits: &[u64], at: usize) -> bool {
     bits.get(at / 64).is_some_and(|word| word >> (at % 64) & 1 == 1)
 }
@@ -63,6 +74,7 @@ mod tests {
             set(&mut bits, at);
         }
         clear(&mut bits, 5);
+        assert_eq!((count(&full(130)), full(64).len(), full(0).len(), full(3)[0]), (130, 1, 0, 7));
         assert_eq!(iter(&bits).collect::<Vec<_>>(), [0, 63, 64, 129]);
         assert_eq!(
             (count(&bits), rank(&bits, 64), rank(&bits, 130), get(&bits, 129), get(&bits, 500)),

@@ -1,6 +1,8 @@
 //! Series that arrive together, and their newest samples. Whoever reads holds a group as it was: appends change a copy
 //! of what is held.
 
+mod image;
+
 use super::{
     bits::{self, Bits},
     loose::{Loose, Piece, same_value},

@@ -3,7 +3,7 @@
 
 use super::symbols::Symbols;
 use crate::{
-    cardinality::is_overflow,
+    cardinality::{OVERFLOW_LABEL, is_overflow},
     postings::{RunMatcher, Selector},
 };
 use foldhash::fast::RandomState;
@@ -101,6 +101,14 @@ impl Sets {
         let (list, hasher) = (&self.list, &self.hasher);
         self.table.insert_unique(hash, number, |number| hasher.hash_one(&*list[*number as usize].pairs));
         number
+    }
+
+    /// The number of a set, which has one more user. The symbols of a new set get one user each.
+    fn share(&mut self, pairs: &[u32], symbols: &mut Symbols) -> u32 {
+        for symbol in pairs {
+            symbols.share(*symbol);
+        }
+        self.acquire(pairs, symbols)
     }
 
     fn release(&mut self, number: u32, mut forget: impl FnMut(u32)) {
@@ -210,22 +218,8 @@ impl Index {
     /// Name and value of the labels of a series, in order.
     fn pairs<'a>(&'a self, record: &Record) -> impl Iterator<Item = (&'a str, &'a str)> {
         let text = |pair: &'a [u32]| (self.symbols.text(pair[0]), self.symbols.text(pair[1]));
-        let mut target = self.sets.pairs(record.target).chunks_exact(2).map(text).peekable();
-        let mut rest = self.sets.pairs(record.rest).chunks_exact(2).map(text).peekable();
-        let mut name = (record.name != NONE).then(|| (METRIC_NAME, self.symbols.text(record.name)));
-        std::iter::from_fn(move || {
-            let from_target = match (target.peek(), rest.peek()) {
-                (Some(a), Some(b)) => a.0 < b.0,
-                (a, _) => a.is_some(),
-            };
-            let next = if from_target { target.peek() } else { rest.peek() };
-            match (next, name) {
-                (Some(next), Some(own)) if own.0 < next.0 => name.take(),
-                (None, _) => name.take(),
-                _ if from_target => target.next(),
-                _ => rest.next(),
-            }
-        })
+        let [target, rest] = [record.target, record.rest].map(|set| self.sets.pairs(set).chunks_exact(2).map(text));
+        merge_pairs(target, rest, (record.name != NONE).then(|| self.symbols.text(record.name)))
     }
 
     /// The labels of a series, made anew; `None` if it was forgotten.
@@ -272,21 +266,7 @@ impl Index {
             }
             let hash = self.hash(labels);
             let record = Record { name, target, rest, hash };
-            let index = match self.free.pop() {
-                Some(index) => {
-                    self.records[index as usize] = record;
-                    index
-                }
-                None => {
-                    self.records.push(record);
-                    (self.records.len() - 1) as u32
-                }
-            };
-            let records = &self.records;
-            self.by_labels.insert_unique(spread(hash), index, |index| spread(records[*index as usize].hash));
-            if name != NONE {
-                self.by_name.entry(name).or_default().push(index);
-            }
+            let index = self.add(record);
             if let Some(job) = labels.get(JOB).and_then(|job| self.symbols.find(job)) {
                 *self.jobs.entry(job).or_default() += 1;
             }
@@ -295,6 +275,115 @@ impl Index {
             }
             indices.push(index);
         }
+        self.group_of(indices, target)
+    }
+
+    /// For hashes made elsewhere of packed labels; the index keeps their lowest 32 bits.
+    pub(crate) fn hasher(&self) -> RandomState {
+        self.hasher.clone()
+    }
+
+    /// The number of a text, which must get a user soon.
+    pub(crate) fn intern(&mut self, text: &str) -> u32 {
+        self.symbols.intern(text)
+    }
+
+    /// Index of the series of these symbols, whose labels have this hash.
+    pub(crate) fn find_told(&self, hash: u32, name: Option<u32>, target: &[u32], rest: &[u32]) -> Option<u32> {
+        let text = |symbol: u32| self.symbols.text(symbol);
+        let pair = |pair: &[u32]| (text(pair[0]), text(pair[1]));
+        let found = self.by_labels.find(spread(hash), |index| {
+            let record = &self.records[*index as usize];
+            record.hash == hash
+                && (self.is_told(*index, name, target, rest)
+                    // The same labels may be parted in another way.
+                    || self.pairs(record).eq(merge_pairs(
+                        target.chunks_exact(2).map(pair),
+                        rest.chunks_exact(2).map(pair),
+                        name.map(text),
+                    )))
+        });
+        found.copied()
+    }
+
+    /// True if a series has these symbols, parted in this way.
+    pub(crate) fn is_told(&self, index: u32, name: Option<u32>, target: &[u32], rest: &[u32]) -> bool {
+        let Some(record) = self.records.get(index as usize).filter(|record| record.target != NONE) else {
+            return false;
+        };
+        record.name == name.unwrap_or(NONE)
+            && self.sets.pairs(record.rest) == rest
+            && self.sets.pairs(record.target) == target
+    }
+
+    /// Adds series that are not there, each once, as one group, by symbols: the pairs that all have, and by slot the
+    /// metric name, the other pairs and the hash of the labels. A slot without a series gets the index of another one.
+    pub(crate) fn restore<'a>(
+        &mut self,
+        target_pairs: &[u32],
+        new: impl Iterator<Item = Option<(Option<u32>, &'a [u32], u32)>>,
+    ) -> NewGroup {
+        let mut target = NONE;
+        let mut indices = Vec::with_capacity(new.size_hint().0);
+        let job_name = self.symbols.find(JOB);
+        let job_of = |pairs: &[u32]| pairs.chunks_exact(2).find(|pair| Some(pair[0]) == job_name).map(|pair| pair[1]);
+        let overflow_name = self.symbols.find(OVERFLOW_LABEL);
+        for told in new {
+            let Some((name, pairs, hash)) = told else {
+                indices.push(NONE);
+                continue;
+            };
+            let rest = self.sets.share(pairs, &mut self.symbols);
+            if target == NONE {
+                target = self.sets.share(target_pairs, &mut self.symbols);
+            } else {
+                self.sets.list[target as usize].users += 1;
+            }
+            if let Some(name) = name {
+                self.symbols.share(name);
+            }
+            let record = Record { name: name.unwrap_or(NONE), target, rest, hash };
+            let index = self.add(record);
+            if let Some(job) = job_of(target_pairs).or_else(|| job_of(pairs)) {
+                *self.jobs.entry(job).or_default() += 1;
+            }
+            if overflow_name.is_some()
+                && [target_pairs, pairs]
+                    .iter()
+                    .any(|pairs| pairs.iter().step_by(2).any(|own| Some(*own) == overflow_name))
+                && self.labels(index).is_some_and(|labels| is_overflow(&labels))
+            {
+                self.overflow.insert(index);
+            }
+            indices.push(index);
+        }
+        if let Some(member) = indices.iter().copied().find(|index| *index != NONE) {
+            indices.iter_mut().filter(|index| **index == NONE).for_each(|index| *index = member);
+        }
+        self.group_of(indices, target)
+    }
+
+    /// Gives a record its index.
+    fn add(&mut self, record: Record) -> u32 {
+        let index = match self.free.pop() {
+            Some(index) => {
+                self.records[index as usize] = record;
+                index
+            }
+            None => {
+                self.records.push(record);
+                (self.records.len() - 1) as u32
+            }
+        };
+        let records = &self.records;
+        self.by_labels.insert_unique(spread(record.hash), index, |index| spread(records[*index as usize].hash));
+        if record.name != NONE {
+            self.by_name.entry(record.name).or_default().push(index);
+        }
+        index
+    }
+
+    fn group_of(&mut self, indices: Vec<u32>, target: u32) -> NewGroup {
         let series: Arc<[u32]> = indices.into();
         if target != NONE {
             self.by_target.entry(target).or_default().push(Arc::clone(&series));
@@ -568,6 +657,29 @@ impl Index {
         };
         series.sort_by(|(a, _), (b, _)| key(*a).cmp(key(*b)));
     }
+}
+
+/// Pairs of two sets, each in order of the names, and the metric name, in order.
+pub(crate) fn merge_pairs<'a>(
+    target: impl Iterator<Item = (&'a str, &'a str)>,
+    rest: impl Iterator<Item = (&'a str, &'a str)>,
+    name: Option<&'a str>,
+) -> impl Iterator<Item = (&'a str, &'a str)> {
+    let (mut target, mut rest) = (target.peekable(), rest.peekable());
+    let mut name = name.map(|name| (METRIC_NAME, name));
+    std::iter::from_fn(move || {
+        let from_target = match (target.peek(), rest.peek()) {
+            (Some(a), Some(b)) => a.0 < b.0,
+            (a, _) => a.is_some(),
+        };
+        let next = if from_target { target.peek() } else { rest.peek() };
+        match (next, name) {
+            (Some(next), Some(own)) if own.0 < next.0 => name.take(),
+            (None, _) => name.take(),
+            _ if from_target => target.next(),
+            _ => rest.next(),
+        }
+    })
 }
 
 /// Pairs of a series by rank, from both sets and the name, in order.

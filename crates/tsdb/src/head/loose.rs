@@ -1,6 +1,9 @@
 //! Samples of one series that are in no row: late ones, histograms, those with times of their own.
 
-use crate::codec::{floats, histograms, times};
+use crate::{
+    bytes::{Reader, put_uvarint, put_varint},
+    codec::{floats, histograms, times},
+};
 use model::SampleValue;
 use std::{collections::BTreeSet, sync::Arc};
 use storage::{Samples, fanout::merge_samples};
@@ -73,6 +76,25 @@ impl Piece {
         }
     }
 
+    /// As a checkpoint tells it.
+    pub(crate) fn put(&self, out: &mut Vec<u8>) {
+        put_varint(out, self.min_ms);
+        put_varint(out, self.max_ms);
+        put_uvarint(out, u64::from(self.count));
+        out.push(u8::from(self.histograms));
+        put_uvarint(out, self.data.len() as u64);
+        out.extend_from_slice(&self.data);
+    }
+
+    /// Takes what [`Piece::put`] wrote; `None` for bytes that it cannot have written.
+    pub(crate) fn take(reader: &mut Reader<'_>) -> Option<Piece> {
+        let (min_ms, max_ms) = (reader.varint()?, reader.varint()?);
+        let count = u32::try_from(reader.uvarint()?).ok().filter(|count| (1..=OPEN_MAX as u32).contains(count))?;
+        let histograms = reader.u8().filter(|kind| *kind < 2)? == 1;
+        let length = reader.count()?;
+        Some(Piece { min_ms, max_ms, count, histograms, data: reader.take(length)?.into() })
+    }
+
     pub(crate) fn overlaps(&self, start_ms: i64, end_ms: i64) -> bool {
         self.min_ms <= end_ms && start_ms <= self.max_ms
     }
@@ -126,6 +148,19 @@ impl Loose {
         if self.open.is_empty() {
             self.open.shrink_to_fit();
         }
+    }
+
+    /// With samples that are ascending in time.
+    pub(crate) fn of(open: Vec<(i64, SampleValue)>, last: Option<(i64, SampleValue)>) -> Loose {
+        Loose { open, pieces: Vec::new(), last }
+    }
+
+    pub(crate) fn open(&self) -> &[(i64, SampleValue)] {
+        &self.open
+    }
+
+    pub(crate) fn add_piece(&mut self, piece: Piece) {
+        self.pieces.push(Arc::new(piece));
     }
 
     pub(crate) fn pieces(&self) -> &[Arc<Piece>] {

@@ -11,14 +11,16 @@ pub(crate) mod seal;
 mod symbols;
 pub(crate) mod verdict;
 
-pub(crate) use bits::{Bits, count as count_bits, get as get_bit, iter as iter_bits, none as no_bits, set as set_bit};
+pub(crate) use bits::{
+    Bits, count as count_bits, full as full_bits, get as get_bit, iter as iter_bits, none as no_bits, set as set_bit,
+};
 pub(crate) use group::Group;
-pub(crate) use index::Index;
+pub(crate) use index::{Index, merge_pairs};
 
 use crate::{
     cardinality::{Guard, Pending},
     postings::Selector,
-    wal::record::Logged,
+    wal::record::{GroupRecord, Logged},
 };
 use group::SLOTS_MAX;
 use history::Told;
@@ -75,6 +77,24 @@ pub(crate) struct Store {
     seats: Vec<Seat>,
     groups: Vec<Option<Arc<Group>>>,
     free: Vec<u32>,
+}
+
+/// Where the series of a group of the log are.
+#[derive(Debug)]
+pub(crate) enum Restored {
+    /// In the same slots of this group.
+    Whole(u32),
+    /// By slot.
+    Parts(Vec<Option<Place>>),
+}
+
+impl Restored {
+    pub(crate) fn place(&self, slot: u16) -> Option<Place> {
+        match self {
+            Restored::Whole(group) => Some(Place { group: *group, slot }),
+            Restored::Parts(places) => places.get(usize::from(slot)).copied().flatten(),
+        }
+    }
 }
 
 /// One series of an answer, as it was when it was asked for.
@@ -134,7 +154,8 @@ impl Store {
         })
     }
 
-    fn add(&mut self, group: Group) -> u32 {
+    /// Adds a group whose series have no place yet. `is_member` tells whether a slot has its series.
+    fn add(&mut self, group: Group, is_member: impl Fn(usize) -> bool) -> u32 {
         let series = Arc::clone(&group.series);
         let number = match self.free.pop() {
             Some(number) => {
@@ -146,7 +167,7 @@ impl Store {
                 (self.groups.len() - 1) as u32
             }
         };
-        for (slot, index) in series.iter().enumerate() {
+        for (slot, index) in series.iter().enumerate().filter(|(slot, _)| is_member(*slot)) {
             let index = *index as usize;
             if index >= self.seats.len() {
                 self.seats.resize(index + 1, Seat { generation: 0, group: EMPTY, slot: 0 });
@@ -174,7 +195,7 @@ impl Head {
         self.index.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn index_mut(&self) -> RwLockWriteGuard<'_, Index> {
+    pub(crate) fn index_mut(&self) -> RwLockWriteGuard<'_, Index> {
         self.index.write().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -235,7 +256,7 @@ impl Head {
         let mut index = self.index_mut();
         for group in grouped(new) {
             let group = index.create(&group);
-            self.store_mut().add(Group::new(group.series, group.target));
+            self.store_mut().add(Group::new(group.series, group.target), |_| true);
         }
         // Sums have groups of their own, for they come differently.
         let mut sums: Vec<&Labels> = folded.values().filter(|labels| index.find(labels).is_none()).collect();
@@ -244,7 +265,7 @@ impl Head {
         created += sums.len() as u64;
         for part in sums.chunks(SLOTS_MAX) {
             let group = index.create(part);
-            self.store_mut().add(Group::new(group.series, group.target));
+            self.store_mut().add(Group::new(group.series, group.target), |_| true);
         }
         let store = self.store();
         for (id, labels) in ids.iter_mut().zip(labels).filter(|(id, _)| id.0 == u64::MAX) {
@@ -288,24 +309,68 @@ impl Head {
         }
     }
 
-    /// Makes a group as the log tells it: the place of each series, which may have a place already.
-    pub(crate) fn restore_group(&self, labels: &[Labels]) -> Vec<Option<Place>> {
-        let known: Vec<Option<u32>> = {
-            let index = self.index();
-            labels.iter().map(|labels| index.find(labels)).collect()
-        };
-        let new: Vec<&Labels> =
-            labels.iter().zip(&known).filter(|(_, known)| known.is_none()).map(|(labels, _)| labels).collect();
-        if !new.is_empty() {
-            let mut index = self.index_mut();
-            for part in new.chunks(SLOTS_MAX) {
-                let group = index.create(part);
-                self.store_mut().add(Group::new(group.series, group.target));
-            }
+    /// Makes a group as the log tells it, unless it is there. `texts` and `symbols` are what the record's places stand for.
+    pub(crate) fn restore_group(&self, told: &GroupRecord, texts: &[Arc<str>], symbols: &[u32]) -> Restored {
+        let symbol = |place: &u32| symbols.get(*place as usize).copied().unwrap_or(EMPTY);
+        let target: Vec<u32> = told.target.iter().map(symbol).collect();
+        let mut rest: Vec<u32> = Vec::new();
+        let mut ends: Vec<usize> = Vec::with_capacity(told.series.len());
+        for series in &told.series {
+            rest.extend(series.iter().flat_map(|series| told.rest(series).iter().map(symbol)));
+            ends.push(rest.len());
         }
-        let (index, store) = (self.index(), self.store());
-        let found = labels.iter().zip(known).map(|(labels, known)| known.or_else(|| index.find(labels)));
-        found.map(|index| store.place_of_index(index?)).collect()
+        // By slot: metric name, pairs, hash.
+        let slot = |slot: usize| {
+            let series = told.series[slot].as_ref()?;
+            let start = slot.checked_sub(1).map_or(0, |before| ends[before]);
+            Some((series.name.as_ref().map(symbol), &rest[start..ends[slot]], series.hash))
+        };
+        let mut index = self.index_mut();
+        let mut store = self.store_mut();
+        let Some((first, found)) = (0..ends.len()).find_map(|at| Some((at, slot(at)?))) else {
+            return Restored::Parts(Vec::new());
+        };
+        if let Some(known) = index.find_told(found.2, found.0, &target, found.1)
+            && let Some(place) = store.place_of_index(known).filter(|place| usize::from(place.slot) == first)
+            && let Some(group) = store.group(place.group).filter(|group| group.slots() == ends.len())
+            && (0..ends.len()).all(|at| match slot(at) {
+                None => !store.is_member(place.group, group, at),
+                Some((name, pairs, _)) => {
+                    store.is_member(place.group, group, at) && index.is_told(group.series[at], name, &target, pairs)
+                }
+            })
+        {
+            return Restored::Whole(place.group);
+        }
+        let mut known: Vec<Option<u32>> = Vec::with_capacity(ends.len());
+        let mut hashes: Vec<u32> = Vec::with_capacity(ends.len());
+        for at in 0..ends.len() {
+            let own = slot(at);
+            hashes.extend(own.map(|(_, _, hash)| hash));
+            known.push(own.and_then(|(name, pairs, hash)| index.find_told(hash, name, &target, pairs)));
+        }
+        hashes.sort_unstable();
+        let may_repeat = hashes.windows(2).any(|pair| pair[0] == pair[1]);
+        if known.iter().all(Option::is_none) && !may_repeat && ends.len() <= SLOTS_MAX {
+            let group = index.restore(&target, (0..ends.len()).map(slot));
+            return Restored::Whole(store.add(Group::new(group.series, group.target), |at| told.series[at].is_some()));
+        }
+        let labels: Vec<Option<Labels>> =
+            told.series.iter().map(|series| Some(told.labels(series.as_ref()?, texts))).collect();
+        let mut seen: HashSet<&Labels, foldhash::fast::RandomState> = HashSet::default();
+        let mut new: Vec<&Labels> = labels
+            .iter()
+            .zip(&known)
+            .filter(|(_, known)| known.is_none())
+            .filter_map(|(labels, _)| labels.as_ref())
+            .collect();
+        new.retain(|labels| seen.insert(labels));
+        for part in new.chunks(SLOTS_MAX) {
+            let group = index.create(part);
+            store.add(Group::new(group.series, group.target), |_| true);
+        }
+        let found = labels.iter().zip(known).map(|(labels, known)| known.or_else(|| index.find(labels.as_ref()?)));
+        Restored::Parts(found.map(|index| store.place_of_index(index?)).collect())
     }
 
     /// Notes the newest samples of series, which are in a block.
@@ -401,11 +466,16 @@ impl Head {
 
     /// Deletes the samples between two times, both inclusive. Only under the lock of the appends.
     pub(crate) fn delete(&self, selector: &Selector, start_ms: i64, end_ms: i64) {
+        self.delete_in(selector, start_ms, end_ms, |_| true);
+    }
+
+    /// The same, in some groups.
+    pub(crate) fn delete_in(&self, selector: &Selector, start_ms: i64, end_ms: i64, is_in: impl Fn(u32) -> bool) {
         let mut by_group: BTreeMap<u32, Bits> = BTreeMap::new();
         {
             let (index, store) = (self.index(), self.store());
             for series in index.select(selector) {
-                if let Some(place) = store.place_of_index(series)
+                if let Some(place) = store.place_of_index(series).filter(|place| is_in(place.group))
                     && let Some(group) = store.group(place.group)
                 {
                     let slots = by_group.entry(place.group).or_insert_with(|| bits::none(group.slots()));

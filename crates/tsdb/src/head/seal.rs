@@ -1,7 +1,10 @@
 //! Rows of a group that are complete: the columns of its series side by side, compressed, with one column of times.
 
 use super::bits;
-use crate::codec::{floats, times};
+use crate::{
+    bytes::{Reader, put_uvarint, put_varint},
+    codec::{floats, times},
+};
 use storage::Samples;
 
 /// Rows of a seal at most: the presence of a series is one word.
@@ -57,6 +60,42 @@ impl Seal {
         }
     }
 
+    /// As a checkpoint tells it.
+    pub(crate) fn put(&self, out: &mut Vec<u8>) {
+        put_varint(out, self.min_ms);
+        put_varint(out, self.max_ms);
+        put_uvarint(out, u64::from(self.rows));
+        put_uvarint(out, u64::from(self.times_bytes));
+        put_uvarint(out, self.lengths.len() as u64);
+        for length in &self.lengths {
+            put_uvarint(out, u64::from(length & !PARTLY) << 1 | u64::from(length & PARTLY != 0));
+        }
+        put_uvarint(out, self.data.len() as u64);
+        out.extend_from_slice(&self.data);
+    }
+
+    /// Takes what [`Seal::put`] wrote, for a group of so many slots; `None` for bytes that it cannot have written.
+    pub(crate) fn take(slots: usize, reader: &mut Reader<'_>) -> Option<Seal> {
+        let (min_ms, max_ms) = (reader.varint()?, reader.varint()?);
+        let rows = u16::try_from(reader.uvarint()?).ok().filter(|rows| (1..=ROWS_MAX).contains(&usize::from(*rows)))?;
+        let times_bytes = u16::try_from(reader.uvarint()?).ok()?;
+        let count = reader.count().filter(|count| *count <= slots)?;
+        let mut lengths = Vec::with_capacity(count);
+        let mut bytes = usize::from(times_bytes);
+        for _ in 0..count {
+            let told = reader.uvarint()?;
+            let length = u16::try_from(told >> 1).ok().filter(|length| *length < PARTLY)?;
+            bytes += usize::from(length);
+            lengths.push(if told & 1 == 1 { length | PARTLY } else { length });
+        }
+        let length = reader.count().filter(|length| *length == bytes)?;
+        let seal =
+            Seal { min_ms, max_ms, rows, times_bytes, lengths: lengths.into(), data: reader.take(length)?.into() };
+        let times = seal.timestamps();
+        let is_whole = times.len() == seal.rows() && times.first() == Some(&min_ms) && times.last() == Some(&max_ms);
+        is_whole.then_some(seal)
+    }
+
     pub(crate) fn rows(&self) -> usize {
         usize::from(self.rows)
     }
@@ -79,7 +118,9 @@ impl Seal {
         let mut timestamps = Vec::with_capacity(self.rows());
         // What this module encoded can be decoded.
         let decoded = times::decode(&self.data[..usize::from(self.times_bytes)], &mut timestamps);
-        debug_assert!(decoded.is_ok());
+        if decoded.is_err() {
+            timestamps.clear();
+        }
         timestamps
     }
 

@@ -32,6 +32,16 @@ impl Symbols {
         number
     }
 
+    /// The number of a text, known or not, without a user more.
+    pub(crate) fn intern(&mut self, text: &str) -> u32 {
+        self.find(text).unwrap_or_else(|| self.add(text))
+    }
+
+    /// One user more of a text that is there.
+    pub(crate) fn share(&mut self, number: u32) {
+        self.list[number as usize].users += 1;
+    }
+
     fn add(&mut self, text: &str) -> u32 {
         let symbol = Symbol { text: text.into(), users: 0 };
         let number = match self.free.pop() {

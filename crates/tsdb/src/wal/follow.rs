@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{files, head::iter_bits};
 use model::{Exemplar, Labels, Metadata, SampleValue};
-use std::{collections::HashMap, path::PathBuf};
+use std::{collections::HashMap, path::PathBuf, sync::Arc};
 use storage::StorageError;
 
 /// What a follower of the log sees, in the order of writing.
@@ -32,6 +32,7 @@ struct OpenSegment {
     decoder: Decoder,
     /// Labels by group and slot.
     groups: HashMap<u32, Vec<Option<Labels>>, foldhash::fast::RandomState>,
+    texts: Vec<Arc<str>>,
     damaged: bool,
 }
 
@@ -69,7 +70,7 @@ impl WalFollower {
             match next {
                 Next::Record { at, payload } => {
                     let wanted = at >= self.position.offset;
-                    match open.decoder.decode(&payload) {
+                    match open.decoder.decode(&payload, at) {
                         Some(record) => open.take(record, wanted, &mut events),
                         None => open.damaged = true,
                     }
@@ -103,8 +104,13 @@ impl WalFollower {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(false),
             Err(error) => return Err(files::at(&path)(error)),
         };
-        self.open =
-            Some(OpenSegment { reader, decoder: Decoder::default(), groups: HashMap::default(), damaged: false });
+        self.open = Some(OpenSegment {
+            reader,
+            decoder: Decoder::default(),
+            groups: HashMap::default(),
+            texts: Vec::new(),
+            damaged: false,
+        });
         Ok(true)
     }
 }
@@ -114,8 +120,10 @@ impl OpenSegment {
     fn take(&mut self, record: Record, wanted: bool, events: &mut Vec<WalEvent>) {
         let labels = |group: u32, slot: u16| self.groups.get(&group)?.get(usize::from(slot))?.clone();
         match record {
-            Record::Group { number, series } => {
-                self.groups.insert(number, series);
+            Record::Group(group) => {
+                self.texts.extend(group.texts.iter().cloned());
+                let series = group.series.iter().map(|series| Some(group.labels(series.as_ref()?, &self.texts)));
+                self.groups.insert(group.number, series.collect());
             }
             _ if !wanted => {}
             Record::Row { group, timestamp_ms, present, values } => {
@@ -140,7 +148,7 @@ impl OpenSegment {
             Record::Metadata(families) => {
                 events.extend(families.into_iter().map(|(family, metadata)| WalEvent::Metadata { family, metadata }));
             }
-            Record::Start { .. } | Record::Tombstone { .. } => {}
+            Record::Start { .. } | Record::Tombstone { .. } | Record::Passed => {}
         }
     }
 }

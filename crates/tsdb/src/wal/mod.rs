@@ -1,10 +1,11 @@
 //! The write-ahead log: numbered segments of records, each of which can be read without its predecessors.
 
 mod follow;
+mod reading;
 pub(crate) mod record;
 pub(crate) mod recovery;
 pub(crate) mod segment;
-mod value;
+pub(crate) mod value;
 mod writer;
 
 pub use follow::{WalEvent, WalFollower};

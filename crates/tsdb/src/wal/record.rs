@@ -4,10 +4,14 @@ use super::value;
 use crate::{
     bytes::{Reader, put_text, put_uvarint, put_varint},
     codec::histograms,
-    head::{Bits, Group, Index, count_bits, get_bit, iter_bits, no_bits, set_bit},
+    head::{Bits, Group, Index, count_bits, full_bits, get_bit, iter_bits, merge_pairs, no_bits, set_bit},
 };
-use model::{Exemplar, Labels, MatchOp, Matcher, Metadata, MetricType, SampleValue, labels::METRIC_NAME};
-use std::{collections::HashMap, sync::Arc};
+use model::{Exemplar, Labels, MatchOp, Matcher, Metadata, MetricType, SampleValue};
+use std::{
+    collections::{HashMap, hash_map::Entry},
+    hash::BuildHasher,
+    sync::Arc,
+};
 
 const GROUP: u8 = 1;
 const ROW: u8 = 2;
@@ -91,6 +95,12 @@ impl Logged {
         if let Some(word) = self.symbols.get_mut(number as usize / 64) {
             *word &= !(1 << (number % 64));
         }
+    }
+
+    /// What a reader must know who goes on from the end of this segment: the time of the last row; `None` if what comes
+    /// next is told anew.
+    pub(crate) fn row_ms(&self, segment: u64) -> Option<i64> {
+        (self.segment == segment).then_some(self.row_ms)
     }
 
     fn put_symbol(&mut self, symbol: u32, index: &Index, out: &mut Vec<u8>) {
@@ -190,11 +200,11 @@ impl Logged {
     }
 }
 
-fn put_bitmap(bits: &[u64], count: usize, out: &mut Vec<u8>) {
+pub(crate) fn put_bitmap(bits: &[u64], count: usize, out: &mut Vec<u8>) {
     out.extend(bits.iter().flat_map(|word| word.to_le_bytes()).take(count.div_ceil(8)));
 }
 
-fn take_bitmap(count: usize, reader: &mut Reader<'_>) -> Option<Bits> {
+pub(crate) fn take_bitmap(count: usize, reader: &mut Reader<'_>) -> Option<Bits> {
     let bytes = reader.take(count.div_ceil(8))?;
     let mut bits = no_bits(count);
     for (at, byte) in bytes.iter().enumerate() {
@@ -234,7 +244,7 @@ pub(crate) fn loose(group: u32, slot: u16, timestamp_ms: i64, sample: &SampleVal
     put_sample(timestamp_ms, sample, out);
 }
 
-fn put_sample(timestamp_ms: i64, sample: &SampleValue, out: &mut Vec<u8>) {
+pub(crate) fn put_sample(timestamp_ms: i64, sample: &SampleValue, out: &mut Vec<u8>) {
     put_varint(out, timestamp_ms);
     match sample {
         SampleValue::Float(float) => {
@@ -248,7 +258,7 @@ fn put_sample(timestamp_ms: i64, sample: &SampleValue, out: &mut Vec<u8>) {
     }
 }
 
-fn take_sample(reader: &mut Reader<'_>) -> Option<(i64, SampleValue)> {
+pub(crate) fn take_sample(reader: &mut Reader<'_>) -> Option<(i64, SampleValue)> {
     let time = reader.varint()?;
     let sample = match reader.u8()? {
         FLOAT => SampleValue::Float(value::take(0.0, reader)?),
@@ -315,11 +325,9 @@ pub(crate) fn tombstone(start_ms: i64, end_ms: i64, matchers: &[Matcher], out: &
 /// A record as its readers want it. Numbers of groups mean something within their segment only.
 #[derive(Debug)]
 pub(crate) enum Record {
-    /// By slot; `None` where the series is not there any more.
-    Group {
-        number: u32,
-        series: Vec<Option<Labels>>,
-    },
+    Group(GroupRecord),
+    /// Of a group, behind whose state the decoder was set up.
+    Passed,
     Row {
         group: u32,
         timestamp_ms: i64,
@@ -351,22 +359,94 @@ pub(crate) enum Record {
     },
 }
 
-/// Decodes the records of one segment, from its beginning.
+/// The series of a group. Texts are told by their places in the list of all that the records of a decoder brought, one
+/// record behind the other.
+#[derive(Debug)]
+pub(crate) struct GroupRecord {
+    pub(crate) number: u32,
+    /// What this record adds to that list.
+    pub(crate) texts: Vec<Arc<str>>,
+    /// Name, value, name, value … that all series have.
+    pub(crate) target: Vec<u32>,
+    /// By slot; `None` where the series is not there any more.
+    pub(crate) series: Vec<Option<SeriesRecord>>,
+    /// Those of all series, one behind the other.
+    rest: Vec<u32>,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SeriesRecord {
+    pub(crate) name: Option<u32>,
+    rest: (u32, u32),
+    /// Of the packed labels; 0 without a hasher.
+    pub(crate) hash: u32,
+}
+
+impl GroupRecord {
+    /// Name, value, name, value … of one series, beside its metric name and what all series have.
+    pub(crate) fn rest(&self, series: &SeriesRecord) -> &[u32] {
+        self.rest.get(series.rest.0 as usize..series.rest.1 as usize).unwrap_or_default()
+    }
+
+    /// The labels of a series, by the list of all texts.
+    pub(crate) fn labels(&self, series: &SeriesRecord, texts: &[Arc<str>]) -> Labels {
+        Labels::from_sorted(told_pairs(&self.target, self.rest(series), series.name, texts))
+    }
+}
+
+/// The labels that places of texts stand for, in order of their names.
+fn told_pairs<'a>(
+    target: &'a [u32],
+    rest: &'a [u32],
+    name: Option<u32>,
+    texts: &'a [Arc<str>],
+) -> impl Iterator<Item = (&'a str, &'a str)> {
+    let text = |at: u32| texts.get(at as usize).map_or("", |text| &**text);
+    let pair = move |pair: &'a [u32]| (text(pair[0]), text(pair[1]));
+    merge_pairs(target.chunks_exact(2).map(pair), rest.chunks_exact(2).map(pair), name.map(text))
+}
+
+/// Decodes the records of one segment, from its beginning or from where a checkpoint was made.
 #[derive(Debug, Default)]
 pub(crate) struct Decoder {
     /// Newest values of the rows, by slot.
     groups: Map<u32, Vec<f64>>,
-    symbols: Map<u64, Arc<str>>,
+    /// Places in `texts`.
+    symbols: Map<u64, u32>,
+    texts: Vec<Arc<str>>,
     row_ms: i64,
+    hasher: Option<foldhash::fast::RandomState>,
+    /// Until which byte of the segment the records of a group are passed over.
+    passed: Map<u32, u64>,
+    packed: String,
 }
 
 impl Decoder {
-    /// `None` if the payload cannot have been written by this version.
-    pub(crate) fn decode(&mut self, payload: &[u8]) -> Option<Record> {
+    /// With hashes of the labels.
+    pub(crate) fn with_hasher(hasher: foldhash::fast::RandomState) -> Self {
+        Decoder { hasher: Some(hasher), ..Decoder::default() }
+    }
+
+    /// The newest values of the rows of a group that was told.
+    pub(crate) fn last(&self, number: u32) -> Option<&[f64]> {
+        self.groups.get(&number).map(Vec::as_slice)
+    }
+
+    /// After the groups of a checkpoint were decoded: what comes next is the rest of a segment behind a row of this time.
+    pub(crate) fn go_on(&mut self, row_ms: i64, passed: Vec<(u32, u64)>) {
+        self.row_ms = row_ms;
+        self.passed = passed.into_iter().collect();
+    }
+
+    /// `None` if the payload cannot have been written by this version. `at` is its place in the segment.
+    pub(crate) fn decode(&mut self, payload: &[u8], at: u64) -> Option<Record> {
         let mut reader = Reader::new(payload);
+        if !self.passed.is_empty() && self.is_passed(&mut reader.clone(), at)? {
+            return Some(Record::Passed);
+        }
         let reader = &mut reader;
         let record = match reader.u8()? {
-            GROUP => self.group(reader)?,
+            GROUP => self.group(reader, at)?,
             ROW => self.row(reader)?,
             LOOSE => {
                 let (group, slot) = self.place(reader)?;
@@ -414,6 +494,20 @@ impl Decoder {
         reader.is_empty().then_some(record)
     }
 
+    /// True for a record that what is known of its group has in it already.
+    fn is_passed(&mut self, reader: &mut Reader<'_>, at: u64) -> Option<bool> {
+        let kind = reader.u8()?;
+        if !matches!(kind, ROW | LOOSE | STARTS | EXEMPLAR) {
+            return Some(false);
+        }
+        let number = u32::try_from(reader.uvarint()?).ok()?;
+        let passed = self.passed.get(&number).is_some_and(|until| at < *until);
+        if passed && kind == ROW {
+            self.row_ms = self.row_ms.wrapping_add(reader.varint()?);
+        }
+        Some(passed)
+    }
+
     fn known_group(&mut self, reader: &mut Reader<'_>) -> Option<(u32, &mut Vec<f64>)> {
         let number = u32::try_from(reader.uvarint()?).ok()?;
         Some((number, self.groups.get_mut(&number)?))
@@ -425,43 +519,47 @@ impl Decoder {
         (usize::from(slot) < last.len()).then_some((group, slot))
     }
 
-    fn symbol(&mut self, reader: &mut Reader<'_>) -> Option<Arc<str>> {
+    fn symbol(&mut self, reader: &mut Reader<'_>, new: &mut Vec<Arc<str>>) -> Option<u32> {
         let number = reader.uvarint()?;
         if number & 1 == 1 {
             let text: Arc<str> = reader.text()?.into();
-            self.symbols.insert(number >> 1, Arc::clone(&text));
-            return Some(text);
+            let place = self.texts.len() as u32;
+            self.texts.push(Arc::clone(&text));
+            new.push(text);
+            self.symbols.insert(number >> 1, place);
+            return Some(place);
         }
-        self.symbols.get(&(number >> 1)).cloned()
+        self.symbols.get(&(number >> 1)).copied()
     }
 
-    fn pairs(&mut self, count: usize, reader: &mut Reader<'_>, out: &mut Vec<(Arc<str>, Arc<str>)>) -> Option<()> {
-        for _ in 0..count {
-            out.push((self.symbol(reader)?, self.symbol(reader)?));
-        }
-        Some(())
-    }
-
-    fn group(&mut self, reader: &mut Reader<'_>) -> Option<Record> {
+    fn group(&mut self, reader: &mut Reader<'_>, at: u64) -> Option<Record> {
         let number = u32::try_from(reader.uvarint()?).ok()?;
         let slots = reader.count().filter(|slots| *slots <= SLOTS_MAX)?;
-        let mut target = Vec::new();
+        let mut texts = Vec::new();
         let count = reader.count()?;
-        self.pairs(count, reader, &mut target)?;
+        let mut target = Vec::with_capacity(count * 2);
+        for _ in 0..count * 2 {
+            target.push(self.symbol(reader, &mut texts)?);
+        }
         let mut series = Vec::with_capacity(slots);
+        let mut rest = Vec::new();
         for _ in 0..slots {
             let head = reader.uvarint()?;
             if head == 0 {
                 series.push(None);
                 continue;
             }
-            let name = if head & 2 == 2 { Some(self.symbol(reader)?) } else { None };
+            let name = if head & 2 == 2 { Some(self.symbol(reader, &mut texts)?) } else { None };
             let count = usize::try_from(head >> 2).ok().filter(|count| *count <= reader.remaining())?;
-            let mut rest = Vec::with_capacity(count);
-            self.pairs(count, reader, &mut rest)?;
-            let pairs = target.iter().chain(&rest).map(|(name, value)| (&**name, &**value));
-            let labels = sorted(pairs.chain(name.iter().map(|name| (METRIC_NAME, &**name))).collect())?;
-            series.push((!labels.is_empty()).then_some(labels));
+            let start = rest.len();
+            for _ in 0..count * 2 {
+                rest.push(self.symbol(reader, &mut texts)?);
+            }
+            let is_empty = target.is_empty() && count == 0 && name.is_none();
+            let hash = self.checked(&target, &rest[start..], name)?;
+            // A series without labels is none.
+            let own = SeriesRecord { name, rest: (start as u32, rest.len() as u32), hash };
+            series.push((!is_empty).then_some(own));
         }
         let mut last = Vec::with_capacity(slots);
         let mut previous = 0.0;
@@ -469,8 +567,29 @@ impl Decoder {
             previous = value::take(previous, reader)?;
             last.push(previous);
         }
-        self.groups.insert(number, last);
-        Some(Record::Group { number, series })
+        match self.groups.entry(number) {
+            // What is known is newer.
+            Entry::Occupied(_) if self.passed.get(&number).is_some_and(|until| at < *until) => {}
+            Entry::Occupied(mut entry) => drop(entry.insert(last)),
+            Entry::Vacant(entry) => drop(entry.insert(last)),
+        }
+        Some(Record::Group(GroupRecord { number, texts, target, series, rest }))
+    }
+
+    /// The hash of labels; `None` if a name is there twice or a value is empty.
+    fn checked(&mut self, target: &[u32], rest: &[u32], name: Option<u32>) -> Option<u32> {
+        self.packed.clear();
+        let mut before: Option<&str> = None;
+        for (name, value) in told_pairs(target, rest, name, &self.texts) {
+            if value.is_empty() || before.is_some_and(|before| before >= name) {
+                return None;
+            }
+            before = Some(name);
+            if self.hasher.is_some() {
+                Labels::pack([(name, value)], &mut self.packed);
+            }
+        }
+        Some(self.hasher.as_ref().map_or(0, |hasher| hasher.hash_one(self.packed.as_str()) as u32))
     }
 
     fn row(&mut self, reader: &mut Reader<'_>) -> Option<Record> {
@@ -479,13 +598,7 @@ impl Decoder {
         let last = self.groups.get_mut(&number)?;
         let slots = last.len();
         let flags = reader.u8()?;
-        let present = if flags & ROW_ALL == ROW_ALL {
-            let mut all = no_bits(slots);
-            (0..slots).for_each(|slot| set_bit(&mut all, slot));
-            all
-        } else {
-            take_bitmap(slots, reader)?
-        };
+        let present = if flags & ROW_ALL == ROW_ALL { full_bits(slots) } else { take_bitmap(slots, reader)? };
         if flags & ROW_BITMAP == ROW_BITMAP {
             for slot in iter_bits(&take_bitmap(slots, reader)?) {
                 last[slot] = value::take(last[slot], reader)?;
@@ -519,7 +632,7 @@ mod tests {
         fn anything_may_be_decoded(records in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..60), 0..20)) {
             let mut decoder = Decoder::default();
             // A group, so that others can refer to it: number 1, one series without labels but a name.
-            decoder.decode(&[GROUP, 1, 1, 0, 3, 1, 1, b'm', 0]);
+            decoder.decode(&[GROUP, 1, 1, 0, 3, 1, 1, b'm', 0], 0);
             for (at, mut record) in records.into_iter().enumerate() {
                 if let Some(first) = record.first_mut() {
                     *first = [GROUP, ROW, LOOSE, STARTS, EXEMPLAR, METADATA, TOMBSTONE][at % 7];
@@ -527,7 +640,7 @@ mod tests {
                 if let Some(second) = record.get_mut(1) {
                     *second %= 3;
                 }
-                decoder.decode(&record);
+                decoder.decode(&record, 0);
             }
         }
     }

@@ -1,27 +1,30 @@
-//! Reading the whole log when a folder is opened.
+//! Bringing back the head when a folder is opened: from a checkpoint and the log behind it, or from the whole log.
 
 use super::{
     SegmentInfo, WalPosition,
-    record::{Decoder, Record},
-    segment::{Next, SegmentReader, segment_numbers, segment_path},
+    reading::{self, Read},
+    record::{GroupRecord, Record},
+    segment::{segment_numbers, segment_path},
 };
 use crate::{
     Damage, MetadataMap,
     block::{BlockShared, meta::Cut},
+    checkpoint::{self, Begin, Piece},
     files,
     head::{
-        Bits, Head, Place,
+        Bits, Group, Head, Place, Restored,
         exemplars::{ExemplarVerdict, Exemplars},
         iter_bits, no_bits, set_bit,
         verdict::{Bounds, Verdict},
     },
     postings::Selector,
 };
-use model::{Labels, SampleValue};
+use model::SampleValue;
 use std::{
     collections::{BTreeMap, HashMap},
     fs::OpenOptions,
     path::Path,
+    sync::Arc,
 };
 use storage::StorageError;
 
@@ -35,140 +38,225 @@ pub(crate) struct Recovery<'a> {
     pub(crate) shared: &'a BlockShared,
 }
 
+/// What a replay found.
+pub(crate) struct Replayed {
+    pub(crate) segments: BTreeMap<u64, SegmentInfo>,
+    /// Where the checkpoint ends with which it began.
+    pub(crate) checkpoint: Option<WalPosition>,
+}
+
+/// A replay in work.
+struct Replay<'a, 'b> {
+    recovery: &'a mut Recovery<'b>,
+    replayed: Replayed,
+    /// The segment in work.
+    segment: u64,
+    max_ms: i64,
+    groups: Groups,
+    /// What the places in records of groups stand for: texts, and their numbers in the head.
+    texts: Vec<Arc<str>>,
+    symbols: Vec<u32>,
+    /// By group of the head: what was logged before is in it.
+    known: Vec<WalPosition>,
+}
+
+/// Groups of a segment, by their numbers in it.
+type Groups = HashMap<u32, Restored, foldhash::fast::RandomState>;
+
 impl Recovery<'_> {
-    /// Replays all segments of a folder, and tells what they are.
+    /// Replays what a folder has; `None` if there is a checkpoint that cannot be used: a new head must try without.
     ///
     /// # Errors
     /// `Io`.
-    pub(crate) fn replay(&mut self, dir: &Path) -> Result<BTreeMap<u64, SegmentInfo>, StorageError> {
-        let numbers = segment_numbers(dir).map_err(files::at(dir))?;
-        let mut segments = BTreeMap::new();
-        for (place, &number) in numbers.iter().enumerate() {
-            let is_last = place + 1 == numbers.len();
-            segments.insert(number, self.segment(dir, number, is_last)?);
-        }
-        Ok(segments)
+    pub(crate) fn replay(&mut self, dir: &Path, with_checkpoint: bool) -> Result<Option<Replayed>, StorageError> {
+        let wal = dir.join("wal");
+        let numbers = segment_numbers(&wal).map_err(files::at(&wal))?;
+        let hasher = self.head.index().hasher();
+        let mut replay = Replay {
+            recovery: self,
+            replayed: Replayed { segments: BTreeMap::new(), checkpoint: None },
+            segment: 0,
+            max_ms: i64::MIN,
+            groups: HashMap::default(),
+            texts: Vec::new(),
+            symbols: Vec::new(),
+            known: Vec::new(),
+        };
+        let mut outcome: Result<bool, StorageError> = Ok(true);
+        reading::read(dir, &numbers, with_checkpoint, hasher, |read| {
+            outcome = replay.take(dir, numbers.last().copied(), read);
+            matches!(outcome, Ok(true))
+        });
+        outcome.map(|is_done| is_done.then_some(replay.replayed))
     }
+}
 
-    fn segment(&mut self, dir: &Path, number: u64, is_last: bool) -> Result<SegmentInfo, StorageError> {
-        let path = segment_path(dir, number);
-        let mut reader = SegmentReader::open(&path).map_err(files::at(&path))?;
-        let mut bytes = reader.file_bytes().map_err(files::at(&path))?;
-        let mut max_ms = i64::MIN;
-        let mut decoder = Decoder::default();
-        let mut groups: Groups = HashMap::default();
-        loop {
-            match reader.next(bytes).map_err(files::at(&path))? {
-                Next::End => break,
-                Next::Record { at, payload } => {
-                    let Some(record) = decoder.decode(&payload) else {
-                        let reason = "a record cannot be decoded; the rest of the segment is left out".to_owned();
-                        self.shared.report(Damage { path: path.clone(), at, reason });
-                        break;
-                    };
-                    self.apply(record, WalPosition { segment: number, offset: at }, &mut groups, &mut max_ms);
+impl Replay<'_, '_> {
+    /// False if the checkpoint cannot be used.
+    fn take(&mut self, dir: &Path, last: Option<u64>, read: Read) -> Result<bool, StorageError> {
+        let unusable = |at: u64, reason: &str| {
+            let path = checkpoint::path(dir);
+            self.recovery.shared.report(Damage { path, at, reason: format!("{reason}; the log is read as a whole") });
+            Ok(false)
+        };
+        match read {
+            Read::Failed(error) => return Err(error),
+            Read::Unusable { at, reason } => return unusable(at, &reason),
+            Read::Checkpoint(Begin { block_range_ms, position, segments, .. }) => {
+                if block_range_ms != self.recovery.head.block_range_ms {
+                    tracing::info!("the block range is another one; the log is read as a whole");
+                    return Ok(false);
                 }
-                Next::Damaged { at, reason, torn } if torn && is_last => {
+                self.replayed = Replayed { segments, checkpoint: Some(position) };
+            }
+            Read::Piece(Piece::Record(record)) => self.apply(record, WalPosition::default()),
+            Read::Piece(Piece::State { number, position, group }) => {
+                if !self.state(number, position, *group) {
+                    return unusable(0, &format!("group {number} is not what its state is of"));
+                }
+            }
+            Read::Piece(Piece::End { max_ms }) => self.recovery.head.note_max_ms(max_ms),
+            Read::Segment { number, is_new } => {
+                self.segment = number;
+                self.max_ms = self.replayed.segments.get(&number).map_or(i64::MIN, |info| info.max_ms);
+                if is_new {
+                    self.groups.clear();
+                    self.texts.clear();
+                    self.symbols.clear();
+                }
+            }
+            Read::Record { at, record } => self.apply(record, WalPosition { segment: self.segment, offset: at }),
+            Read::Damaged { at, reason, torn } => {
+                let path = segment_path(&dir.join("wal"), self.segment);
+                if torn && last == Some(self.segment) {
                     let reason = format!("{reason}; the segment is cut here");
                     tracing::warn!(path = %path.display(), byte = at, reason, "the end of the log was not written completely");
                     let file = OpenOptions::new().write(true).open(&path).map_err(files::at(&path))?;
                     file.set_len(at).and_then(|()| file.sync_all()).map_err(files::at(&path))?;
-                    bytes = at;
-                    break;
-                }
-                Next::Damaged { at, reason, .. } => {
+                } else {
                     let reason = format!("{reason}; the rest of the segment is left out");
-                    self.shared.report(Damage { path: path.clone(), at, reason });
-                    break;
+                    self.recovery.shared.report(Damage { path, at, reason });
                 }
+            }
+            Read::End { bytes } => {
+                let path = segment_path(&dir.join("wal"), self.segment);
+                let bytes = std::fs::metadata(&path).map_or(bytes, |meta| meta.len());
+                self.replayed.segments.insert(self.segment, SegmentInfo { bytes, max_ms: self.max_ms });
             }
         }
-        Ok(SegmentInfo { bytes, max_ms })
+        Ok(true)
     }
 
-    fn apply(&mut self, record: Record, position: WalPosition, groups: &mut Groups, max_ms: &mut i64) {
-        let place = |groups: &Groups, group: u32, slot: u16| {
-            let group: &Replayed = groups.get(&group)?;
-            group.places.get(usize::from(slot)).copied().flatten()
-        };
+    fn apply(&mut self, record: Record, position: WalPosition) {
         match record {
-            Record::Group { number, series } => {
-                let there: Vec<Labels> = series.iter().flatten().cloned().collect();
-                let mut places = self.head.restore_group(&there).into_iter();
-                let places: Vec<Option<Place>> =
-                    series.iter().map(|labels| labels.as_ref().and_then(|_| places.next().flatten())).collect();
-                let whole = self.whole(&places);
-                groups.insert(number, Replayed { places, whole });
-            }
+            Record::Passed => {}
+            Record::Group(group) => self.group(group),
             Record::Row { group, timestamp_ms, present, values } => {
-                if self.counts(timestamp_ms, position, max_ms)
-                    && let Some(group) = groups.get(&group)
+                if self.counts(timestamp_ms, position)
+                    && let Some(group) = self.groups.get(&group)
                 {
-                    self.row(group, timestamp_ms, &present, &values);
+                    self.row(group, position, timestamp_ms, &present, &values);
                 }
             }
             Record::Loose { group, slot, timestamp_ms, value } => {
-                if self.counts(timestamp_ms, position, max_ms)
-                    && let Some(place) = place(groups, group, slot)
+                if self.counts(timestamp_ms, position)
+                    && let Some(place) = self.place(group, slot, position)
                 {
                     self.sample(place, timestamp_ms, value);
                 }
             }
             Record::Start { group, slot, from_ms, start_ms } => {
-                if let Some(place) = place(groups, group, slot)
-                    && let Some(group) = self.head.store_mut().group_mut(place.group)
+                if let Some(place) = self.place(group, slot, position)
+                    && let Some(group) = self.recovery.head.store_mut().group_mut(place.group)
                 {
                     group.set_start(usize::from(place.slot), from_ms, start_ms);
                 }
             }
-            Record::Metadata(list) => self.metadata.extend(list),
+            Record::Metadata(list) => self.recovery.metadata.extend(list),
             Record::Exemplar { group, slot, exemplar } => {
-                let id = place(groups, group, slot).and_then(|place| self.head.id_of(place));
+                let head = self.recovery.head;
+                // Those of a checkpoint are newer than the states of its groups: who is there already is told by itself.
+                let place = self.groups.get(&group).and_then(|group| group.place(slot));
+                let id = place.and_then(|place| head.id_of(place));
                 if let (Some(id), Some(time)) = (id, exemplar.timestamp_ms)
-                    && self.exemplars.verdict(id, &exemplar, time) == ExemplarVerdict::New
-                    && let Some(labels) = self.head.labels(id)
+                    && self.recovery.exemplars.verdict(id, &exemplar, time) == ExemplarVerdict::New
+                    && let Some(labels) = head.labels(id)
                 {
-                    self.exemplars.push(id, &labels, exemplar, time);
+                    self.recovery.exemplars.push(id, &labels, exemplar, time);
                 }
             }
             Record::Tombstone { start_ms, end_ms, matchers } => {
                 // Matchers were run when they were logged.
                 if let Ok(selector) = Selector::new(&matchers) {
-                    self.head.delete(&selector, start_ms, end_ms);
+                    let is_in = |group: u32| !self.is_known(group, position);
+                    self.recovery.head.delete_in(&selector, start_ms, end_ms, is_in);
                 }
             }
         }
     }
 
-    /// Notes a time that the log has; false if a block has what is told here.
-    fn counts(&self, timestamp_ms: i64, position: WalPosition, max_ms: &mut i64) -> bool {
-        *max_ms = timestamp_ms.max(*max_ms);
-        self.head.note_max_ms(timestamp_ms);
-        !self.cuts.iter().any(|cut| cut.covers(timestamp_ms, position))
-    }
-
-    /// The group of the head that has the same series at the same slots.
-    fn whole(&self, places: &[Option<Place>]) -> Option<u32> {
-        let number = (*places.first()?)?.group;
-        let same = |(slot, place): (usize, &Option<Place>)| *place == Some(Place { group: number, slot: slot as u16 });
-        let store = self.head.store();
-        let slots = store.group(number)?.slots();
-        (slots == places.len() && places.iter().enumerate().all(same)).then_some(number)
-    }
-
-    fn row(&self, from: &Replayed, timestamp_ms: i64, present: &[u64], values: &[f64]) {
-        let mut store = self.head.store_mut();
-        if let Some(number) = from.whole
-            && let Some(group) = store.group_mut(number)
-            && timestamp_ms > group.max_ms
+    fn group(&mut self, group: GroupRecord) {
         {
-            group.add_row(timestamp_ms, present, values, self.head.block_range_ms);
-            return;
+            let mut index = self.recovery.head.index_mut();
+            self.symbols.extend(group.texts.iter().map(|text| index.intern(text)));
+        }
+        self.texts.extend(group.texts.iter().cloned());
+        let restored = self.recovery.head.restore_group(&group, &self.texts, &self.symbols);
+        self.groups.insert(group.number, restored);
+    }
+
+    /// Puts a group in the place of the new one of its series. False if there is none.
+    fn state(&mut self, number: u32, position: WalPosition, mut group: Group) -> bool {
+        let Some(Restored::Whole(place)) = self.groups.get(&number) else { return false };
+        let end = |cut: &Cut| WalPosition { segment: cut.segment, offset: cut.offset };
+        let cuts = self.recovery.cuts.iter().filter(|cut| position <= end(cut));
+        group.drop_within(&cuts.map(|cut| (cut.min_ms, cut.max_ms)).collect::<Vec<_>>());
+        let at = *place as usize;
+        if self.known.len() <= at {
+            self.known.resize(at + 1, WalPosition::default());
+        }
+        self.known[at] = position;
+        let mut store = self.recovery.head.store_mut();
+        store.group_mut(*place).is_some_and(|new| group.replace(new))
+    }
+
+    /// True if a checkpoint has what is logged there of a group of the head.
+    fn is_known(&self, group: u32, position: WalPosition) -> bool {
+        self.known.get(group as usize).is_some_and(|known| position < *known)
+    }
+
+    /// Where a record's sample goes, if it is not there already.
+    fn place(&self, group: u32, slot: u16, position: WalPosition) -> Option<Place> {
+        self.groups.get(&group)?.place(slot).filter(|place| !self.is_known(place.group, position))
+    }
+
+    /// Notes a time that the log has; false if a block has what is told here.
+    fn counts(&mut self, timestamp_ms: i64, position: WalPosition) -> bool {
+        self.max_ms = timestamp_ms.max(self.max_ms);
+        self.recovery.head.note_max_ms(timestamp_ms);
+        !self.recovery.cuts.iter().any(|cut| cut.covers(timestamp_ms, position))
+    }
+
+    fn row(&self, from: &Restored, position: WalPosition, timestamp_ms: i64, present: &[u64], values: &[f64]) {
+        let range = self.recovery.head.block_range_ms;
+        let mut store = self.recovery.head.store_mut();
+        if let Restored::Whole(number) = from {
+            if self.is_known(*number, position) {
+                return;
+            }
+            if let Some(group) = store.group_mut(*number)
+                && timestamp_ms > group.max_ms
+            {
+                group.add_row(timestamp_ms, present, values, range);
+                return;
+            }
         }
         // What goes into a row of each group.
         let mut rows: BTreeMap<u32, (Bits, Vec<(u16, f64)>)> = BTreeMap::new();
         for (slot, value) in iter_bits(present).zip(values) {
-            let Some(Some(place)) = from.places.get(slot).copied() else { continue };
+            let Some(place) = from.place(slot as u16).filter(|place| !self.is_known(place.group, position)) else {
+                continue;
+            };
             let Some(group) = store.group_mut(place.group) else { continue };
             let verdict =
                 group.verdict(usize::from(place.slot), timestamp_ms, &SampleValue::Float(*value), &Bounds::REPLAY);
@@ -178,35 +266,26 @@ impl Recovery<'_> {
                 row.1.push((place.slot, *value));
             } else if verdict.is_taken() {
                 let value = SampleValue::Float(*value);
-                group.add_loose(usize::from(place.slot), timestamp_ms, value, self.head.block_range_ms);
+                group.add_loose(usize::from(place.slot), timestamp_ms, value, range);
             }
         }
         for (number, (present, mut values)) in rows {
             values.sort_unstable_by_key(|(slot, _)| *slot);
             let values: Vec<f64> = values.into_iter().map(|(_, value)| value).collect();
             if let Some(group) = store.group_mut(number) {
-                group.add_row(timestamp_ms, &present, &values, self.head.block_range_ms);
+                group.add_row(timestamp_ms, &present, &values, range);
             }
         }
     }
 
     fn sample(&self, place: Place, timestamp_ms: i64, value: SampleValue) {
-        let mut store = self.head.store_mut();
+        let head = self.recovery.head;
+        let mut store = head.store_mut();
         let slot = usize::from(place.slot);
         if let Some(group) = store.group_mut(place.group)
             && group.verdict(slot, timestamp_ms, &value, &Bounds::REPLAY).is_taken()
         {
-            group.add_loose(slot, timestamp_ms, value, self.head.block_range_ms);
+            group.add_loose(slot, timestamp_ms, value, head.block_range_ms);
         }
     }
-}
-
-/// Groups of a segment, by their numbers in it.
-type Groups = HashMap<u32, Replayed, foldhash::fast::RandomState>;
-
-struct Replayed {
-    /// Where the series are in the head now, by slot.
-    places: Vec<Option<Place>>,
-    /// The group of the head that is the same.
-    whole: Option<u32>,
 }

@@ -56,16 +56,49 @@ pub(crate) enum Next {
     Damaged { at: u64, reason: String, torn: bool },
 }
 
-/// Reads the records of one segment.
+/// So much is read at a time.
+const BUFFER_BYTES: u64 = 256 << 10;
+
+/// Reads the records of one segment, or of another file of such records.
 #[derive(Debug)]
 pub(crate) struct SegmentReader {
     file: File,
+    magic: [u8; 8],
     offset: u64,
+    /// What was read from the file at a byte.
+    buffer: Vec<u8>,
+    buffer_at: u64,
 }
 
 impl SegmentReader {
     pub(crate) fn open(path: &Path) -> io::Result<Self> {
-        Ok(SegmentReader { file: File::open(path)?, offset: 0 })
+        SegmentReader::open_as(path, MAGIC)
+    }
+
+    pub(crate) fn open_as(path: &Path, magic: [u8; 8]) -> io::Result<Self> {
+        Ok(SegmentReader { file: File::open(path)?, magic, offset: 0, buffer: Vec::new(), buffer_at: 0 })
+    }
+
+    /// Goes on at a record that begins there.
+    pub(crate) fn seek(&mut self, offset: u64) {
+        self.offset = offset;
+    }
+
+    /// Bytes of the file, which has them all before `end`; `None` if it does not.
+    fn bytes(&mut self, at: u64, count: usize, end: u64) -> io::Result<Option<&[u8]>> {
+        let is_there = |reader: &Self| {
+            at >= reader.buffer_at && at + count as u64 <= reader.buffer_at + reader.buffer.len() as u64
+        };
+        if !is_there(self) {
+            self.buffer_at = at;
+            self.buffer.resize((end.saturating_sub(at)).min(BUFFER_BYTES.max(count as u64)) as usize, 0);
+            if let Err(error) = self.file.read_exact_at(&mut self.buffer, at) {
+                self.buffer.clear();
+                return if error.kind() == io::ErrorKind::UnexpectedEof { Ok(None) } else { Err(error) };
+            }
+        }
+        let start = at.saturating_sub(self.buffer_at) as usize;
+        Ok(self.buffer.get(start..start + count))
     }
 
     pub(crate) fn offset(&self) -> u64 {
@@ -82,12 +115,13 @@ impl SegmentReader {
             if end == 0 {
                 return Ok(Next::End);
             }
-            let mut magic = [0; MAGIC.len()];
-            if end < MAGIC.len() as u64 || read_exact_at(&self.file, &mut magic, 0)?.is_none() {
+            let expected = self.magic;
+            let magic = if end < MAGIC.len() as u64 { None } else { self.bytes(0, MAGIC.len(), end)? };
+            let Some(magic) = magic else {
                 return Ok(Next::Damaged { at: 0, reason: "the header is cut short".into(), torn: true });
-            }
-            if magic != MAGIC {
-                let reason = format!("the header is {magic:02x?}, not that of a log segment of version 2");
+            };
+            if magic != expected {
+                let reason = format!("the header is {magic:02x?}, not {expected:02x?} of this version");
                 return Ok(Next::Damaged { at: 0, reason, torn: false });
             }
             self.offset = MAGIC.len() as u64;
@@ -98,11 +132,10 @@ impl SegmentReader {
             return Ok(Next::End);
         }
         let torn = |reason: &str| Ok(Next::Damaged { at, reason: reason.into(), torn: true });
-        let mut header = [0; RECORD_HEADER_BYTES as usize];
-        if left < RECORD_HEADER_BYTES || read_exact_at(&self.file, &mut header, at)?.is_none() {
+        let header = if left < RECORD_HEADER_BYTES { None } else { self.bytes(at, RECORD_HEADER_BYTES as usize, end)? };
+        let Some(&[a, b, c, d, e, f, g, h]) = header else {
             return torn("a record header is cut short");
-        }
-        let [a, b, c, d, e, f, g, h] = header;
+        };
         let (length, expected) = (u32::from_le_bytes([a, b, c, d]) as usize, u32::from_le_bytes([e, f, g, h]));
         if length == 0 || length > RECORD_BYTES_MAX {
             return Ok(Next::Damaged { at, reason: format!("a record claims {length} bytes"), torn: false });
@@ -110,25 +143,16 @@ impl SegmentReader {
         if left - RECORD_HEADER_BYTES < length as u64 {
             return torn("a record is cut short");
         }
-        let mut payload = vec![0; length];
-        if read_exact_at(&self.file, &mut payload, at + RECORD_HEADER_BYTES)?.is_none() {
+        let Some(payload) = self.bytes(at + RECORD_HEADER_BYTES, length, end)? else {
             return torn("a record is cut short");
-        }
-        let found = crc32c::crc32c(&payload);
+        };
+        let found = crc32c::crc32c(payload);
         if found != expected {
             let reason = format!("checksum {expected:08x}, data gives {found:08x}");
             return Ok(Next::Damaged { at, reason, torn: false });
         }
+        let payload = payload.to_vec();
         self.offset = at + RECORD_HEADER_BYTES + length as u64;
         Ok(Next::Record { at, payload })
-    }
-}
-
-/// `None` when the file ends before the buffer is full.
-fn read_exact_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<Option<()>> {
-    match file.read_exact_at(buffer, offset) {
-        Ok(()) => Ok(Some(())),
-        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(None),
-        Err(error) => Err(error),
     }
 }

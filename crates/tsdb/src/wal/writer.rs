@@ -251,6 +251,18 @@ impl WalWriter {
         self.segments.values().map(|info| info.bytes).sum()
     }
 
+    pub(crate) fn segments(&self) -> &BTreeMap<u64, SegmentInfo> {
+        &self.segments
+    }
+
+    /// How much is written behind a position.
+    pub(crate) fn bytes_since(&self, position: WalPosition) -> u64 {
+        let own = |(number, info): (&u64, &SegmentInfo)| {
+            if *number == position.segment { info.bytes.saturating_sub(position.offset) } else { info.bytes }
+        };
+        self.segments.range(position.segment..).map(own).sum()
+    }
+
     /// Deletes the oldest segments as long as they lie before `position` and all their samples are older than
     /// `before_ms`. None is deleted behind one that stays: it may hold the deletion of a sample of that one.
     ///
