@@ -338,7 +338,7 @@ impl Tsdb {
         }
     }
 
-    /// Writes records. Behind them, a new segment gets all metadata, so that the old segments can be deleted.
+    /// Writes records. Before them, a new segment gets all metadata, so that the old segments can be deleted.
     fn write(&self, appends: &mut Appends, batch: &mut Batch, max_ms: i64) -> Result<(), StorageError> {
         if batch.framed.is_empty() {
             return Ok(());
@@ -347,7 +347,11 @@ impl Tsdb {
         if appends.metadata_segment != segment {
             let known = self.metadata.read().unwrap_or_else(PoisonError::into_inner);
             if !known.is_empty() {
-                batch.record(|out| record::metadata(known.iter(), out));
+                // In front: what the batch tells of a family is newer.
+                let mut whole = Batch::default();
+                whole.record(|out| record::metadata(known.iter(), out));
+                whole.framed.append(&mut batch.framed);
+                batch.framed = whole.framed;
             }
             appends.metadata_segment = segment;
         }

@@ -1,4 +1,4 @@
-//! A process that ends before any of its changes to files, by seed: cutting, compaction, windows, retention, deletion.
+//! A process that ends before any of its changes to files, by seed: checkpoints, cutting, compaction, windows, retention, deletion.
 //! `VIGIE_CRASH_SEEDS=50` for more seeds.
 
 use crate::{RetentionRule, SyncPolicy, Tsdb, TsdbOptions};
@@ -55,6 +55,7 @@ fn open(dir: &Path, seed: u64) -> Arc<Tsdb> {
         retention_ms: if with_rules { 1500 } else { 0 },
         retention_rules: if with_rules { vec![rule(100_000, Some(60)), rule(3_000, None)] } else { Vec::new() },
         segment_bytes_max: 500,
+        checkpoint_log_bytes: 300,
         sync: SyncPolicy::Interval(Duration::from_secs(3600)),
         clock: Arc::new(system::TestClock::at(1_700_000_000_000)),
         ..TsdbOptions::new(dir)

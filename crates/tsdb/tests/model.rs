@@ -130,8 +130,13 @@ fn make_layout(engine: &Tsdb) -> Layout {
 
 fn run(operations: Vec<Operation>, window_ms: i64) {
     let dir = tempfile::tempdir().unwrap();
+    let has_checkpoints = operations.len() % 2 == 0;
     let open = || {
-        let options = tsdb::TsdbOptions { out_of_order_window_ms: window_ms, ..options(dir.path()) };
+        let options = tsdb::TsdbOptions {
+            out_of_order_window_ms: window_ms,
+            checkpoint_log_bytes: if has_checkpoints { 1 } else { u64::MAX },
+            ..options(dir.path())
+        };
         Tsdb::open(options).unwrap()
     };
     let mut engine = open();

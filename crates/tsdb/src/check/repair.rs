@@ -1,12 +1,15 @@
 //! Cutting out what is damaged. What can be read stays in its place; the file or block as it was is kept in `damaged/`.
 
-use super::verify::{BlockState, damage_of_block, damage_of_segment, missing_segments, open_block};
+use super::verify::{
+    BlockState, damage_of_block, damage_of_checkpoint, damage_of_segment, missing_segments, open_block,
+};
 use crate::{
     Damage, OpenError,
     block::{
         exemplars::{self, BySeries},
         writer::{BlockPlan, BlockWriter},
     },
+    checkpoint,
     db::block_dirs,
     files,
     postings::Selector,
@@ -93,6 +96,16 @@ pub fn repair(dir: &Path, told: &mut dyn FnMut(u64, u64)) -> Result<Repair, Open
         }
         done += 1;
         told(done, all);
+    }
+    let path = checkpoint::path(dir);
+    if let Some(damage) = damage_of_checkpoint(&path) {
+        let aside = aside(dir, &path)?;
+        fs::rename(&path, &aside).map_err(files::at(&path))?;
+        outcome.damage.push(damage);
+        outcome.repaired.push(Repaired { path, aside: Some(aside), kept: 0, lost: Some(0), is_block: false });
+    } else if path.exists() && outcome.repaired.iter().any(|repaired| !repaired.is_block) {
+        // It tells of places in segments that are others now.
+        fs::remove_file(&path).map_err(files::at(&path))?;
     }
     Ok(outcome)
 }

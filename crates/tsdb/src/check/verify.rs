@@ -3,6 +3,7 @@
 use crate::{
     Damage, OpenError,
     block::{Block, BlockShared, META_FILE, cache::FrameCache, loaded::Loaded, meta::BlockStats},
+    checkpoint,
     db::block_dirs,
     files,
     wal::{
@@ -26,7 +27,7 @@ pub struct Verification {
     pub segments: u64,
     /// Read of both.
     pub bytes: u64,
-    /// In order of blocks, then of the log.
+    /// In order of blocks, then of the checkpoint and the log.
     pub damage: Vec<Damage>,
     /// What looks like damage and is none: the last write before a crash, blocks of another version.
     pub notes: Vec<Damage>,
@@ -50,6 +51,9 @@ pub fn verify(dir: &Path, told: &mut dyn FnMut(u64, u64)) -> Result<Verification
         }
         found.bytes += work.done(files::folder_bytes(&block));
     }
+    let path = checkpoint::path(dir);
+    found.damage.extend(damage_of_checkpoint(&path));
+    found.bytes += work.done(fs::metadata(&path).map_or(0, |meta| meta.len()));
     let segments = std::mem::take(&mut work.segments);
     found.damage.extend(missing_segments(dir, &segments).map(|path| Damage {
         path,
@@ -83,7 +87,9 @@ impl<'a> Work<'a> {
         let blocks = block_dirs(dir)?;
         let wal = dir.join("wal");
         let segments = if wal.is_dir() { segment_numbers(&wal).map_err(files::at(&wal))? } else { Vec::new() };
-        let bytes_all = blocks.iter().map(|block| files::folder_bytes(block)).sum::<u64>() + files::folder_bytes(&wal);
+        let bytes_all = blocks.iter().map(|block| files::folder_bytes(block)).sum::<u64>()
+            + files::folder_bytes(&wal)
+            + fs::metadata(checkpoint::path(dir)).map_or(0, |meta| meta.len());
         Ok(Work { blocks, segments, bytes: 0, bytes_all, told })
     }
 
@@ -164,6 +170,16 @@ pub(super) fn damage_of_block(dir: &Path) -> BlockState {
         damage.push(Damage { path: dir.join(META_FILE), at: 0, reason });
     }
     BlockState::Read(damage)
+}
+
+/// The log has everything of a checkpoint too.
+pub(super) fn damage_of_checkpoint(path: &Path) -> Option<Damage> {
+    let (at, reason) = match checkpoint::damage(path) {
+        Ok(None) => return None,
+        Ok(Some(unusable)) => (unusable.at, unusable.reason),
+        Err(error) => (0, format!("cannot be read: {error}")),
+    };
+    Some(Damage { path: path.to_owned(), at, reason: format!("{reason}; nothing is lost, the log has it all") })
 }
 
 /// The first byte that cannot be used, and whether it looks like a write that was not finished.

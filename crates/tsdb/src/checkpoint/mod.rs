@@ -4,7 +4,7 @@
 mod read;
 mod write;
 
-pub(crate) use read::{CheckpointReader, Piece};
+pub(crate) use read::{CheckpointReader, Piece, damage};
 pub(crate) use write::Written;
 
 use crate::{

@@ -30,6 +30,25 @@ pub(crate) struct Unusable {
     pub(crate) reason: String,
 }
 
+/// The first byte of a folder's checkpoint that cannot be used; `None` if all can, or if there is none.
+///
+/// # Errors
+/// When the file cannot be read.
+pub(crate) fn damage(path: &Path) -> io::Result<Option<Unusable>> {
+    let mut reader = match CheckpointReader::open(path, Decoder::default())? {
+        None => return Ok(None),
+        Some(Err(unusable)) => return Ok(Some(unusable)),
+        Some(Ok(reader)) => reader,
+    };
+    loop {
+        match reader.next()? {
+            Ok(Piece::End { .. }) => return Ok(None),
+            Ok(_) => {}
+            Err(unusable) => return Ok(Some(unusable)),
+        }
+    }
+}
+
 /// Reads a checkpoint, and decodes the log behind it.
 pub(crate) struct CheckpointReader {
     reader: SegmentReader,
