@@ -83,7 +83,7 @@ pub fn log_records(data: &[u8]) {
     while let Some(length) = reader.take(2) {
         let length = usize::from(u16::from_le_bytes([length[0], length[1]])).min(reader.remaining());
         let Some(payload) = reader.take(length) else { return };
-        decoder.decode(payload);
+        decoder.decode(payload, 0);
     }
 }
 

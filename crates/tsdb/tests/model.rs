@@ -130,7 +130,7 @@ fn make_layout(engine: &Tsdb) -> Layout {
 
 fn run(operations: Vec<Operation>, window_ms: i64) {
     let dir = tempfile::tempdir().unwrap();
-    let has_checkpoints = operations.len() % 2 == 0;
+    let has_checkpoints = operations.len().is_multiple_of(2);
     let open = || {
         let options = tsdb::TsdbOptions {
             out_of_order_window_ms: window_ms,

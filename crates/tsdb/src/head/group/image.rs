@@ -50,7 +50,7 @@ impl Group {
         for row in self.rows.iter().rev() {
             put_varint(out, row.timestamp_ms);
             let has_changed = bits::count(&row.changed) > 0;
-            out.push(u8::from(row.absent.is_some()) * ABSENT | u8::from(has_changed) * CHANGED);
+            out.push((u8::from(row.absent.is_some()) * ABSENT) | (u8::from(has_changed) * CHANGED));
             if let Some(absent) = &row.absent {
                 put_bitmap(absent, self.slots(), out);
             }
