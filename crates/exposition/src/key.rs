@@ -63,7 +63,8 @@ pub(crate) fn split_key(key: &str, format: Format, exemplar: bool) -> Result<Pai
     }
     let mut comma = true;
     while !cursor.take('}') {
-        if !comma {
+        // The text format is read without commas, too.
+        if !comma && format != Format::Text {
             return Err(format!("expected `,` or `}}` after a label, got {}", cursor.next_shown()));
         }
         let (name, quoted) = match cursor.quoted()? {

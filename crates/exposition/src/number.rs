@@ -10,14 +10,15 @@ const POWERS: [f64; 23] = [
     1e21, 1e22,
 ];
 
-/// Reads a value: decimal with an optional exponent, `Inf`, `Infinity`, `NaN` in any case; no hexadecimal, no `_`.
+/// Reads a value: decimal with an optional exponent, `Inf`, `Infinity`, `NaN` in any case; no hexadecimal, no `_`, and no
+/// number that is too large for a float.
 pub fn parse_float(text: &str) -> Option<f64> {
     if let Some(value) = parse_short(text.as_bytes()) {
         return Some(value);
     }
     let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
     match unsigned.bytes().next()? {
-        b'0'..=b'9' | b'.' => text.parse().ok(),
+        b'0'..=b'9' | b'.' => text.parse().ok().filter(|value: &f64| value.is_finite()),
         b'i' | b'I' => text.parse().ok(),
         b'n' | b'N' if unsigned.len() == text.len() && text.eq_ignore_ascii_case("nan") => {
             Some(f64::from_bits(NORMAL_NAN_BITS))

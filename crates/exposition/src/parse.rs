@@ -54,6 +54,11 @@ impl<'a> Sample<'a> {
         self.family_type
     }
 
+    /// True when the key follows the grammar; what is wrong with its labels then is what they say.
+    pub fn is_well_formed(&self) -> bool {
+        split_key(self.key, self.format, false).is_ok()
+    }
+
     /// A label as written, before `le` and `quantile` get their form.
     pub(crate) fn written_label(&self, name: &str) -> Option<String> {
         let pairs = split_key(self.key, self.format, false).ok()?;
@@ -233,6 +238,8 @@ impl<'a> Parser<'a> {
             return Ok(None);
         }
         if let Some(comment) = line.strip_prefix('#') {
+            // Without a blank behind the `#` it is a comment.
+            let Some(comment) = comment.strip_prefix([' ', '\t']) else { return Ok(None) };
             let comment = comment.trim_start_matches([' ', '\t']);
             let Some((word, rest)) = comment.split_once([' ', '\t']) else { return Ok(None) };
             let rest = rest.trim_start_matches([' ', '\t']);

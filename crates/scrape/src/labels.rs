@@ -1,7 +1,7 @@
 //! Labels of a sample and labels of its target: who wins.
 
 use crate::config::Limits;
-use model::labels::METRIC_NAME;
+use model::labels::{METRIC_NAME, is_legacy_label_name, is_legacy_metric_name};
 use model::{Labels, LabelsBuilder};
 use relabel::Rules;
 
@@ -51,6 +51,16 @@ pub(crate) fn report_labels(name: &str, target: &Labels) -> Labels {
     let mut builder = target.to_builder();
     builder.set(METRIC_NAME, name);
     builder.build()
+}
+
+/// The name of the metric or of a label that only newer rules allow.
+pub(crate) fn modern_name(labels: &Labels) -> Option<String> {
+    let legacy = |name: &str, value: &str| match name {
+        METRIC_NAME => is_legacy_metric_name(value),
+        _ => is_legacy_label_name(name),
+    };
+    let (name, value) = labels.iter().find(|(name, value)| !legacy(name, value))?;
+    Some(if name == METRIC_NAME { value } else { name }.to_owned())
 }
 
 /// Why labels break a limit of the job.

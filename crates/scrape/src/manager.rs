@@ -159,17 +159,18 @@ impl ScrapeManager {
                 Some(pool) if pool.context.job == job => Ok(()),
                 Some(pool) => {
                     metrics.pool_reloads.inc();
-                    pool.reload(job, &self.engine)
+                    pool.reload(job, &self.engine).map_err(|error| (&metrics.pool_reload_failures, error))
                 }
                 None => {
                     metrics.pools.inc();
-                    Pool::new(job, &self.engine).map(|pool| {
+                    let made = Pool::new(job, &self.engine).map(|pool| {
                         pools.insert(name, pool);
-                    })
+                    });
+                    made.map_err(|error| (&metrics.pool_failures, error))
                 }
             };
-            if let Err(error) = done {
-                metrics.pool_failures.inc();
+            if let Err((failures, error)) = done {
+                failures.inc();
                 tracing::error!(%error, "a scrape pool cannot be made");
             }
         }

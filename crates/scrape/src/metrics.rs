@@ -9,6 +9,7 @@ pub(crate) struct Metrics {
     pub(crate) pools: Counter,
     pub(crate) pool_failures: Counter,
     pub(crate) pool_reloads: Counter,
+    pub(crate) pool_reload_failures: Counter,
     pub(crate) exceeded_sample_limit: Counter,
     pub(crate) exceeded_body_size_limit: Counter,
     pub(crate) exceeded_label_limits: Counter,
@@ -20,6 +21,7 @@ pub(crate) struct Metrics {
     pub(crate) cache_flushes: Counter,
     pub(crate) walks_checked: Counter,
     pub(crate) walks_wrong: Counter,
+    pub(crate) contradictions: Counter,
     pub(crate) interval_length: IntervalLengths,
 }
 
@@ -35,6 +37,10 @@ impl Metrics {
             pool_reloads: counter(
                 "prometheus_target_scrape_pool_reloads_total",
                 "Total number of scrape pool reloads.",
+            ),
+            pool_reload_failures: counter(
+                "prometheus_target_scrape_pool_reloads_failed_total",
+                "Total number of failed scrape pool reloads.",
             ),
             exceeded_sample_limit: counter(
                 "prometheus_target_scrapes_exceeded_sample_limit_total",
@@ -79,6 +85,10 @@ impl Metrics {
             walks_wrong: counter(
                 "vigie_scrape_difference_mismatches_total",
                 "Checks in which the full parser read something else; such a target is read in full from then on.",
+            ),
+            contradictions: counter(
+                "vigie_scrape_histogram_contradictions_total",
+                "Classic histograms that were not stored as native ones, for their buckets contradict each other.",
             ),
             interval_length: IntervalLengths::register(registry),
             registry: registry.clone(),

@@ -16,6 +16,7 @@ use tokio::time::Instant;
 
 /// No target has a reason to send more, compressed or not; a job's `body_size_limit` may be lower.
 const BODY_BYTES_MAX: u64 = 512 << 20;
+const BODY_TOO_LARGE: &str = "body size limit exceeded";
 /// A scrape that starts within this of its moment gets the moment's timestamp: even steps compress better.
 const TIMESTAMP_TOLERANCE_MS: i64 = 20;
 
@@ -191,7 +192,7 @@ impl Runner {
         match error {
             HttpClientError::BodyTooLarge { .. } => {
                 self.context.engine.metrics.exceeded_body_size_limit.inc();
-                "body size limit exceeded".to_owned()
+                BODY_TOO_LARGE.to_owned()
             }
             HttpClientError::Timeout(_) => {
                 format!("Get {:?}: context deadline exceeded ({error})", self.target.url)
@@ -229,23 +230,26 @@ fn take_in(
     let engine = &context.engine;
     let mut scratch = engine.desks.take();
     let mut bytes = std::mem::take(&mut scratch.body);
+    // What is said of the size of a body that is not read: nothing came, or too much.
+    let mut body_bytes = if fetched.as_ref().is_err_and(|error| error == BODY_TOO_LARGE) { -1.0 } else { 0.0 };
     let decoded = fetched.and_then(|response| {
-        let format = select_format(response.header("content-type"), job.fallback_scrape_protocol)
-            .map_err(|error| error.to_string())?;
         response.decode_into(body_limit(job), &mut bytes).map_err(|error| match error {
             HttpClientError::BodyTooLarge { .. } => {
                 engine.metrics.exceeded_body_size_limit.inc();
-                "body size limit exceeded".to_owned()
+                body_bytes = -1.0;
+                BODY_TOO_LARGE.to_owned()
             }
             other => other.to_string(),
         })?;
-        Ok(format)
+        body_bytes = bytes.len() as f64;
+        select_format(response.header("content-type"), job.fallback_scrape_protocol).map_err(|error| error.to_string())
     });
     let body = decoded.as_ref().ok().map(|format| Body { bytes: &mut bytes, format: *format });
     let mut duration_seconds = 0.0;
     let finish = |report: &mut Report| {
         duration_seconds = started.elapsed().as_secs_f64();
         report.duration_seconds = duration_seconds;
+        report.body_bytes = body_bytes;
     };
     let outcome = lock(state).scrape(body, timestamp_ms, book, engine.outside(), &mut scratch, finish);
     scratch.body = bytes;

@@ -17,6 +17,7 @@ mod probing;
 mod prometheus_history;
 mod retention;
 mod rule_tests;
+mod scrapes_alike;
 mod scraping;
 mod shipping;
 mod tools;

@@ -23,10 +23,13 @@ pub trait Visit {
     /// # Errors
     /// Ends the walk.
     fn sample(&mut self, sample: Sample<'_>) -> Result<(), Self::Error>;
+
+    /// A histogram of the family was left out, for its classic buckets contradict each other.
+    fn contradiction(&mut self) {}
 }
 
 /// Tells every family and every sample of a body, in its order. A histogram whose classic buckets cannot be those of a
-/// native one is left out where that is what `options` want.
+/// native one is left out where that is what `options` want, see [`Visit::contradiction`].
 ///
 /// # Errors
 /// The first thing that the format does not allow, or what the visitor returns.
@@ -274,8 +277,10 @@ impl<'a> Room<'a> {
                     self.exemplars.extend(own.filter(Exemplar::has_timestamp));
                 }
                 teller.tell(Part::Whole, SampleValue::Histogram(Arc::new(histogram)), &self.exemplars)?;
+            } else {
+                teller.visitor.contradiction();
             }
-            if !options.classic_always {
+            if !options.classic_always || (native && wire.buckets.is_empty()) {
                 return Ok(());
             }
         }

@@ -128,15 +128,8 @@ impl TargetState {
         let mut builder = own.to_builder();
         builder.set(METRIC_NAME, family);
         builder.delete("le");
-        let added = reader.report.series_added;
         let slot = self.learn(&builder.build(), &wanted_empty, reader)?;
         let known = self.parts.by_slot.get(&slot).copied();
-        let parts = &self.parts;
-        let met = known.and_then(|whole| parts.wholes.get(whole as usize));
-        if met.is_some_and(|whole| whole.parts.iter().any(|part| parts.seen.contains(*part))) {
-            // Another part has told of the series.
-            reader.report.series_added = added;
-        }
         let always = reader.book.histograms.classic_always;
         let classic = if always { self.learn(own, &wanted_empty, reader)? } else { DROPPED };
         if slot == DROPPED {
@@ -164,7 +157,7 @@ impl TargetState {
     }
 
     /// Takes what a line says that is a part.
-    pub(super) fn take_part(&mut self, slot: u32, reading: &Reading<'_>, reader: &Reader<'_>) {
+    pub(super) fn take_part(&mut self, slot: u32, reading: &Reading<'_>, reader: &mut Reader<'_>) {
         let own_ms = reader.own_timestamp(reading.timestamp_ms);
         let Some(part) = self.parts.parts.get_mut(number(slot) as usize) else { return };
         let classic = part.classic;
@@ -214,18 +207,20 @@ impl TargetState {
             }
             let histogram = if there { to_custom_buckets(&mut parts.bounds, count, sum, whole.gauge) } else { None };
             let Some(histogram) = histogram else {
+                reader.report.contradictions += u64::from(there);
                 self.seen.remove(whole.slot);
                 continue;
             };
             let (buckets, limit) = (histogram.positive_buckets.len(), options.buckets_max);
             if limit > 0 && buckets > limit {
-                return Err(BodyError::BucketLimit(format!(
+                reader.exceeded.get_or_insert(BodyError::BucketLimit(format!(
                     "a histogram has {buckets} custom buckets, native_histogram_bucket_limit is {limit}"
                 )));
+                self.added.remove(whole.slot);
             }
             self.seen.insert(whole.slot);
             reader.report.samples_scraped += 1;
-            self.count_kept(reader)?;
+            self.count_kept(reader);
             // What has a time of its own and was not read was stored before.
             if read || whole.own_ms.is_none() {
                 self.set_histogram(whole.slot, Arc::new(histogram));

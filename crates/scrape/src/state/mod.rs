@@ -80,8 +80,10 @@ pub(crate) enum BodyError {
     LabelLimit(String),
     #[error("{0}")]
     BucketLimit(String),
-    #[error("metric name {0:?} is not valid under the legacy scheme of names")]
-    LegacyName(String),
+    #[error("a sample has no metric name after relabelling: {0}")]
+    NoName(Labels),
+    #[error("{0:?} is not valid under the legacy scheme of names, in {1}")]
+    LegacyName(String, Labels),
 }
 
 /// A body to take in. After a good scrape `bytes` is memory to be used again.
@@ -117,6 +119,10 @@ pub(crate) struct Report {
     pub(crate) samples_after_relabelling: u64,
     pub(crate) series_added: u64,
     pub(crate) body_bytes: f64,
+    /// Samples that were left out for their time.
+    pub(crate) samples_ahead: u64,
+    /// Classic histograms that could not become native ones.
+    pub(crate) contradictions: u64,
 }
 
 #[derive(Default)]
@@ -131,8 +137,8 @@ pub(crate) struct TargetState {
     slots: Vec<u32>,
     /// What stands in the place of a series where classic histograms are stored as native ones.
     parts: Parts,
-    /// Some line is [`REPEATED`].
-    repeats: bool,
+    /// Lines that are [`REPEATED`] and bring no time of their own.
+    repeats: u64,
     /// Lines that are not [`DROPPED`].
     kept: u64,
     /// `values` has what the lines of the base say, all of it stored.
@@ -150,6 +156,8 @@ pub(crate) struct TargetState {
     values: Vec<f64>,
     /// Series that the body has.
     seen: Bits,
+    /// Those of them that no scrape before had.
+    added: Bits,
     /// Series whose line has a timestamp of its own that counts.
     stamped: Bits,
     /// Those of them that were read in this scrape; the others were stored before.
@@ -229,12 +237,18 @@ impl TargetState {
         let metrics = outside.metrics;
         self.compact(metrics);
         self.begin();
+        let known = self.series.len();
         let mut refused = None;
         if let Some(body) = body {
-            report.body_bytes = body.bytes.len() as f64;
             match self.read(body, timestamp_ms, book, metrics, scratch, &mut report) {
-                Ok(()) => report.up = true,
+                Ok(()) => {
+                    report.up = true;
+                    report.series_added = self.added.count() as u64;
+                    metrics.duplicate_timestamp.add(self.repeats as f64);
+                }
                 Err(error) => {
+                    // They are told once and never stored.
+                    report.series_added = self.added.iter().filter(|slot| *slot as usize >= known).count() as u64;
                     match &error {
                         BodyError::SampleLimit(_) => metrics.exceeded_sample_limit.inc(),
                         BodyError::LabelLimit(_) => metrics.exceeded_label_limits.inc(),
@@ -244,6 +258,14 @@ impl TargetState {
                     refused = Some(error);
                 }
             }
+        }
+        metrics.out_of_bounds.add(report.samples_ahead as f64);
+        if report.contradictions > 0 {
+            metrics.contradictions.add(report.contradictions as f64);
+            tracing::debug!(
+                target_labels = %book.target, histograms = report.contradictions,
+                "buckets of classic histograms contradict each other; these histograms are not stored"
+            );
         }
         if report.up {
             self.last_good = self.seen.count();
@@ -286,6 +308,7 @@ impl TargetState {
     /// Forgets what belongs to one row.
     fn begin(&mut self) {
         self.fresh.clear();
+        self.added.clear();
         self.histograms.clear();
         self.own_timestamps.clear();
         self.start_timestamps.clear();

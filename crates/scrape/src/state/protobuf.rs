@@ -77,19 +77,22 @@ impl TargetState {
         let mut keys = std::mem::take(&mut reader.scratch.keys);
         keys.clear();
         reader.scratch.slots.clear();
+        self.repeats = 0;
         let options = reader.book.histograms;
         let mut taker =
             Taker { state: self, reader, known: &known, keys: &mut keys, next: 0, moved: false, index: None };
         let done = walk(bytes, &options, &mut taker);
         let same = !taker.moved && taker.next == known.len();
         self.keys = known;
-        if done.is_ok() && !same {
-            self.keys.replace(&keys);
+        let done = done.and_then(|()| reader.exceeded.take().map_or(Ok(()), Err));
+        if done.is_ok() {
+            if !same {
+                self.keys.replace(&keys);
+            }
+            self.take_slots(reader.scratch);
         }
         reader.scratch.keys = keys;
-        done?;
-        self.take_slots(reader.scratch);
-        Ok(())
+        done
     }
 }
 
@@ -138,6 +141,10 @@ impl Visit for Taker<'_, '_, '_> {
         Ok(())
     }
 
+    fn contradiction(&mut self) {
+        self.reader.report.contradictions += 1;
+    }
+
     fn sample(&mut self, sample: Sample<'_>) -> Result<(), BodyError> {
         let start = self.keys.bytes.len();
         sample.series.put_key(&mut self.keys.bytes);
@@ -165,6 +172,7 @@ impl Visit for Taker<'_, '_, '_> {
             SampleValue::Histogram(histogram) => state.take_histogram(slot, histogram, own_ms, self.reader),
         }
         if slot & REPEATED != 0 {
+            self.state.repeats += u64::from(own_ms.is_none());
             return Ok(());
         }
         if let Some(start_ms) = sample.start_ms {

@@ -3,7 +3,7 @@
 use super::custom_buckets::{CLASSIC_REPEATED, bare, is_part};
 use super::protobuf::Keys;
 use super::{Body, BodyError, DROPPED, REPEATED, Report, Rulebook, Scratch, TargetState, VERIFY_EVERY};
-use crate::labels::{check_limits, sample_labels};
+use crate::labels::{check_limits, modern_name, sample_labels};
 use crate::metrics::Metrics;
 use exposition::diff::{Base, Step, Walk};
 use exposition::{Format, Reading, Sample};
@@ -12,6 +12,8 @@ use std::sync::Arc;
 
 /// Faults of a body that its error names; the rest is counted.
 const FAULTS_NAMED: usize = 3;
+/// Samples may be so much ahead of their scrape, as in Prometheus: one far ahead would make all others too old.
+const AHEAD_MS_MAX: i64 = 10 * 60 * 1000;
 
 /// One reading of a body.
 pub(super) struct Reader<'a> {
@@ -19,6 +21,10 @@ pub(super) struct Reader<'a> {
     pub(super) book: &'a Rulebook,
     pub(super) scratch: &'a mut Scratch,
     pub(super) report: &'a mut Report,
+    /// What refuses the body when all of it is counted.
+    pub(super) exceeded: Option<BodyError>,
+    /// A quick walk has put the slots of the lines into the scratch, for they are not those of the base.
+    reordered: bool,
 }
 
 impl Reader<'_> {
@@ -41,7 +47,7 @@ impl TargetState {
         report: &mut Report,
     ) -> Result<(), BodyError> {
         let Body { bytes, format } = body;
-        let mut reader = Reader { timestamp_ms, book, scratch, report };
+        let mut reader = Reader { timestamp_ms, book, scratch, report, exceeded: None, reordered: false };
         if format == Format::Protobuf {
             return self.read_protobuf(bytes, &mut reader);
         }
@@ -90,6 +96,13 @@ impl TargetState {
         reader.scratch.lines = lines;
         if matches!(done, Ok(true)) {
             self.make_wholes(reader)?;
+            if reader.exceeded.is_some() {
+                // All of it is to be counted.
+                return Ok(false);
+            }
+            if reader.reordered {
+                self.take_slots(reader.scratch);
+            }
         }
         done
     }
@@ -103,6 +116,7 @@ impl TargetState {
         // While all lines come in the order of the base their slots are as they were.
         let mut ordered = true;
         let mut expected = 0;
+        let (mut new, limit) = (0, reader.book.limits.samples);
         while let Some(step) = walk.next() {
             let next = match &step {
                 Step::Kept { first, .. } => Some(*first),
@@ -135,6 +149,11 @@ impl TargetState {
                     self.take(slot, &reading, reader);
                 }
                 Step::New(sample) => {
+                    new += 1;
+                    if limit > 0 && self.kept + new > limit {
+                        // What is beyond the limit must not be remembered.
+                        return Ok(false);
+                    }
                     let Ok(slot) = self.learn_line(&sample, reader)? else { return Ok(false) };
                     reader.scratch.slots.push(slot);
                     self.take(slot, &sample.reading(), reader);
@@ -155,7 +174,7 @@ impl TargetState {
     /// Takes other lines in the place of those of the base. False: some series comes twice, or did, and which line
     /// counts has to be found out.
     fn reorder(&mut self, reader: &mut Reader<'_>) -> Result<bool, BodyError> {
-        if self.repeats {
+        if self.slots.iter().any(|slot| *slot != DROPPED && slot & (REPEATED | CLASSIC_REPEATED) != 0) {
             return Ok(false);
         }
         self.seen.clear();
@@ -178,9 +197,10 @@ impl TargetState {
         }
         let limit = reader.book.limits.samples;
         if limit > 0 && self.kept > limit {
-            return Err(BodyError::SampleLimit(limit));
+            // All of it is to be counted.
+            return Ok(false);
         }
-        self.take_slots(reader.scratch);
+        reader.reordered = true;
         Ok(true)
     }
 
@@ -198,27 +218,32 @@ impl TargetState {
         self.parts.clear_seen();
         reader.report.samples_scraped = 0;
         reader.report.samples_after_relabelling = 0;
+        reader.exceeded = None;
         let mut lines = std::mem::take(&mut reader.scratch.lines);
         let done = match Walk::careful(base, bytes, format, &mut lines) {
-            Ok(walk) => self.careful_walk(walk, reader).and_then(|()| self.make_wholes(reader)),
+            Ok(walk) => self.careful_walk(walk, reader).and_then(|kept| self.make_wholes(reader).map(|()| kept)),
             Err(fault) => Err(BodyError::Exposition(fault.to_string())),
         };
         reader.scratch.lines = lines;
-        done
+        let kept = done?;
+        if let Some(exceeded) = reader.exceeded.take() {
+            return Err(exceeded);
+        }
+        self.kept = kept;
+        self.take_slots(reader.scratch);
+        Ok(())
     }
 
-    fn careful_walk(&mut self, mut walk: Walk<'_>, reader: &mut Reader<'_>) -> Result<(), BodyError> {
+    /// Returns how many lines relabelling keeps.
+    fn careful_walk(&mut self, mut walk: Walk<'_>, reader: &mut Reader<'_>) -> Result<u64, BodyError> {
         reader.scratch.slots.clear();
-        let mut repeats = false;
+        self.repeats = 0;
         let mut faults: Vec<String> = Vec::new();
         let mut fault_count = 0_usize;
         while let Some(step) = walk.next() {
             let (slot, reading) = match step {
-                Step::Known { .. } | Step::New(_) if fault_count > 0 => {
-                    // The body is refused; its samples are counted for the report.
-                    reader.report.samples_scraped += 1;
-                    continue;
-                }
+                // The body is refused; what stood before the fault is counted.
+                Step::Known { .. } | Step::New(_) if fault_count > 0 => continue,
                 Step::Known { line, reading } => {
                     let slot = self.slots.get(line).copied().unwrap_or(DROPPED);
                     (bare(slot), reading)
@@ -226,6 +251,7 @@ impl TargetState {
                 Step::New(sample) => match self.learn_line(&sample, reader)? {
                     Ok(slot) => (slot, sample.reading()),
                     Err(fault) => {
+                        reader.report.samples_scraped += u64::from(sample.is_well_formed());
                         fault_count += 1;
                         faults.push(fault);
                         continue;
@@ -245,7 +271,9 @@ impl TargetState {
                 Step::Kept { .. } | Step::Unsure => continue,
             };
             let slot = self.admit(slot, reader)?;
-            repeats |= slot != bare(slot);
+            if slot != bare(slot) && reader.own_timestamp(reading.timestamp_ms).is_none() {
+                self.repeats += 1;
+            }
             reader.scratch.slots.push(slot);
             self.take(slot, &reading, reader);
         }
@@ -254,10 +282,7 @@ impl TargetState {
             let tail = if more > 0 { format!("; and {more} more") } else { String::new() };
             return Err(BodyError::Exposition(format!("{}{tail}", faults.join("; "))));
         }
-        self.repeats = repeats;
-        self.kept = reader.report.samples_after_relabelling;
-        self.take_slots(reader.scratch);
-        Ok(())
+        Ok(reader.report.samples_after_relabelling)
     }
 
     /// Counts a sample of a body that is read in full. Returns the slot, with [`REPEATED`] where an earlier sample has
@@ -271,25 +296,24 @@ impl TargetState {
             let (new, classic) = self.parts.see(slot);
             let mut place = if new { slot } else { slot | REPEATED };
             if let Some(classic) = classic {
-                self.count_kept(reader)?;
+                self.count_kept(reader);
                 if !self.seen.insert(classic) {
                     place |= CLASSIC_REPEATED;
                 }
             }
             return Ok(place);
         }
-        self.count_kept(reader)?;
+        self.count_kept(reader);
         Ok(if self.seen.insert(slot) { slot } else { slot | REPEATED })
     }
 
     /// One sample more that relabelling keeps.
-    pub(super) fn count_kept(&self, reader: &mut Reader<'_>) -> Result<(), BodyError> {
+    pub(super) fn count_kept(&self, reader: &mut Reader<'_>) {
         reader.report.samples_after_relabelling += 1;
         let limit = reader.book.limits.samples;
         if limit > 0 && reader.report.samples_after_relabelling > limit {
-            return Err(BodyError::SampleLimit(limit));
+            reader.exceeded.get_or_insert(BodyError::SampleLimit(limit));
         }
-        Ok(())
     }
 
     /// Reads a key of a text for the first time. The inner error is a fault of the body.
@@ -315,20 +339,40 @@ impl TargetState {
         wanted_empty: impl Fn(&str) -> bool,
         reader: &mut Reader<'_>,
     ) -> Result<u32, BodyError> {
-        let book = reader.book;
-        if book.legacy_names && !model::labels::is_legacy_metric_name(own.metric_name()) {
-            return Err(BodyError::LegacyName(own.metric_name().to_owned()));
+        let learned = self.learn_kept(own, wanted_empty, reader);
+        if learned.is_err() {
+            // It was read, though it refuses the body.
+            reader.report.samples_scraped += 1;
         }
+        learned
+    }
+
+    fn learn_kept(
+        &mut self,
+        own: &Labels,
+        wanted_empty: impl Fn(&str) -> bool,
+        reader: &mut Reader<'_>,
+    ) -> Result<u32, BodyError> {
+        let book = reader.book;
         Ok(match sample_labels(own, wanted_empty, &book.target, book.honor_labels, &book.rules) {
             None => DROPPED,
-            // Without a name it is no series; relabelling may do that.
-            Some(labels) if labels.metric_name().is_empty() => DROPPED,
+            Some(labels) if labels.metric_name().is_empty() => return Err(BodyError::NoName(labels)),
             Some(labels) => {
+                if book.legacy_names
+                    && let Some(name) = modern_name(&labels)
+                {
+                    return Err(BodyError::LegacyName(name, labels));
+                }
                 check_limits(&labels, &book.limits).map_err(BodyError::LabelLimit)?;
-                let before = self.series.len();
+                let limit = book.limits.samples;
+                if limit > 0 && reader.report.samples_after_relabelling >= limit {
+                    // What is beyond the limit is counted and not remembered.
+                    self.count_kept(reader);
+                    return Ok(DROPPED);
+                }
                 let slot = self.slot(labels);
-                if self.series.len() > before || !self.live.contains(slot) {
-                    reader.report.series_added += 1;
+                if !self.live.contains(slot) {
+                    self.added.insert(slot);
                 }
                 slot
             }
@@ -336,7 +380,7 @@ impl TargetState {
     }
 
     /// Takes what a line says.
-    fn take(&mut self, slot: u32, reading: &Reading<'_>, reader: &Reader<'_>) {
+    fn take(&mut self, slot: u32, reading: &Reading<'_>, reader: &mut Reader<'_>) {
         if slot == DROPPED {
             return;
         }
@@ -347,7 +391,7 @@ impl TargetState {
     }
 
     /// Takes what the line of a series says.
-    pub(super) fn take_line(&mut self, slot: u32, reading: &Reading<'_>, reader: &Reader<'_>) {
+    pub(super) fn take_line(&mut self, slot: u32, reading: &Reading<'_>, reader: &mut Reader<'_>) {
         self.take_float(slot, reading.value, reader.own_timestamp(reading.timestamp_ms), reader);
         if let Some(exemplar) = reading.exemplar.as_ref().filter(|_| slot & REPEATED == 0) {
             self.exemplars.push((slot, exemplar.to_exemplar()));
@@ -355,9 +399,13 @@ impl TargetState {
     }
 
     /// Takes a value for a series; `own_ms` is its time where it brings one that counts.
-    pub(super) fn take_float(&mut self, slot: u32, value: f64, own_ms: Option<i64>, reader: &Reader<'_>) {
+    pub(super) fn take_float(&mut self, slot: u32, value: f64, own_ms: Option<i64>, reader: &mut Reader<'_>) {
         if slot & REPEATED != 0 {
-            return self.repeat(slot, own_ms, SampleValue::Float(value));
+            return self.repeat(
+                slot,
+                own_ms.filter(|own_ms| !Self::is_ahead(*own_ms, reader)),
+                SampleValue::Float(value),
+            );
         }
         self.set_value(slot, value);
         self.stamp(slot, own_ms, reader);
@@ -368,10 +416,14 @@ impl TargetState {
         slot: u32,
         histogram: Arc<FloatHistogram>,
         own_ms: Option<i64>,
-        reader: &Reader<'_>,
+        reader: &mut Reader<'_>,
     ) {
         if slot & REPEATED != 0 {
-            return self.repeat(slot, own_ms, SampleValue::Histogram(histogram));
+            return self.repeat(
+                slot,
+                own_ms.filter(|own_ms| !Self::is_ahead(*own_ms, reader)),
+                SampleValue::Histogram(histogram),
+            );
         }
         self.set_histogram(slot, histogram);
         self.stamp(slot, own_ms, reader);
@@ -384,10 +436,20 @@ impl TargetState {
         }
     }
 
+    /// True for a time that no clock of a target can show; its sample is counted and not stored.
+    fn is_ahead(own_ms: i64, reader: &mut Reader<'_>) -> bool {
+        let ahead = own_ms > reader.timestamp_ms.saturating_add(AHEAD_MS_MAX);
+        reader.report.samples_ahead += u64::from(ahead);
+        ahead
+    }
+
     /// Notes whether a sample brings a time that counts, and which.
-    pub(super) fn stamp(&mut self, slot: u32, own_ms: Option<i64>, reader: &Reader<'_>) {
+    pub(super) fn stamp(&mut self, slot: u32, own_ms: Option<i64>, reader: &mut Reader<'_>) {
         match own_ms {
             None => self.stamped.remove(slot),
+            Some(own) if Self::is_ahead(own, reader) => {
+                self.stamped.insert(slot);
+            }
             Some(own) => {
                 self.stamped.insert(slot);
                 self.fresh.insert(slot);

@@ -416,6 +416,167 @@ fn families_of_the_past_are_forgotten() {
     }
 }
 
+/// Lines of containers, in the order of a map that is made anew for every answer, as of cAdvisor: containers come and go,
+/// and no two bodies have the same lines in the same place.
+fn containers(random: &mut impl FnMut() -> u64, round: u64) -> String {
+    let random = &std::cell::RefCell::new(random);
+    let random = || random.borrow_mut()();
+    let mut families = String::new();
+    for family in ["container_cpu_usage_seconds_total", "container_memory_rss", "container_fs_reads_total"] {
+        families.push_str(&format!("# HELP {family} Of a container.\n# TYPE {family} gauge\n"));
+        let mut lines: Vec<(u64, String)> = (0..40)
+            .filter(|_| random() % 10 > 0)
+            .map(|container| {
+                // Every second one is replaced by another now and then, at its own time.
+                let generation = if container % 2 == 0 { 0 } else { (round + container * 7) / 20 };
+                let value = if random() % 3 == 0 { round } else { container };
+                (random(), format!("{family}{{id=\"/pods/{container}\",generation=\"{generation}\"}} {value}\n"))
+            })
+            .collect();
+        lines.sort();
+        families.extend(lines.into_iter().map(|(_, line)| line));
+    }
+    families
+}
+
+/// A layout that is another at every scrape: what is stored is what reading in full stores, memory keeps its bounds, and
+/// the checks of the quick walk find nothing.
+#[test]
+fn targets_whose_lines_never_stand_still() {
+    let (mut quick, mut full) = (bench(), bench());
+    let mut state = 7_u64;
+    let mut random = move || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        state >> 33
+    };
+    let mut most = 0;
+    for round in 0..600 {
+        let body = containers(&mut random, round);
+        assert_eq!(quick.scrape(Some(&body)), "");
+        full.state.forget_keys();
+        assert_eq!(full.scrape(Some(&body)), "");
+        most = most.max(quick.state.series.len());
+        assert!(quick.state.slots.capacity() <= 240 && quick.state.base.len() <= 120, "round {round}");
+    }
+    assert!(most <= 120 * super::CACHE_FACTOR + super::CACHE_SLACK + 130, "{most} series of 120");
+    assert!(quick.metrics.walks_checked.get() >= 1.0, "no walk was checked");
+    assert_eq!(quick.metrics.walks_wrong.get(), 0.0);
+    for metric in ["container_cpu_usage_seconds_total", "container_memory_rss", "container_fs_reads_total", "up"] {
+        assert_eq!(quick.series(metric), full.series(metric));
+    }
+    assert_eq!(quick.series("scrape_samples_scraped"), full.series("scrape_samples_scraped"));
+    assert_eq!(quick.series("scrape_series_added"), full.series("scrape_series_added"));
+}
+
+/// What a quick walk got wrong is found by the check, counted and mended, and the target is read in full from then on.
+#[test]
+fn a_wrong_walk_is_found_and_mended() {
+    let mut bench = bench();
+    for _ in 0..2 {
+        assert_eq!(bench.scrape(Some("a 1\nb 2\nc 3\n")), "");
+    }
+    let slot = bench.state.slots[1];
+    bench.state.values[slot as usize] = 77.0;
+    bench.state.walks = Some(super::VERIFY_EVERY - 1);
+    assert_eq!(bench.scrape(Some("a 1\nb 2\nc 4\n")), "");
+    assert_eq!((bench.metrics.walks_checked.get(), bench.metrics.walks_wrong.get()), (1.0, 1.0));
+    assert!(bench.state.distrusted);
+    assert_eq!(bench.scrape(Some("a 1\nb 5\nc 4\n")), "");
+    assert_eq!(bench.series("b"), "{} 1000=2 2000=2 3000=2 4000=5");
+    assert_eq!(bench.metrics.walks_wrong.get(), 1.0, "it is not walked any more");
+}
+
+#[test]
+fn histograms_that_contradict_themselves_are_counted() {
+    let mut bench = bench();
+    bench.book.histograms.custom_buckets = true;
+    let text = |first: u32| {
+        format!("# TYPE h histogram\nh_bucket{{le=\"1\"}} {first}\nh_bucket{{le=\"+Inf\"}} 4\nh_sum 9\nh_count 4\n")
+    };
+    for (first, counted) in [(5, 1.0), (5, 2.0), (3, 2.0)] {
+        assert_eq!(bench.scrape(Some(&text(first))), "");
+        assert_eq!(bench.metrics.contradictions.get(), counted);
+    }
+    assert_eq!(bench.series("h"), "{} 3000=h:4/9");
+    let buckets = [(1.0, 5.0), (f64::INFINITY, 4.0)];
+    let body = protobuf(&[("h", "", MetricValue::Classic { count: 4.0, sum: 9.0, buckets: &buckets }, None)]);
+    bench.scrape_bytes(body);
+    assert_eq!(bench.metrics.contradictions.get(), 3.0);
+    assert_eq!(bench.series("h"), "{} 3000=h:4/9 4000=h:stale");
+}
+
+/// One sample far ahead would make the engine take all others for too old.
+#[test]
+fn samples_far_ahead_are_left_out() {
+    let mut bench = bench();
+    for body in ["a 1 601001\nb 2 600000\nc 3\n", "a 1 601001\nb 3 601000\nc 4\n", "a 5\nb 6\nc 7\n"] {
+        assert_eq!(bench.scrape(Some(body)), "");
+    }
+    assert_eq!(bench.series("a"), "{} 3000=5");
+    assert_eq!(bench.series("b"), "{} 3000=6 600000=2 601000=3");
+    assert_eq!(bench.series("c"), "{} 1000=3 2000=4 3000=7");
+    assert_eq!(bench.metrics.out_of_bounds.get(), 1.0);
+}
+
+/// What is beyond a limit is counted and not remembered, and the scrape after it reads the right lines.
+#[test]
+fn bodies_beyond_a_limit_are_counted_to_their_end() {
+    let mut bench = bench();
+    bench.book.limits.samples = 3;
+    let many: String = (0..500).map(|i| format!("a{{k=\"{i}\"}} {i}\n")).collect();
+    let limited = "sample limit exceeded: more than 3 samples after metric relabelling";
+    for (body, said) in [
+        ("a{k=\"1\"} 1\nb 2\n", ""),
+        (many.as_str(), limited),
+        (many.as_str(), limited),
+        ("b 3\na{k=\"1\"} 4\n", ""),
+        ("c 1\nb 5\na{k=\"1\"} 6\nd 7\n", limited),
+        ("b 8\nc 9\na{k=\"1\"} 10\n", ""),
+    ] {
+        assert_eq!(bench.scrape(Some(body)), said);
+    }
+    assert_eq!(bench.series("scrape_samples_scraped"), "{} 1000=2 2000=500 3000=500 4000=2 5000=4 6000=3");
+    assert_eq!(
+        bench.series("scrape_samples_post_metric_relabeling"),
+        "{} 1000=2 2000=500 3000=500 4000=2 5000=4 6000=3"
+    );
+    assert_eq!(bench.series("a"), "{k=\"1\"} 1000=1 2000=stale 4000=4 5000=stale 6000=10");
+    assert_eq!(bench.series("b"), "{} 1000=2 2000=stale 4000=3 5000=stale 6000=8");
+    assert_eq!(bench.series("c"), "{} 6000=9");
+    assert!(bench.state.series.len() < 20, "{} series are remembered", bench.state.series.len());
+}
+
+/// What Prometheus says of bodies that it refuses.
+#[test]
+fn refused_bodies_are_counted_up_to_the_fault() {
+    for (body, scraped, added) in
+        [("a 1\nb oops\nc 3\n", 1.0, 1.0), ("a 1\nb{k=\"1\",k=\"2\"} 2\nc 3\n", 2.0, 1.0), ("a 1\na 2\n", 2.0, 1.0)]
+    {
+        let mut bench = bench();
+        bench.scrape(Some(body));
+        assert_eq!(bench.series("scrape_samples_scraped"), format!("{{}} 1000={scraped}"), "{body}");
+        assert_eq!(bench.series("scrape_series_added"), format!("{{}} 1000={added}"), "{body}");
+    }
+    let mut twice = bench();
+    for _ in 0..3 {
+        twice.scrape(Some("a 1\na 2\n"));
+    }
+    assert_eq!(twice.metrics.duplicate_timestamp.get(), 3.0);
+}
+
+#[test]
+fn names_of_the_legacy_scheme_are_those_that_are_stored() {
+    let mut bench = bench();
+    bench.book.legacy_names = true;
+    assert!(bench.scrape(Some("{\"a.b\"} 1\n")).contains("\"a.b\" is not valid"));
+    assert!(bench.scrape(Some("a{\"k.k\"=\"1\"} 1\n")).contains("\"k.k\" is not valid"));
+    let rename: RelabelConfig = serde_json::from_str(r#"{"target_label": "__name__", "replacement": "ab"}"#).unwrap();
+    bench.book.rules = Rules::new(&[rename]).unwrap();
+    bench.state.forget_keys();
+    assert_eq!(bench.scrape(Some("{\"a.b\"} 1\n")), "");
+    assert_eq!(bench.series("ab"), "{} 3000=1");
+}
+
 /// Passes rows on, after a look at whether what they say did not change is what the row before had.
 struct Watching<'a> {
     storage: &'a MemoryStorage,

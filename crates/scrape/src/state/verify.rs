@@ -44,7 +44,6 @@ impl TargetState {
                     book.honor_labels,
                     &book.rules,
                 );
-                let labels = labels.filter(|labels| !labels.metric_name().is_empty());
                 let expected = labels.map_or(Some(DROPPED), |labels| self.series.slot(&labels));
                 if expected != Some(series) {
                     return Err(format!("line {} is another series: {}", sample.line, sample.key));
