@@ -83,6 +83,15 @@ pub struct DiscoveryConfig {
     pub unsupported: Vec<&'static str>,
 }
 
+/// What [`DiscoveryConfig::check_files`] found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FilesChecked {
+    /// Files that are named without wildcards and are not there. They may come later.
+    pub missing: Vec<String>,
+    /// What is wrong with those that are there.
+    pub faults: Vec<String>,
+}
+
 pub(crate) const HTTP_REFRESH_DEFAULT: ConfigDuration = ConfigDuration(60_000);
 pub(crate) const FILE_REFRESH_DEFAULT: ConfigDuration = ConfigDuration(5 * 60_000);
 pub(crate) const DNS_REFRESH_DEFAULT: ConfigDuration = ConfigDuration(30_000);
@@ -130,6 +139,15 @@ impl DiscoveryConfig {
         let mut groups = self.static_groups();
         groups.extend(self.file.iter().flat_map(|config| crate::file::read_now(&config.files)));
         groups
+    }
+
+    /// Looks at the files of `file_sd_configs` without serving them. Blocks on the disk.
+    pub fn check_files(&self) -> FilesChecked {
+        let mut checked = FilesChecked::default();
+        for config in &self.file {
+            crate::file::check_now(&config.files, &mut checked);
+        }
+        checked
     }
 
     /// True when targets may come and go while the program runs.

@@ -1,6 +1,6 @@
 //! `file_sd_configs`: groups of targets in JSON and YAML files.
 
-use crate::config::{FILE_REFRESH_DEFAULT, FileSdConfig};
+use crate::config::{FILE_REFRESH_DEFAULT, FileSdConfig, FilesChecked};
 use crate::group::{parse_json, parse_yaml};
 use crate::{Running, Sink, TargetGroup};
 use std::collections::BTreeMap;
@@ -96,6 +96,25 @@ fn read_changed(patterns: &[String], files: &mut BTreeMap<PathBuf, File>, all: b
 pub(crate) fn read_now(patterns: &[String]) -> Vec<TargetGroup> {
     let files: std::collections::BTreeSet<PathBuf> = patterns.iter().flat_map(|pattern| expand(pattern)).collect();
     files.iter().filter_map(|path| read(path, std::fs::metadata(path).ok()?.len()).ok()).flatten().collect()
+}
+
+/// Notes which files are missing and which cannot be read.
+pub(crate) fn check_now(patterns: &[String], checked: &mut FilesChecked) {
+    for pattern in patterns {
+        for path in expand(pattern) {
+            match std::fs::metadata(&path) {
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                    checked.missing.push(path.display().to_string());
+                }
+                Err(error) => checked.faults.push(format!("{}: {error}", path.display())),
+                Ok(metadata) => {
+                    if let Err(fault) = read(&path, metadata.len()) {
+                        checked.faults.push(format!("{}: {fault}", path.display()));
+                    }
+                }
+            }
+        }
+    }
 }
 
 fn read(path: &Path, length: u64) -> Result<Vec<TargetGroup>, String> {

@@ -12,7 +12,7 @@ mod group;
 mod http;
 mod manager;
 
-pub use config::{ConfigDuration, DiscoveryConfig};
+pub use config::{ConfigDuration, DiscoveryConfig, FilesChecked};
 pub use file::glob;
 pub use group::TargetGroup;
 pub use http_client;

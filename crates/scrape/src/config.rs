@@ -174,7 +174,7 @@ pub struct ScrapeJob {
     pub(crate) histograms: protobuf::Options,
     pub(crate) scrape_failure_log_file: Option<PathBuf>,
     pub(crate) http: HttpClientConfig,
-    pub(crate) discovery: DiscoveryConfig,
+    pub discovery: DiscoveryConfig,
 }
 
 impl ScrapeConfig {

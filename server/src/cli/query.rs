@@ -61,6 +61,26 @@ pub(crate) enum Query {
         #[arg(long)]
         end: Option<String>,
     },
+    /// How many buckets of histograms are in use.
+    Analyze {
+        /// As http://localhost:9090
+        #[arg(long)]
+        server: String,
+        /// What the metrics are: histogram.
+        #[arg(long = "type", value_name = "TYPE")]
+        metric_type: String,
+        /// How far back to look.
+        #[arg(long, default_value = "1h")]
+        duration: String,
+        /// RFC 3339 or Unix seconds; now unless given.
+        #[arg(long)]
+        time: Option<String>,
+        #[arg(long = "match", required = true, value_name = "SELECTOR")]
+        matches: Vec<String>,
+        /// How to reach the server: a file with TLS, passwords and proxies as in `http_config`.
+        #[arg(long = "http.config.file", value_name = "FILE")]
+        http_config_file: Option<PathBuf>,
+    },
     /// Values of a label.
     Labels {
         #[command(flatten)]
@@ -109,6 +129,12 @@ pub(crate) fn run(query: Query) -> Result<ExitCode> {
             }
             (how, server, "query_range".to_owned(), range(expression, start, end, step)?)
         }
+        Query::Analyze { server, metric_type, duration, time, matches, http_config_file } => {
+            if metric_type != "histogram" {
+                bail!("analyze type is {metric_type}, must be 'histogram'");
+            }
+            return analyze(&server, &duration, time, &matches, http_config_file.as_deref());
+        }
         Query::Series { how, server, matches, start, end } => {
             (how, server, "series".to_owned(), selection(matches, start, end))
         }
@@ -116,16 +142,36 @@ pub(crate) fn run(query: Query) -> Result<ExitCode> {
             (how, server, format!("label/{}/values", encode(&name)), selection(matches, start, end))
         }
     };
-    let query: Vec<String> = pairs.iter().map(|(name, value)| format!("{}={}", encode(name), encode(value))).collect();
-    let url = format!("{}/api/v1/{path}?{}", server.trim_end_matches('/'), query.join("&"));
+    let url = format!("{}/api/v1/{path}", server.trim_end_matches('/'));
     let config = http_config(how.http_config_file.as_deref())?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let data = runtime.block_on(ask(url, &config, headers))?;
+    let data = runtime.block_on(ask(&url, &pairs, &config, headers))?;
     if how.format == Format::Json {
         say(&data.get("result").unwrap_or(&data).to_string());
     } else {
         lines(&data).iter().for_each(|line| say(line));
     }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn analyze(
+    server: &str,
+    duration: &str,
+    time: Option<String>,
+    matches: &[String],
+    http_config_file: Option<&Path>,
+) -> Result<ExitCode> {
+    super::duration_flag("duration", duration)?;
+    let config = http_config(http_config_file)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let url = format!("{}/api/v1/query", server.trim_end_matches('/'));
+    let mut matrices = Vec::new();
+    for selector in matches {
+        let mut pairs = vec![("query", format!("{selector}[{duration}]"))];
+        pairs.extend(time.clone().map(|time| ("time", time)));
+        matrices.push(runtime.block_on(ask(&url, &pairs, &config, Vec::new()))?);
+    }
+    super::analyze::report(&matrices)?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -167,9 +213,16 @@ fn encode(text: &str) -> String {
     utf8_percent_encode(text, NON_ALPHANUMERIC).to_string()
 }
 
-async fn ask(url: String, config: &HttpClientConfig, headers: Vec<(String, String)>) -> Result<Value> {
+/// Asks a server of Prometheus' API; gives the `data` of its answer.
+pub(super) async fn ask(
+    url: &str,
+    pairs: &[(&str, String)],
+    config: &HttpClientConfig,
+    headers: Vec<(String, String)>,
+) -> Result<Value> {
     let client = HttpClient::new(config)?;
-    let request = Request { headers, ..Request::get(&url, TIMEOUT, ANSWER_BYTES_MAX) };
+    let query: Vec<String> = pairs.iter().map(|(name, value)| format!("{}={}", encode(name), encode(value))).collect();
+    let request = Request { headers, ..Request::get(format!("{url}?{}", query.join("&")), TIMEOUT, ANSWER_BYTES_MAX) };
     let response = client.send(request).await?;
     let body = response.decoded(ANSWER_BYTES_MAX)?;
     let mut answer: Value =
@@ -223,10 +276,15 @@ fn at(sample: &Value) -> String {
 }
 
 /// `name{label="value"}`.
-fn metric(labels: &Value) -> String {
+pub(super) fn metric(labels: &Value) -> String {
     let name = labels["__name__"].as_str().unwrap_or_default();
     let others = label_set(labels, false);
     if !name.is_empty() && others == "{}" { name.to_owned() } else { format!("{name}{others}") }
+}
+
+/// As [`metric`], with braces even around nothing.
+pub(super) fn metric_with_braces(labels: &Value) -> String {
+    format!("{}{}", labels["__name__"].as_str().unwrap_or_default(), label_set(labels, false))
 }
 
 fn label_set(labels: &Value, with_name: bool) -> String {

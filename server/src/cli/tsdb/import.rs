@@ -42,13 +42,13 @@ impl FileFormat {
 #[derive(Debug, clap::Args)]
 pub(crate) struct Import {
     #[arg(value_name = "FILE")]
-    file: PathBuf,
+    pub(super) file: PathBuf,
     /// Without it, the name's ending tells: .csv, .parquet, else OpenMetrics.
     #[arg(long, value_enum)]
-    format: Option<FileFormat>,
+    pub(super) format: Option<FileFormat>,
     /// The data folder; made if it is not there.
     #[arg(long = "storage.tsdb.path", value_name = "DIR", default_value = "data")]
-    dir: PathBuf,
+    pub(super) dir: PathBuf,
 }
 
 pub(super) fn run(flags: &Import) -> Result<()> {
@@ -174,7 +174,7 @@ impl<'a> Gathered<'a> {
         Ok(())
     }
 
-    fn finish(mut self) -> Result<Imported> {
+    pub(super) fn finish(mut self) -> Result<Imported> {
         self.flush()?;
         let metadata: Vec<(String, Metadata)> = std::mem::take(&mut self.metadata).into_iter().collect();
         if !metadata.is_empty() {

@@ -1,6 +1,7 @@
 //! `vigie tsdb …`: a data folder, without a server on it.
 
 mod analyze;
+mod backfill;
 mod check;
 mod csv;
 mod dump;
@@ -28,6 +29,9 @@ pub(crate) enum TsdbCommand {
     /// Import samples from OpenMetrics text with timestamps, CSV or Parquet. Samples at times at which the folder has one
     /// for the same series already are left as they are.
     Import(import::Import),
+    /// Fill a data folder with history, as promtool does: of recording rules, or of OpenMetrics text.
+    #[command(subcommand)]
+    CreateBlocksFrom(backfill::CreateBlocksFrom),
     /// Write samples as OpenMetrics text, CSV or Parquet.
     Export(export::Export),
     /// Print every sample as a line, as `promtool tsdb dump` does.
@@ -86,6 +90,7 @@ pub(crate) enum TsdbCommand {
 pub(crate) fn run(command: TsdbCommand) -> Result<ExitCode> {
     match command {
         TsdbCommand::Import(flags) => import::run(&flags)?,
+        TsdbCommand::CreateBlocksFrom(command) => backfill::run(command)?,
         TsdbCommand::Export(flags) => export::run(&flags)?,
         TsdbCommand::Dump(selection) => dump::run(&selection)?,
         TsdbCommand::Analyze(flags) => analyze::run(&flags)?,
