@@ -41,7 +41,8 @@ impl Labels {
     /// Builds a set from pairs that are already sorted by name, unique and non-empty.
     /// The caller answers for the invariants; debug builds check them.
     pub fn from_sorted<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
-        let mut packed = String::new();
+        // Room for most sets, so that it need not grow label by label.
+        let mut packed = String::with_capacity(256);
         #[cfg(debug_assertions)]
         let mut previous: Option<String> = None;
         for (name, value) in pairs {

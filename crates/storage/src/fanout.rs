@@ -87,6 +87,13 @@ impl Querier for FanoutQuerier {
         Ok(merge_sets(sets))
     }
 
+    fn label_sets(&self, hints: &SelectHints, matchers: &[Matcher]) -> Result<Vec<Labels>, StorageError> {
+        if self.secondaries.is_empty() {
+            return self.primary.label_sets(hints, matchers);
+        }
+        self.select(hints, matchers)?.map(|series| Ok(series?.labels().clone())).collect()
+    }
+
     fn notes(&self) -> Vec<String> {
         std::iter::once(&self.primary).chain(&self.secondaries).flat_map(|querier| querier.notes()).collect()
     }

@@ -219,6 +219,14 @@ pub trait Querier: Send + Sync {
     /// `BadMatcher` for a pattern that is no RE2, `Io`, `Corrupt`.
     fn select(&self, hints: &SelectHints, matchers: &[Matcher]) -> Result<SeriesSet, StorageError>;
 
+    /// The labels alone of what [`Querier::select`] gives, in their order.
+    ///
+    /// # Errors
+    /// As [`Querier::select`].
+    fn label_sets(&self, hints: &SelectHints, matchers: &[Matcher]) -> Result<Vec<Labels>, StorageError> {
+        self.select(hints, matchers)?.map(|series| Ok(series?.labels().clone())).collect()
+    }
+
     /// Names of all labels of the series that the matchers accept (all series without matchers), sorted.
     ///
     /// # Errors

@@ -77,6 +77,22 @@ impl Querier for TsdbQuerier {
         Ok(if hints.limit > 0 { Box::new(merged.take(hints.limit)) } else { merged })
     }
 
+    fn label_sets(&self, hints: &SelectHints, matchers: &[Matcher]) -> Result<Vec<Labels>, StorageError> {
+        let selector = Selector::new(matchers)?;
+        let mut all = Vec::new();
+        for block in self.blocks() {
+            block.label_sets(&selector, self.start_ms, self.end_ms, &mut all);
+        }
+        self.head.label_sets(&selector, self.start_ms, self.end_ms, &mut all);
+        // Every block gives its series in order, and this sort finds such runs.
+        all.sort();
+        all.dedup();
+        if hints.limit > 0 {
+            all.truncate(hints.limit);
+        }
+        Ok(all)
+    }
+
     fn notes(&self) -> Vec<String> {
         self.notes.texts()
     }

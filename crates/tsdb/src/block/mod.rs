@@ -275,6 +275,18 @@ impl Block {
         }
     }
 
+    /// Appends the labels of the series that the selector accepts and that may have samples between two times, in order.
+    pub(crate) fn label_sets(&self, selector: &Selector, start_ms: i64, end_ms: i64, into: &mut Vec<Labels>) {
+        let index = self.index();
+        let pages = Pages::new(self, &index);
+        for number in index.select(selector, |number| pages.of(number)) {
+            let Some((page, place)) = pages.find(number) else { continue };
+            if page.overlaps(place, start_ms, end_ms) {
+                into.extend(index.labels(&page, place));
+            }
+        }
+    }
+
     /// Series that the selector accepts, in order of their labels, with their samples between two times.
     /// What is damaged is reported and left out.
     pub(crate) fn select(self: &Arc<Self>, selector: &Selector, start_ms: i64, end_ms: i64) -> SeriesSet {

@@ -425,6 +425,29 @@ impl Head {
         out
     }
 
+    /// Appends the labels of what [`Head::select`] gives, in no order.
+    pub(crate) fn label_sets(&self, selector: &Selector, start_ms: i64, end_ms: i64, into: &mut Vec<Labels>) {
+        let mut found: Vec<SeriesId> = Vec::new();
+        {
+            let (index, store) = (self.index(), self.store());
+            for series in index.select(selector) {
+                if let Some(place) = store.place_of_index(series)
+                    && let Some(group) = store.group(place.group)
+                    && group.may_have(usize::from(place.slot), start_ms, end_ms)
+                {
+                    found.push(store.id(series));
+                }
+            }
+        }
+        // New series wait for nobody's long answer.
+        for part in found.chunks(1024) {
+            let (index, store) = (self.index(), self.store());
+            into.extend(
+                part.iter().filter(|id| store.place(**id).is_some()).filter_map(|id| index.labels(index_of(*id))),
+            );
+        }
+    }
+
     /// Number of the series of a place.
     pub(crate) fn id_of(&self, place: Place) -> Option<SeriesId> {
         let store = self.store();

@@ -187,6 +187,13 @@ fn comma(out: &mut String, index: usize) {
 /// A JSON string of a label, which Prometheus does not escape for HTML.
 fn label_text(out: &mut String, value: &str) {
     out.push('"');
+    let special = |byte: u8| byte < 0x20 || byte == b'"' || byte == b'\\';
+    // Without an early end this looks at many bytes at once, and hardly any label has such a byte.
+    if !value.bytes().fold(false, |found, byte| found | special(byte)) {
+        out.push_str(value);
+        out.push('"');
+        return;
+    }
     let mut rest = value;
     while let Some(at) = rest.bytes().position(|byte| matches!(byte, 0..0x20 | b'"' | b'\\')) {
         out.push_str(&rest[..at]);
