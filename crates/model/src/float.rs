@@ -11,6 +11,23 @@ pub fn format_float(value: f64) -> String {
     out
 }
 
+/// As Go's `%g` and `%v`: like [`format_float`], but with an exponent where there are more than six digits before the point, or
+/// more than four zeros behind it.
+pub fn format_float_short(value: f64) -> String {
+    let magnitude = value.abs();
+    if value == 0.0 || !value.is_finite() || (1e-4..1e6).contains(&magnitude) {
+        return if value == 0.0 && value.is_sign_negative() { "-0".to_owned() } else { format_float(value) };
+    }
+    let text = format!("{value:e}");
+    match text.split_once('e') {
+        Some((digits, exponent)) => {
+            let (sign, exponent) = exponent.strip_prefix('-').map_or(('+', exponent), |exponent| ('-', exponent));
+            format!("{digits}e{sign}{exponent:0>2}")
+        }
+        None => text,
+    }
+}
+
 /// Appends what [`format_float`] gives.
 pub fn push_float(out: &mut String, value: f64) {
     if value.is_nan() {

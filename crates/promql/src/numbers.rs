@@ -16,6 +16,26 @@ pub fn kahan_add(value: f64, sum: &mut f64, compensation: &mut f64) {
     *sum = total;
 }
 
+/// The larger number, as Go has it: NaN if one is NaN, unless the other is +Inf; +0 is above -0.
+pub(crate) fn largest(a: f64, b: f64) -> f64 {
+    if a == f64::INFINITY || b == f64::INFINITY {
+        f64::INFINITY
+    } else if a.is_nan() || b.is_nan() {
+        f64::NAN
+    } else if a == 0.0 && b == 0.0 {
+        if a.is_sign_negative() { b } else { a }
+    } else if a > b {
+        a
+    } else {
+        b
+    }
+}
+
+/// The smaller number, likewise.
+pub(crate) fn smallest(a: f64, b: f64) -> f64 {
+    -largest(-a, -b)
+}
+
 /// A sum that is added to one by one, with Neumaier's compensation.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Sum {

@@ -7,6 +7,7 @@ mod bad_input;
 mod beside_prometheus;
 mod clients;
 mod config;
+mod differential;
 mod durability;
 mod federation;
 mod first_start;

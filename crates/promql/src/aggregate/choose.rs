@@ -1,7 +1,7 @@
 //! Aggregations that choose elements of each group: `topk`, `bottomk`, `limitk`, `limit_ratio`. Series come one after the
 //! other, and only those stay that are chosen at some step.
 
-use super::{check_k, group_filter, label_hash};
+use super::{counts_of, extremes, group_filter, label_hash};
 use crate::error::QueryError;
 use crate::eval::Evaluator;
 use crate::grouping::{GroupTable, LabelFilter};
@@ -168,7 +168,7 @@ impl Evaluator<'_> {
             op: e.op,
             span: e.inner.span(),
             grid,
-            k: params.iter().map(|k| check_k(*k)).collect::<Result<_, _>>()?,
+            k: counts_of(params)?,
             filter: group_filter(e),
             table: GroupTable::default(),
             groups: Vec::new(),
@@ -186,7 +186,7 @@ impl Evaluator<'_> {
         params: &[f64],
         grid: Grid,
     ) -> Result<Vec<VectorSeries>, QueryError> {
-        let k = params.iter().map(|k| check_k(*k)).collect::<Result<Vec<_>, _>>()?;
+        let k = counts_of(params)?;
         let (filter, mut table) = (group_filter(e), GroupTable::default());
         // By group, how many are chosen at each step.
         let mut groups: Vec<Vec<usize>> = Vec::new();
@@ -217,19 +217,18 @@ impl Evaluator<'_> {
         grid: Grid,
         span: Span,
     ) -> Result<Vec<VectorSeries>, QueryError> {
-        let mut ratios = Vec::with_capacity(params.len());
-        for &given in params {
+        for given in extremes(params) {
             if given.is_nan() {
                 return Err(QueryError::Execution("Ratio value is NaN".to_owned()));
             }
             let ratio = given.clamp(-1.0, 1.0);
             if ratio != given {
-                let (given, ratio) = (model::float::format_float(given), model::float::format_float(ratio));
+                let given = model::float::format_float_short(given);
                 let text = format!("ratio value should be between -1 and 1, got {given}, capping to {ratio}");
                 self.annotations.warn(span, text);
             }
-            ratios.push(ratio);
         }
+        let ratios: Vec<f64> = params.iter().map(|given| given.clamp(-1.0, 1.0)).collect();
         let mut out = Vec::new();
         self.each_vector(&e.inner, grid, |mut series| {
             let hash = label_hash(&series.labels) as f64 / u64::MAX as f64;

@@ -182,8 +182,10 @@ impl Floats {
 struct Group {
     drop_name: bool,
     floats: Floats,
-    /// By step, in order of the series; empty while there are none.
-    histograms: Vec<Vec<Arc<FloatHistogram>>>,
+    /// By step, in order of the series, each with the place of its metric's name; empty while there are none.
+    histograms: Vec<Vec<(Arc<FloatHistogram>, u32)>>,
+    /// Names of the metrics of the histograms, each once where they follow each other.
+    metrics: Vec<String>,
 }
 
 /// An aggregation under way.
@@ -227,7 +229,12 @@ impl<'a, 'b> Folding<'a, 'b> {
         if place == self.groups.len() {
             self.evaluator.count_live(self.grid.count, self.grid.count * self.step_bytes)?;
             let floats = Floats::new(self.op, self.grid.count);
-            self.groups.push(Group { drop_name: series.drop_name, floats, histograms: Vec::new() });
+            self.groups.push(Group {
+                drop_name: series.drop_name,
+                floats,
+                histograms: Vec::new(),
+                metrics: Vec::new(),
+            });
         }
         let group = &mut self.groups[place];
         // A group that still carries the name loses it as soon as one member does.
@@ -236,6 +243,11 @@ impl<'a, 'b> Folding<'a, 'b> {
         if series.column.histograms.is_empty() || matches!(self.op, AggregateOp::Count | AggregateOp::Group) {
             return Ok(());
         }
+        let metric = series.labels.metric_name();
+        if group.metrics.last().is_none_or(|last| last != metric) {
+            group.metrics.push(metric.to_owned());
+        }
+        let named = (group.metrics.len() - 1) as u32;
         let mut kept = 0;
         for (step, histogram) in series.column.histograms.into_iter().enumerate() {
             let Some(histogram) = histogram.filter(|_| series.column.kinds[step] == Kind::Histogram) else { continue };
@@ -245,10 +257,10 @@ impl<'a, 'b> Folding<'a, 'b> {
                 break;
             }
             group.histograms.resize(self.grid.count, Vec::new());
-            group.histograms[step].push(histogram);
+            group.histograms[step].push((histogram, named));
             kept += 1;
         }
-        self.evaluator.count_live(kept, kept * size_of::<Arc<FloatHistogram>>())
+        self.evaluator.count_live(kept, kept * size_of::<(Arc<FloatHistogram>, u32)>())
     }
 
     /// One series a group, in the order in which the groups appeared.
@@ -263,9 +275,13 @@ impl<'a, 'b> Folding<'a, 'b> {
                     column.clear(step);
                     continue;
                 }
-                let histograms: Vec<_> = histograms.iter().collect();
+                let all: Vec<_> = histograms.iter().map(|(histogram, _)| histogram).collect();
+                let metric = |index: usize| {
+                    let named = histograms.get(index).map_or(0, |(_, named)| *named as usize);
+                    group.metrics.get(named).map_or("", String::as_str)
+                };
                 let is_average = self.op == AggregateOp::Avg;
-                if let Some(result) = self.evaluator.join(is_average, &histograms, self.span, "", true) {
+                if let Some(result) = self.evaluator.join(is_average, &all, self.span, metric) {
                     column.set_histogram(step, Arc::new(result));
                 }
             }

@@ -56,9 +56,9 @@ impl Evaluator<'_> {
             AggregateOp::LimitRatio => self.limit_ratio(e, &params, grid, span),
             _ => {
                 let input = self.eval_vector(&e.inner, grid)?;
-                for q in params.iter().filter(|q| !(0.0..=1.0).contains(*q)) {
-                    let q = model::float::format_float(*q);
-                    self.annotations.warn(span, format!("quantile value should be between 0 and 1, got {q}"));
+                // The extremes of all steps alone are told.
+                for q in extremes(&params).into_iter().filter(|q| !(0.0..=1.0).contains(q)) {
+                    self.annotations.warn(span, bad_quantile(q));
                 }
                 let groups = group(e, &input);
                 let mut out = Vec::with_capacity(groups.len());
@@ -102,14 +102,13 @@ impl Evaluator<'_> {
         }
     }
 
-    /// Sum or average of histograms; nothing if they do not mix.
-    pub(crate) fn join(
+    /// Sum or average of histograms; nothing if they do not mix. `metric` names the metric of each of them.
+    pub(crate) fn join<'m>(
         &self,
         is_average: bool,
         histograms: &[&Arc<FloatHistogram>],
         span: Span,
-        metric: &str,
-        is_aggregation: bool,
+        metric: impl Fn(usize) -> &'m str,
     ) -> Option<FloatHistogram> {
         let (first, rest) = histograms.split_first()?;
         let mut total = FloatHistogram::clone(first);
@@ -121,7 +120,7 @@ impl Evaluator<'_> {
             _ => {}
         };
         note(first);
-        for histogram in rest {
+        for (index, histogram) in rest.iter().enumerate() {
             note(histogram);
             count += 1.0;
             let share = (count - 1.0) / count;
@@ -149,14 +148,7 @@ impl Evaluator<'_> {
                     }
                 }
                 Err(_) => {
-                    if is_aggregation {
-                        self.annotations.warn(
-                            span,
-                            "vector contains a mix of histograms with exponential and custom buckets schemas for metric name \"\"",
-                        );
-                    } else {
-                        self.warn_mixed_schemas(metric, span);
-                    }
+                    self.warn_mixed_schemas(metric(index + 1), span);
                     return None;
                 }
             }
@@ -176,16 +168,38 @@ impl Evaluator<'_> {
     }
 }
 
-fn check_k(k: f64) -> Result<usize, QueryError> {
-    if k.is_nan() {
-        return Err(QueryError::Execution("Parameter value is NaN".to_owned()));
+/// NaN alone if there is one, else the largest and the smallest.
+fn extremes(params: &[f64]) -> Vec<f64> {
+    if params.iter().any(|value| value.is_nan()) {
+        return vec![f64::NAN];
     }
-    if k <= i64::MIN as f64 || k >= i64::MAX as f64 {
-        let side = if k < 0.0 { "underflows" } else { "overflows" };
-        return Err(QueryError::Execution(format!("Scalar value {k} {side} int64")));
+    let largest = params.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let smallest = params.iter().copied().fold(f64::INFINITY, f64::min);
+    if largest == smallest { vec![largest] } else { vec![largest, smallest] }
+}
+
+/// What is told of a quantile that is none.
+pub(crate) fn bad_quantile(q: f64) -> String {
+    format!("quantile value should be between 0 and 1, got {}", model::float::format_float_short(q))
+}
+
+/// How many elements to choose at each step.
+fn counts_of(params: &[f64]) -> Result<Vec<usize>, QueryError> {
+    // Where nothing is asked for at any step, not even what is beyond all numbers is wrong.
+    if !params.iter().all(|k| *k < 1.0) {
+        for k in extremes(params) {
+            if k.is_nan() {
+                return Err(QueryError::Execution("Parameter value is NaN".to_owned()));
+            }
+            if k <= i64::MIN as f64 || k >= i64::MAX as f64 {
+                let side = if k < 0.0 { "underflows" } else { "overflows" };
+                let k = model::float::format_float_short(k);
+                return Err(QueryError::Execution(format!("Scalar value {k} {side} int64")));
+            }
+        }
     }
     // Negative ones ask for nothing.
-    Ok(k.max(0.0) as usize)
+    Ok(params.iter().map(|k| k.max(0.0) as usize).collect())
 }
 
 fn group(e: &AggregateExpr, input: &[VectorSeries]) -> Vec<Group> {

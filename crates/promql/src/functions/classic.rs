@@ -1,5 +1,6 @@
 //! `histogram_*`: on native histograms, and on classic ones whose buckets are series with a label `le`.
 
+use crate::aggregate::bad_quantile;
 use crate::error::QueryError;
 use crate::eval::Evaluator;
 use crate::histogram::{self, QuantileNote};
@@ -99,8 +100,7 @@ impl Evaluator<'_> {
 
     fn warn_quantiles(&self, quantiles: &[f64], span: Span) {
         for q in quantiles.iter().filter(|q| !(0.0..=1.0).contains(*q)) {
-            let text = format!("quantile value should be between 0 and 1, got {}", format_float(*q));
-            self.annotations.warn(span, text);
+            self.annotations.warn(span, bad_quantile(*q));
         }
     }
 

@@ -13,6 +13,7 @@ pub(crate) use range::{RangePlan, matrix_argument};
 use crate::error::QueryError;
 use crate::eval::{Evaluator, unlabelled};
 use crate::logarithm;
+use crate::numbers::{largest, smallest};
 use crate::select::Give;
 use crate::stream::Stage;
 use crate::value::{At, Column, Grid, Intermediate, Kind, VectorSeries};
@@ -78,13 +79,7 @@ impl Evaluator<'_> {
             "time" => Intermediate::Scalar(grid.times().map(|time| time as f64 / 1000.0).collect()),
             "min_of" | "max_of" => {
                 let choose = |(a, b): (f64, f64)| {
-                    if a.is_nan() || b.is_nan() {
-                        f64::NAN
-                    } else if name == "min_of" {
-                        a.min(b)
-                    } else {
-                        a.max(b)
-                    }
+                    if name == "min_of" { smallest(a, b) } else { largest(a, b) }
                 };
                 Intermediate::Scalar(number(0)?.into_iter().zip(number(1)?).map(choose).collect())
             }
@@ -148,13 +143,7 @@ impl Evaluator<'_> {
             "clamp" => {
                 let (low, high) = (number(1)?, number(2)?);
                 Box::new(move |series| {
-                    map_floats(series, |step, value| {
-                        if value.is_nan() || low[step].is_nan() || high[step].is_nan() {
-                            f64::NAN
-                        } else {
-                            value.min(high[step]).max(low[step])
-                        }
-                    });
+                    map_floats(series, |step, value| largest(low[step], smallest(high[step], value)));
                     for step in (0..low.len()).filter(|&step| low[step] > high[step]) {
                         series.column.clear(step);
                     }
@@ -163,16 +152,12 @@ impl Evaluator<'_> {
             "clamp_max" | "clamp_min" => {
                 let (bound, is_max) = (number(1)?, name == "clamp_max");
                 Box::new(move |series| {
-                    map_floats(series, |step, value| {
-                        let bound = bound[step];
-                        if value.is_nan() || bound.is_nan() {
-                            f64::NAN
-                        } else if is_max {
-                            value.min(bound)
-                        } else {
-                            value.max(bound)
-                        }
-                    });
+                    map_floats(
+                        series,
+                        |step, value| {
+                            if is_max { smallest(bound[step], value) } else { largest(bound[step], value) }
+                        },
+                    );
                 })
             }
             "round" => {
@@ -291,7 +276,14 @@ fn sort(name: &str, labels: &[String], mut series: Vec<VectorSeries>) -> Vec<Vec
         Some(At::Float(value)) => Some(value),
         _ => None,
     };
-    series.retain(|series| series.column.kinds.len() > 1 || value(series).is_some());
+    for one in &mut series {
+        for step in 0..one.column.kinds.len() {
+            if one.column.kinds[step] == Kind::Histogram {
+                one.column.clear(step);
+            }
+        }
+    }
+    series.retain(|series| !series.column.is_empty());
     series.sort_by(|a, b| {
         let (a, b) = (value(a).unwrap_or(f64::NAN), value(b).unwrap_or(f64::NAN));
         match (a.is_nan(), b.is_nan()) {

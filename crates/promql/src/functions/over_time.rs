@@ -38,10 +38,10 @@ fn sum_or_average(context: &RangeContext<'_, '_>, window: &Window<'_>, is_averag
     }
     let histograms: Vec<_> = window.histograms.iter().collect();
     if is_average && count > histograms.len() as f64 {
-        let sum = context.evaluator.join(false, &histograms, context.span, context.metric, false)?;
+        let sum = context.evaluator.join(false, &histograms, context.span, |_| context.metric)?;
         return whole(histogram::divide(&sum, count));
     }
-    whole(context.evaluator.join(is_average, &histograms, context.span, context.metric, false)?)
+    whole(context.evaluator.join(is_average, &histograms, context.span, |_| context.metric)?)
 }
 
 pub(crate) fn avg(context: &RangeContext<'_, '_>, window: &Window<'_>) -> Result {

@@ -1,12 +1,13 @@
 //! Functions of a range vector: one result for each window.
 
 use super::{over_time, rate};
+use crate::aggregate::bad_quantile;
 use crate::error::QueryError;
 use crate::eval::Evaluator;
 use crate::kernels::{Kernel, WORK_UNWATCHED};
 use crate::layout::Layouts;
 use crate::select::{Cursor, RangeSeries, RangeTimes, Window, drop_stale};
-use crate::value::{Column, Grid, VectorSeries};
+use crate::value::{Column, Grid, Kind, VectorSeries};
 use model::{Labels, SampleValue};
 use promql_syntax::{Call, Expr, Extension, MatrixSelector, Span, ValueType};
 use storage::Samples;
@@ -146,11 +147,10 @@ impl<'e> RangePlan<'e> {
         };
         drop_stale(samples);
         let mut column = Column::empty(self.grid.count);
-        let any =
-            kernel.run(&samples.timestamps, &samples.values, layouts, &mut column, &|| evaluator.check_time().is_err());
+        kernel.run(&samples.timestamps, &samples.values, layouts, &mut column, &|| evaluator.check_time().is_err());
         // A kernel that was stopped has not seen all.
         evaluator.check_time()?;
-        if any && self.notes_counters {
+        if self.notes_counters && !column.is_empty() {
             evaluator.note_counter_name(labels, self.span);
         }
         Ok(self.finish(labels.clone(), false, column))
@@ -169,10 +169,9 @@ impl<'e> RangePlan<'e> {
             return self.evaluate_windows(evaluator, series);
         };
         let mut column = Column::empty(self.grid.count);
-        let any =
-            kernel.run(&series.float_times, &series.floats, layouts, &mut column, &|| evaluator.check_time().is_err());
+        kernel.run(&series.float_times, &series.floats, layouts, &mut column, &|| evaluator.check_time().is_err());
         evaluator.check_time()?;
-        if any && self.notes_counters {
+        if self.notes_counters && !column.is_empty() {
             evaluator.note_counter_name(&series.labels, self.span);
         }
         Ok(self.finish(series.labels, series.drop_name, column))
@@ -186,7 +185,7 @@ impl<'e> RangePlan<'e> {
     ) -> Result<Option<VectorSeries>, QueryError> {
         let mut column = Column::empty(self.grid.count);
         let metric = series.labels.metric_name().to_owned();
-        let (mut any_float, mut cursor, mut work) = (false, Cursor::default(), 0);
+        let (mut cursor, mut work) = (Cursor::default(), 0);
         let after = if self.smoothed { self.lookback } else { 0 };
         let interpolates = !self.anchored && matches!(self.call.function.as_str(), "rate" | "increase" | "delta");
         let coarsest_ms = if interpolates { series.coarsest_ms() } else { 0 };
@@ -209,8 +208,8 @@ impl<'e> RangePlan<'e> {
                 evaluator.check_time()?;
                 work = 0;
             }
-            any_float |= !window.floats.is_empty();
             let param = |index: usize| self.params.get(index).map_or(0.0, |values| values[step]);
+            self.check_params(evaluator, [param(0), param(1)], &window)?;
             let context = RangeContext {
                 evaluator,
                 function: &self.call.function,
@@ -227,10 +226,29 @@ impl<'e> RangePlan<'e> {
                 column.set(step, value);
             }
         }
-        if any_float && self.notes_counters {
+        if self.notes_counters && column.kinds.contains(&Kind::Float) {
             evaluator.note_counter_name(&series.labels, self.span);
         }
         Ok(self.finish(series.labels, series.drop_name, column))
+    }
+
+    /// What can be wrong with the scalar arguments, which matters only where there are samples.
+    fn check_params(&self, evaluator: &Evaluator<'_>, params: [f64; 2], window: &Window<'_>) -> Result<(), QueryError> {
+        match self.call.function.as_str() {
+            "quantile_over_time" if !window.floats.is_empty() && !(0.0..=1.0).contains(&params[0]) => {
+                evaluator.annotations.warn(self.call.args[0].span(), bad_quantile(params[0]));
+            }
+            "double_exponential_smoothing" => {
+                for (value, (what, sign)) in params.into_iter().zip([("smoothing", "sf"), ("trend", "tf")]) {
+                    if value <= 0.0 || value >= 1.0 {
+                        let text = format!("invalid {what} factor. Expected: 0 < {sign} < 1, got: {value:.6}");
+                        return Err(QueryError::Execution(text));
+                    }
+                }
+            }
+            _ => {}
+        }
+        Ok(())
     }
 
     fn finish(&self, labels: Labels, drop_name: bool, column: Column) -> Option<VectorSeries> {
@@ -255,20 +273,6 @@ impl Evaluator<'_> {
         for (index, arg) in e.args.iter().enumerate() {
             if index != position {
                 params.push(self.eval_scalar(arg, grid)?);
-            }
-        }
-        if e.function == "quantile_over_time" {
-            for q in params[0].iter().filter(|q| !(0.0..=1.0).contains(*q)) {
-                let text = format!("quantile value should be between 0 and 1, got {}", model::float::format_float(*q));
-                self.annotations.warn(e.args[0].span(), text);
-            }
-        }
-        if e.function == "double_exponential_smoothing" {
-            for (index, what) in ["smoothing", "trend"].into_iter().enumerate() {
-                if let Some(bad) = params[index].iter().find(|v| **v <= 0.0 || **v >= 1.0) {
-                    let text = format!("invalid {what} factor. Expected: 0 < {} < 1, got: {bad}", &what[..1]);
-                    return Err(QueryError::Execution(text));
-                }
             }
         }
         let times = self.range_times(range_arg)?;

@@ -28,17 +28,21 @@ pub(crate) fn date_part(name: &str) -> Option<fn(f64) -> f64> {
     })
 }
 
-/// Calls `f` with days since 1970 and seconds of the day. Beyond what 64 bits of seconds hold, as for NaN, the
-/// smallest time stands in, which is what Go's conversion gives.
+/// Calls `f` with days since 1970 and seconds of the day. As in Go, what 64 bits of seconds do not hold is the smallest time
+/// that they do, and times before the first year of its calendar come round again at the other end.
 fn part(value: f64, f: impl Fn(i64, i64) -> i64) -> f64 {
     if value.is_nan() {
         return f64::NAN;
     }
-    // `as` saturates.
-    let seconds = value as i64;
-    // 64-bit years would overflow the calendar arithmetic; a thousandth of the range is 292 million years.
-    let seconds = seconds.clamp(i64::MIN / 1000, i64::MAX / 1000);
-    f(seconds.div_euclid(DAY_SECONDS), seconds.rem_euclid(DAY_SECONDS)) as f64
+    const FIRST_YEAR: i64 = -292_277_022_399;
+    const LIMIT: f64 = 9_223_372_036_854_775_808.0;
+    let mut seconds = if (-LIMIT..LIMIT).contains(&value) { value as i128 } else { i128::from(i64::MIN) };
+    if seconds < i128::from(days_before(FIRST_YEAR, 1)) * i128::from(DAY_SECONDS) {
+        seconds += 1 << 64;
+    }
+    let day = i128::from(DAY_SECONDS);
+    // A day's number is a hundred thousandth of what 64 bits hold.
+    f(seconds.div_euclid(day) as i64, seconds.rem_euclid(day) as i64) as f64
 }
 
 /// Year, month and day of a day counted from 1970-01-01. Counts in years that begin in March, so that the leap day is

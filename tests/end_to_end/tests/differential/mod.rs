@@ -1,0 +1,227 @@
+//! Random expressions, asked of Prometheus and of Vigie over the same data: values, order, warnings, infos and errors must
+//! be the same. `VIGIE_SEED` chooses other expressions, `VIGIE_CASES` how many.
+
+mod data;
+mod generate;
+
+use anyhow::{Result, ensure};
+use data::{END_MS, START_MS};
+use generate::Random;
+use harness::{Program, Vigie, free_port, http, peer};
+use serde_json::Value;
+use std::{collections::BTreeSet, path::Path, process::Command};
+
+/// Largest relative difference of two values that count as equal.
+const TOLERANCE: f64 = 1e-12;
+/// Differences that are told one by one; the others are counted.
+const TOLD_MAX: usize = 60;
+
+/// Notes that Prometheus 3.5 does not know.
+const NEWER_NOTES: [&str; 4] = [
+    "sort is ineffective for range queries",
+    "mismatched custom buckets were reconciled",
+    "has NaN observations",
+    "conflicting counter resets",
+];
+
+const FLAGS: [&str; 2] = ["--storage.tsdb.retention.time=100y", "--web.enable-remote-write-receiver"];
+const FEATURES: &str = "promql-experimental-functions,promql-delayed-name-removal,promql-per-step-stats,promql-duration-expr,native-histograms";
+
+fn number_from(name: &str, default: u64) -> u64 {
+    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
+}
+
+pub(crate) struct Servers {
+    prometheus: String,
+    vigie: String,
+    _programs: (Program, Vigie),
+}
+
+impl Servers {
+    /// Both servers with the data in them; `None` where there is no Prometheus.
+    fn start(theirs: &Path) -> Result<Option<Servers>> {
+        let Some(binary) = peer("prometheus") else { return Ok(None) };
+        let port = free_port()?;
+        std::fs::write(theirs.join("prometheus.yml"), "{}")?;
+        let program = Program::start(
+            "prometheus",
+            Command::new(binary)
+                .current_dir(theirs)
+                .args(["--config.file=prometheus.yml", "--storage.tsdb.path=data"])
+                .arg(format!("--enable-feature={FEATURES}"))
+                .arg(format!("--web.listen-address=127.0.0.1:{port}"))
+                .args(FLAGS),
+            theirs,
+        )?;
+        let features = format!("--enable-feature={FEATURES}");
+        let ours = Vigie::start(Some("global: {}"), &[FLAGS[0], FLAGS[1], &features])?;
+        let servers =
+            Servers { prometheus: format!("http://127.0.0.1:{port}"), vigie: ours.url(""), _programs: (program, ours) };
+        harness::until(std::time::Duration::from_secs(30), "prometheus is ready", || {
+            ensure!(http::get(&format!("{}/-/ready", servers.prometheus))?.status == 200);
+            Ok(())
+        })?;
+        for body in data::requests()? {
+            for base in [&servers.prometheus, &servers.vigie] {
+                let headers = [("Content-Type", "application/x-protobuf"), ("Content-Encoding", "snappy")];
+                let answer = http::send("POST", &format!("{base}/api/v1/write"), &headers, &body)?;
+                ensure!(answer.status / 100 == 2, "{base}: HTTP {}: {}", answer.status, answer.text());
+            }
+        }
+        Ok(Some(servers))
+    }
+
+    /// Both answers to a request: theirs, ours.
+    fn ask(&self, path: &str, form: &str) -> Result<(Value, Value)> {
+        let ask = |base: &str| http::post(&format!("{base}{path}"), "application/x-www-form-urlencoded", form)?.json();
+        Ok((ask(&self.prometheus)?, ask(&self.vigie)?))
+    }
+}
+
+fn number(value: &Value) -> Option<f64> {
+    match value {
+        Value::Number(number) => number.as_f64(),
+        Value::String(text) => text.parse().ok(),
+        _ => None,
+    }
+}
+
+fn same_number(a: f64, b: f64) -> bool {
+    if a.is_nan() || b.is_nan() {
+        return a.is_nan() && b.is_nan();
+    }
+    a == b && a.is_sign_negative() == b.is_sign_negative()
+        || (a - b).abs() <= TOLERANCE * a.abs().max(b.abs()) && a != b
+}
+
+/// Where two JSON values differ first, numbers within the tolerance; `None` if nowhere.
+fn difference(place: &str, theirs: &Value, ours: &Value) -> Option<String> {
+    let told = |a: &dyn std::fmt::Display, b: &dyn std::fmt::Display| Some(format!("{place}: {a} / {b}"));
+    match (theirs, ours) {
+        (Value::Array(a), Value::Array(b)) => {
+            let pairs = a.iter().zip(b).enumerate();
+            let inner = pairs.filter_map(|(at, (a, b))| difference(&format!("{place}[{at}]"), a, b)).next();
+            inner.or_else(|| {
+                let rest = |list: &[Value], from: usize| short(&list.iter().skip(from).take(2).cloned().collect());
+                (a.len() != b.len()).then(|| told(&rest(a, b.len()), &rest(b, a.len())))?
+            })
+        }
+        (Value::Object(a), Value::Object(b)) => {
+            let keys: BTreeSet<&String> = a.keys().chain(b.keys()).collect();
+            keys.into_iter().find_map(|key| match (a.get(key), b.get(key)) {
+                (Some(a), Some(b)) => difference(&format!("{place}.{key}"), a, b),
+                (a, b) => {
+                    let show = |value: Option<&Value>| value.map_or("nothing".to_owned(), short);
+                    Some(format!("{place}.{key}: {} / {}", show(a), show(b)))
+                }
+            })
+        }
+        (a, b) if a == b => None,
+        // Labels are texts even where they look like numbers.
+        (a, b) if !place.contains("metric") => match (number(a), number(b)) {
+            (Some(x), Some(y)) if same_number(x, y) => None,
+            _ => told(&short(a), &short(b)),
+        },
+        (a, b) => told(&short(a), &short(b)),
+    }
+}
+
+/// Begin of a text for people.
+fn short(value: &Value) -> String {
+    const LENGTH: usize = 400;
+    let text = value.to_string();
+    if text.len() > LENGTH { format!("{}…", text.chars().take(LENGTH).collect::<String>()) } else { text }
+}
+
+/// Puts in order what has none: the series of a vector, those of equal values in a sorted one, and notes.
+fn tidy(answer: &mut Value, ordered: bool) {
+    if ordered && let Some(result) = answer["data"]["result"].as_array_mut() {
+        for equal in result.chunk_by_mut(|a, b| a["value"] == b["value"]) {
+            equal.sort_by_key(|series| series["metric"].to_string());
+        }
+    }
+    if !ordered
+        && answer["data"]["resultType"] == "vector"
+        && let Some(result) = answer["data"]["result"].as_array_mut()
+    {
+        result.sort_by_key(|series| series["metric"].to_string());
+    }
+    for key in ["warnings", "infos"] {
+        if let Some(notes) = answer.get_mut(key).and_then(Value::as_array_mut) {
+            notes.sort_by_key(Value::to_string);
+        }
+    }
+    if let Some(data) = answer["data"].as_object_mut() {
+        data.remove("stats");
+    }
+}
+
+#[derive(Default)]
+struct Report {
+    asked: usize,
+    failed: usize,
+    different: Vec<String>,
+}
+
+impl Report {
+    fn compare(&mut self, servers: &Servers, path: &str, query: &str, times: &str) -> Result<()> {
+        let form = format!("query={}&{times}", http::encode(query));
+        let (mut theirs, mut ours) = servers.ask(path, &form)?;
+        self.asked += 1;
+        self.failed += usize::from(theirs["status"] == "error");
+        // Newer servers warn of what older ones say nothing about.
+        for answer in [&mut theirs, &mut ours] {
+            for key in ["warnings", "infos"] {
+                let Some(notes) = answer.get_mut(key).and_then(Value::as_array_mut) else { continue };
+                notes.retain(|note| !NEWER_NOTES.iter().any(|newer| note.to_string().contains(newer)));
+                if notes.is_empty() {
+                    answer.as_object_mut().map(|answer| answer.remove(key));
+                }
+            }
+        }
+        let ordered = generate::is_ordered(query);
+        tidy(&mut theirs, ordered);
+        tidy(&mut ours, ordered);
+        if theirs["status"] != ours["status"] {
+            let (a, b) = (short(theirs.get("error").unwrap_or(&theirs)), short(ours.get("error").unwrap_or(&ours)));
+            self.different.push(format!("{query}\n    {times}\n    {a} / {b}"));
+        } else if let Some(difference) = difference("", &theirs, &ours) {
+            self.different.push(format!("{query}\n    {times}\n    {difference}"));
+        }
+        Ok(())
+    }
+
+    fn finish(self) -> Result<()> {
+        println!(
+            "{} requests, {} of them errors, {} answered differently",
+            self.asked,
+            self.failed,
+            self.different.len()
+        );
+        ensure!(
+            self.different.is_empty(),
+            "{} of {} differ (theirs / ours):\n{}",
+            self.different.len(),
+            self.asked,
+            self.different.iter().take(TOLD_MAX).cloned().collect::<Vec<_>>().join("\n")
+        );
+        Ok(())
+    }
+}
+
+#[test]
+fn random_expressions_are_answered_alike() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let Some(servers) = Servers::start(folder.path())? else { return Ok(()) };
+    let mut random = Random(number_from("VIGIE_SEED", 1));
+    let mut report = Report::default();
+    for _ in 0..number_from("VIGIE_CASES", 400) {
+        let query = generate::expression(&mut random);
+        let time = START_MS + random.below((END_MS - START_MS) as usize + 120_000) as i64;
+        report.compare(&servers, "/api/v1/query", &query, &format!("time={}", time as f64 / 1000.0))?;
+        let step = 7 + random.below(90);
+        let times = format!("start={}&end={}&step={step}", START_MS / 1000 - 60, END_MS / 1000 + 60);
+        report.compare(&servers, "/api/v1/query_range", &query, &times)?;
+    }
+    report.finish()
+}
