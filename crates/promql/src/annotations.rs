@@ -2,21 +2,19 @@
 
 use promql_syntax::Span;
 use std::{
-    collections::BTreeSet,
+    collections::BTreeMap,
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-/// Collects annotations, each text once.
+/// Collects annotations, each text once: of several places, as in Prometheus, the last one that told it counts.
 #[derive(Debug, Default)]
 pub(crate) struct Annotations {
-    seen: Mutex<BTreeSet<Note>>,
+    /// Info rather than warning, and text; with the place in the query.
+    seen: Mutex<BTreeMap<(bool, String), usize>>,
 }
 
-/// Info rather than warning, place in the query, text.
-pub(crate) type Note = (bool, usize, String);
-
 impl Annotations {
-    fn seen(&self) -> MutexGuard<'_, BTreeSet<Note>> {
+    fn seen(&self) -> MutexGuard<'_, BTreeMap<(bool, String), usize>> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -26,18 +24,21 @@ impl Annotations {
 
     /// Something is probably wrong with the result.
     pub(crate) fn warn(&self, span: Span, text: impl Into<String>) {
-        self.seen().insert((false, span.start, text.into()));
+        self.seen().insert((false, text.into()), span.start);
     }
 
     /// Something is worth knowing.
     pub(crate) fn info(&self, span: Span, text: impl Into<String>) {
-        self.seen().insert((true, span.start, text.into()));
+        self.seen().insert((true, text.into()), span.start);
     }
 
     /// Warnings and infos with their places in `query`.
     pub(crate) fn finish(&self, query: &str) -> (Vec<String>, Vec<String>) {
         let (mut warnings, mut infos) = (Vec::new(), Vec::new());
-        for (is_info, at, text) in &*self.seen() {
+        let seen = self.seen();
+        let mut notes: Vec<_> = seen.iter().map(|((is_info, text), at)| (at, is_info, text)).collect();
+        notes.sort_unstable();
+        for (at, is_info, text) in notes {
             let (line, column) = promql_syntax::error::line_column(query, *at);
             if *is_info {
                 infos.push(format!("PromQL info: {text} ({line}:{column})"));

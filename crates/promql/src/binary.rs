@@ -174,6 +174,28 @@ impl Evaluator<'_> {
         }
     }
 
+    /// Which series of the "one" side are told to be double: those of the first step that has such, in order.
+    fn first_duplicate(
+        &self,
+        matching: &Matching,
+        one: &[VectorSeries],
+        looked_at: &[bool],
+        swapped: bool,
+    ) -> Result<QueryError, QueryError> {
+        let (filter, mut table) = (matching_filter(matching), GroupTable::default());
+        let places: Vec<usize> = one.iter().map(|series| table.place(&filter, &series.labels)).collect();
+        for (step, _) in looked_at.iter().enumerate().filter(|(_, looked_at)| **looked_at) {
+            self.check_time()?;
+            let mut first: HashMap<usize, usize> = HashMap::new();
+            for (index, series) in one.iter().enumerate().filter(|(_, series)| series.column.is_present(step)) {
+                if let Some(first) = first.insert(places[index], index) {
+                    return Ok(duplicate(table.labels(places[index]), &one[first].labels, &series.labels, swapped));
+                }
+            }
+        }
+        Ok(ambiguous())
+    }
+
     fn match_vectors(
         &self,
         e: &BinaryExpr,
@@ -218,8 +240,8 @@ impl Evaluator<'_> {
             }
             let key = table.labels(place);
             if group.one.is_empty() && fill_one.is_none() || group.many.is_empty() && fill_many.is_none() {
-                if group.many.is_empty() {
-                    check_unique(group, one, &many_present, key, swapped)?;
+                if group.many.is_empty() && !is_unique(group, one, &many_present) {
+                    return Err(self.first_duplicate(matching, one, &many_present, swapped)?);
                 }
                 continue;
             }
@@ -240,7 +262,8 @@ impl Evaluator<'_> {
                     } else {
                         result_labels(e.op, matching, &own.labels, &partner.labels)
                     };
-                    let series = VectorSeries { labels, drop_name: e.return_bool || own.drop_name, column };
+                    // A name that was to vanish stays where a comparison keeps it.
+                    let series = VectorSeries { labels, drop_name: e.return_bool, column };
                     if matching.cardinality == Cardinality::OneToOne {
                         out.push(series);
                         continue;
@@ -260,10 +283,10 @@ impl Evaluator<'_> {
                 self.check_time()?;
                 let mut present = group.one.iter().copied().filter(|&index| one[index].column.is_present(step));
                 let partner = present.next();
-                if let (Some(first), Some(second)) = (partner, present.next())
-                    && (many_present[step] || fill_many.is_some())
-                {
-                    return Err(duplicate(key, &one[first].labels, &one[second].labels, swapped));
+                if partner.is_some() && present.next().is_some() && (many_present[step] || fill_many.is_some()) {
+                    let looked_at: Vec<bool> =
+                        many_present.iter().map(|present| *present || fill_many.is_some()).collect();
+                    return Err(self.first_duplicate(matching, one, &looked_at, swapped)?);
                 }
                 let partner_value = match partner {
                     Some(index) => one[index].column.get(step),
@@ -289,6 +312,13 @@ impl Evaluator<'_> {
                         Some(result) => result,
                         None => continue,
                     };
+                    // Also what a comparison leaves out has found its partner.
+                    if matching.cardinality == Cardinality::OneToOne && matched {
+                        return Err(QueryError::Execution(
+                            "multiple matches for labels: many-to-one matching must be explicit (group_left/group_right)".to_owned(),
+                        ));
+                    }
+                    matched = true;
                     let result = if e.return_bool {
                         SampleValue::Float(if keep { 1.0 } else { 0.0 })
                     } else if keep {
@@ -296,18 +326,12 @@ impl Evaluator<'_> {
                     } else {
                         continue;
                     };
-                    if matching.cardinality == Cardinality::OneToOne && matched {
-                        return Err(QueryError::Execution(
-                            "multiple matches for labels: many-to-one matching must be explicit (group_left/group_right)".to_owned(),
-                        ));
-                    }
-                    matched = true;
                     let partner_index = partner.unwrap_or(FILLED);
                     let place = *pairs.entry((index, partner_index)).or_insert_with(|| {
                         let own = if index == FILLED { key } else { &many[index].labels };
                         let other = if partner_index == FILLED { key } else { &one[partner_index].labels };
                         let labels = result_labels(e.op, matching, own, other);
-                        let drop_name = e.return_bool || index != FILLED && many[index].drop_name;
+                        let drop_name = e.return_bool;
                         *places.entry((labels.clone(), drop_name)).or_insert_with(|| {
                             out.push(VectorSeries { labels, drop_name, column: Column::empty(grid.count) });
                             out.len() - 1
@@ -415,23 +439,12 @@ fn floats_with_scalar(e: &BinaryExpr, column: &mut Column, scalar: &[f64], scala
 }
 
 /// The "one" side must be unique even where nothing matches it.
-fn check_unique(
-    group: &MatchGroup,
-    one: &[VectorSeries],
-    many_present: &[bool],
-    key: &Labels,
-    swapped: bool,
-) -> Result<(), QueryError> {
+fn is_unique(group: &MatchGroup, one: &[VectorSeries], many_present: &[bool]) -> bool {
     if group.one.len() < 2 {
-        return Ok(());
+        return true;
     }
-    for (step, _) in many_present.iter().enumerate().filter(|(_, present)| **present) {
-        let mut present = group.one.iter().filter(|&&index| one[index].column.is_present(step));
-        if let (Some(&first), Some(&second)) = (present.next(), present.next()) {
-            return Err(duplicate(key, &one[first].labels, &one[second].labels, swapped));
-        }
-    }
-    Ok(())
+    let mut steps = many_present.iter().enumerate().filter(|(_, present)| **present);
+    steps.all(|(step, _)| group.one.iter().filter(|&&index| one[index].column.is_present(step)).nth(1).is_none())
 }
 
 fn duplicate(key: &Labels, first: &Labels, second: &Labels, swapped: bool) -> QueryError {
@@ -510,13 +523,20 @@ fn set_operation(
         _ => {
             let added = select(right, presence(&left), false);
             let mut out = left;
-            let mut places: HashMap<(Labels, bool), usize> = HashMap::new();
+            let mut places: HashMap<Labels, usize> = HashMap::new();
             for (place, series) in out.iter().enumerate() {
-                places.insert((series.labels.clone(), series.drop_name), place);
+                places.insert(series.labels.clone(), place);
             }
             for series in added {
-                match places.get(&(series.labels.clone(), series.drop_name)) {
-                    Some(&place) => merge_into(&mut out[place], &series)?,
+                match places.get(&series.labels) {
+                    Some(&place) => {
+                        // Whether the name is to vanish is decided by what came first.
+                        let begin = |column: &Column| (0..grid.count).find(|&step| column.is_present(step));
+                        if begin(&series.column) < begin(&out[place].column) {
+                            out[place].drop_name = series.drop_name;
+                        }
+                        merge_into(&mut out[place], &series)?;
+                    }
                     None => out.push(series),
                 }
             }

@@ -377,6 +377,24 @@ fn range_value(value: Intermediate, grid: Grid) -> Result<Value, QueryError> {
     Ok(Value::Matrix(out))
 }
 
+/// Joins neighbours that have the same labels now that names are gone, if no time is in both.
+fn join_equal(series: Vec<MatrixSeries>) -> Result<Vec<MatrixSeries>, QueryError> {
+    let mut out: Vec<MatrixSeries> = Vec::with_capacity(series.len());
+    for one in series {
+        let Some(last) = out.last_mut().filter(|last| last.labels == one.labels) else {
+            out.push(one);
+            continue;
+        };
+        let wanted = last.samples.len() + one.samples.len();
+        let parts = vec![std::mem::take(&mut last.samples), one.samples];
+        storage::fanout::merge_samples(parts, &mut last.samples);
+        if last.samples.len() < wanted {
+            return Err(QueryError::Execution("vector cannot contain metrics with the same labelset".to_owned()));
+        }
+    }
+    Ok(out)
+}
+
 /// An instant query of a range vector gives the samples themselves.
 fn matrix_of_ranges(
     series: Vec<RangeSeries>,
@@ -409,5 +427,5 @@ fn matrix_of_ranges(
         }
     }
     out.sort_by(|a, b| a.labels.cmp(&b.labels));
-    Ok(Value::Matrix(out))
+    Ok(Value::Matrix(join_equal(out)?))
 }

@@ -25,6 +25,7 @@ mod profile;
 mod select;
 mod shared;
 mod stream;
+mod trigonometry;
 mod value;
 
 pub use aggregate::describe as describe_histogram;

@@ -142,6 +142,8 @@ struct Parser<'a> {
     depth: usize,
     /// Height of the tree parsed last.
     height: usize,
+    /// Aggregations whose arguments are being read: faults inside are told to be theirs, if of nothing narrower.
+    open_aggregations: usize,
     lex_error: Option<(Span, String)>,
 }
 
@@ -149,7 +151,7 @@ impl<'a> Parser<'a> {
     fn new(text: &'a str) -> Self {
         let mut lexer = Lexer::new(text);
         let tokens = lexer.by_ref().filter(|token| token.kind != TokenKind::Comment).collect();
-        Parser { text, tokens, at: 0, depth: 0, height: 0, lex_error: lexer.error }
+        Parser { text, tokens, at: 0, depth: 0, height: 0, open_aggregations: 0, lex_error: lexer.error }
     }
 
     fn peek(&self) -> Option<Token> {
@@ -275,6 +277,7 @@ impl<'a> Parser<'a> {
 
     fn unexpected_text(&self, span: Span, described: &str, context: &str, expected: &str) -> ParseError {
         let mut message = format!("unexpected {described}");
+        let context = if context.is_empty() && self.open_aggregations > 0 { "aggregation" } else { context };
         if !context.is_empty() {
             message.push_str(&format!(" in {context}"));
         }
@@ -526,9 +529,7 @@ impl<'a> Parser<'a> {
             let token = self.next("grouping opts", "label")?;
             labels.push(match token.kind {
                 TokenKind::String => self.string_value(token)?,
-                kind if (is_word(kind) || kind == TokenKind::Number)
-                    && model::labels::is_legacy_label_name(token.text(self.text)) =>
-                {
+                kind if is_word(kind) && model::labels::is_legacy_label_name(token.text(self.text)) => {
                     token.text(self.text).to_owned()
                 }
                 _ => return Err(self.unexpected_at(token, "grouping opts", "label")),
@@ -565,8 +566,10 @@ impl<'a> Parser<'a> {
 
     fn aggregate(&mut self, op: AggregateOp) -> Parsed<Expr> {
         let start = self.next("", "")?.span;
+        self.open_aggregations += 1;
         let mut clause = self.grouping_clause()?;
         let mut args = self.args("aggregation")?;
+        self.open_aggregations -= 1;
         if clause.is_none() {
             clause = self.grouping_clause()?;
         }

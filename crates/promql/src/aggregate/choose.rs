@@ -1,7 +1,7 @@
 //! Aggregations that choose elements of each group: `topk`, `bottomk`, `limitk`, `limit_ratio`. Series come one after the
 //! other, and only those stay that are chosen at some step.
 
-use super::{counts_of, extremes, group_filter, label_hash};
+use super::{Extremes, counts_of, group_filter, label_hash};
 use crate::error::QueryError;
 use crate::eval::Evaluator;
 use crate::grouping::{GroupTable, LabelFilter};
@@ -166,7 +166,7 @@ impl Evaluator<'_> {
         let mut best = Best::<LARGEST> {
             evaluator: self,
             op: e.op,
-            span: e.inner.span(),
+            span: e.span,
             grid,
             k: counts_of(params)?,
             filter: group_filter(e),
@@ -217,16 +217,14 @@ impl Evaluator<'_> {
         grid: Grid,
         span: Span,
     ) -> Result<Vec<VectorSeries>, QueryError> {
-        for given in extremes(params) {
-            if given.is_nan() {
-                return Err(QueryError::Execution("Ratio value is NaN".to_owned()));
-            }
-            let ratio = given.clamp(-1.0, 1.0);
-            if ratio != given {
-                let given = model::float::format_float_short(given);
-                let text = format!("ratio value should be between -1 and 1, got {given}, capping to {ratio}");
-                self.annotations.warn(span, text);
-            }
+        let extremes = Extremes::of(params);
+        if extremes.any_nan {
+            return Err(QueryError::Execution("Ratio value is NaN".to_owned()));
+        }
+        for given in extremes.beyond(-1.0, 1.0) {
+            let (given, ratio) = (model::float::format_float_short(given), given.clamp(-1.0, 1.0));
+            let text = format!("ratio value should be between -1 and 1, got {given}, capping to {ratio}");
+            self.annotations.warn(span, text);
         }
         let ratios: Vec<f64> = params.iter().map(|given| given.clamp(-1.0, 1.0)).collect();
         let mut out = Vec::new();

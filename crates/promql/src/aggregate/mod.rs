@@ -10,7 +10,7 @@ use crate::grouping::{GroupTable, LabelFilter};
 use crate::histogram;
 use crate::numbers::{Mean, Sum, Variance, kahan_add, quantile};
 use crate::value::{At, Column, Grid, Intermediate, VectorSeries};
-use model::{FloatHistogram, Labels, histogram::CounterResetHint};
+use model::{FloatHistogram, Labels, histogram::CounterResetHint, labels::METRIC_NAME};
 use promql_syntax::{AggregateExpr, AggregateOp, Span};
 use std::{
     collections::{BTreeMap, btree_map::Entry},
@@ -56,8 +56,7 @@ impl Evaluator<'_> {
             AggregateOp::LimitRatio => self.limit_ratio(e, &params, grid, span),
             _ => {
                 let input = self.eval_vector(&e.inner, grid)?;
-                // The extremes of all steps alone are told.
-                for q in extremes(&params).into_iter().filter(|q| !(0.0..=1.0).contains(q)) {
+                for q in Extremes::of(&params).beyond(0.0, 1.0) {
                     self.annotations.warn(span, bad_quantile(q));
                 }
                 let groups = group(e, &input);
@@ -168,14 +167,31 @@ impl Evaluator<'_> {
     }
 }
 
-/// NaN alone if there is one, else the largest and the smallest.
-fn extremes(params: &[f64]) -> Vec<f64> {
-    if params.iter().any(|value| value.is_nan()) {
-        return vec![f64::NAN];
+/// The parameters of all steps in brief.
+struct Extremes {
+    any_nan: bool,
+    largest: f64,
+    smallest: f64,
+}
+
+impl Extremes {
+    fn of(params: &[f64]) -> Extremes {
+        Extremes {
+            any_nan: params.iter().any(|value| value.is_nan()),
+            largest: params.iter().copied().fold(f64::NEG_INFINITY, f64::max),
+            smallest: params.iter().copied().fold(f64::INFINITY, f64::min),
+        }
     }
-    let largest = params.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    let smallest = params.iter().copied().fold(f64::INFINITY, f64::min);
-    if largest == smallest { vec![largest] } else { vec![largest, smallest] }
+
+    /// What is beyond a range: NaN alone if there is one, else the largest and the smallest value.
+    fn beyond(&self, low: f64, high: f64) -> Vec<f64> {
+        if self.any_nan {
+            return vec![f64::NAN];
+        }
+        let (above, below) =
+            ((self.largest > high).then_some(self.largest), (self.smallest < low).then_some(self.smallest));
+        above.into_iter().chain(below).collect()
+    }
 }
 
 /// What is told of a quantile that is none.
@@ -185,17 +201,20 @@ pub(crate) fn bad_quantile(q: f64) -> String {
 
 /// How many elements to choose at each step.
 fn counts_of(params: &[f64]) -> Result<Vec<usize>, QueryError> {
-    // Where nothing is asked for at any step, not even what is beyond all numbers is wrong.
-    if !params.iter().all(|k| *k < 1.0) {
-        for k in extremes(params) {
-            if k.is_nan() {
-                return Err(QueryError::Execution("Parameter value is NaN".to_owned()));
-            }
-            if k <= i64::MIN as f64 || k >= i64::MAX as f64 {
-                let side = if k < 0.0 { "underflows" } else { "overflows" };
-                let k = model::float::format_float_short(k);
-                return Err(QueryError::Execution(format!("Scalar value {k} {side} int64")));
-            }
+    let extremes = Extremes::of(params);
+    if extremes.any_nan {
+        return Err(QueryError::Execution("Parameter value is NaN".to_owned()));
+    }
+    // Where nothing is asked for at any step, not even what is below all numbers is wrong.
+    if extremes.largest >= 1.0 {
+        let short = model::float::format_float_short;
+        if extremes.smallest <= i64::MIN as f64 {
+            let text = format!("Scalar value {} underflows int64", short(extremes.smallest));
+            return Err(QueryError::Execution(text));
+        }
+        if extremes.largest >= i64::MAX as f64 {
+            let text = format!("Scalar value {} overflows int64", short(extremes.largest));
+            return Err(QueryError::Execution(text));
         }
     }
     // Negative ones ask for nothing.
@@ -229,13 +248,15 @@ impl Evaluator<'_> {
         self.each_vector(&e.inner, grid, |series| {
             self.check_time()?;
             let base = filter.apply(&series.labels);
+            // The value is a label like others, which `without` may take away again.
+            let is_taken = e.without && (label == METRIC_NAME || e.grouping.iter().any(|name| name == label));
             for step in 0..grid.count {
                 let text = match series.column.get(step) {
                     None => continue,
                     Some(At::Float(value)) => model::float::format_float(value),
                     Some(At::Histogram(histogram)) => describe(histogram),
                 };
-                let labels = base.to_builder().set(label, &text).build();
+                let labels = if is_taken { base.clone() } else { base.to_builder().set(label, &text).build() };
                 let entry = match out.entry(labels) {
                     Entry::Occupied(entry) => entry.into_mut(),
                     Entry::Vacant(entry) => {
@@ -257,14 +278,16 @@ impl Evaluator<'_> {
 
 /// A histogram as Prometheus prints it: `{count:4, sum:5, (1,2]:3}`.
 pub fn describe(h: &FloatHistogram) -> String {
-    let number = model::float::format_float;
+    let number = model::float::format_float_short;
     let mut out = format!("{{count:{}, sum:{}", number(h.count), number(h.sum));
-    for bucket in histogram::all_buckets(h) {
+    for bucket in histogram::buckets(h, h.zero_count != 0.0) {
         let zero = !h.uses_custom_buckets() && bucket.lower <= 0.0 && bucket.upper >= 0.0;
         let (open, close) = if zero {
             ("[", "]")
         } else if bucket.upper <= 0.0 && !h.uses_custom_buckets() {
             ("[", ")")
+        } else if bucket.lower == f64::NEG_INFINITY {
+            ("[", "]")
         } else {
             ("(", "]")
         };

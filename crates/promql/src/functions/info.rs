@@ -59,6 +59,7 @@ impl Evaluator<'_> {
             let (at, offset_ms) = self.reference(&e.args[0])?;
             self.info_series(&info_selector(matchers, at, offset_ms, e.span), grid)?
         };
+        check_duplicates(&infos, grid)?;
         let mut by_identity: HashMap<Labels, Vec<usize>> = HashMap::new();
         for (index, series) in infos.iter().enumerate() {
             by_identity.entry(series.series.labels.keep(&IDENTIFYING)).or_default().push(index);
@@ -163,15 +164,6 @@ impl Evaluator<'_> {
             let name = info.series.labels.metric_name();
             match newest.get(name) {
                 Some(other) if other.time(step) > info.time(step) => {}
-                Some(other) if other.time(step) == info.time(step) => {
-                    return Err(QueryError::Execution(format!(
-                        "found duplicate series for info metric: existing {} @ {}, new {} @ {}",
-                        other.series.labels,
-                        other.time(step),
-                        info.series.labels,
-                        info.time(step)
-                    )));
-                }
                 _ => {
                     newest.insert(name, info);
                 }
@@ -196,6 +188,38 @@ impl Evaluator<'_> {
         }
         Ok(Some(builder.build()))
     }
+}
+
+/// Two series of the same info metric for the same thing must not have their newest sample at the same time, be there
+/// something to enrich or not.
+fn check_duplicates(infos: &[InfoSeries], grid: Grid) -> Result<(), QueryError> {
+    let mut by_thing: HashMap<Labels, Vec<&InfoSeries>> = HashMap::new();
+    for info in infos {
+        by_thing.entry(info.series.labels.keep(&[METRIC_NAME, "instance", "job"])).or_default().push(info);
+    }
+    by_thing.retain(|_, all| all.len() > 1);
+    for step in 0..grid.count {
+        for all in by_thing.values() {
+            let mut newest: Option<&InfoSeries> = None;
+            for info in all.iter().filter(|info| info.series.column.is_present(step)) {
+                match newest {
+                    Some(other) if other.time(step) > info.time(step) => {}
+                    Some(other) if other.time(step) == info.time(step) => {
+                        let milliseconds = |info: &InfoSeries| (info.time(step) * 1000.0).round();
+                        return Err(QueryError::Execution(format!(
+                            "found duplicate series for info metric: existing {} @ {}, new {} @ {}",
+                            other.series.labels,
+                            milliseconds(other),
+                            info.series.labels,
+                            milliseconds(info)
+                        )));
+                    }
+                    _ => newest = Some(info),
+                }
+            }
+        }
+    }
+    Ok(())
 }
 
 struct InfoSeries {

@@ -16,6 +16,7 @@ use crate::logarithm;
 use crate::numbers::{largest, smallest};
 use crate::select::Give;
 use crate::stream::Stage;
+use crate::trigonometry;
 use crate::value::{At, Column, Grid, Intermediate, Kind, VectorSeries};
 use model::{Labels, SampleValue};
 use promql_syntax::{Call, Expr};
@@ -24,12 +25,12 @@ use std::{cmp::Ordering, sync::Arc};
 fn math_function(name: &str) -> Option<fn(f64) -> f64> {
     Some(match name {
         "abs" => f64::abs,
-        "acos" => f64::acos,
-        "acosh" => f64::acosh,
-        "asin" => f64::asin,
+        "acos" => trigonometry::acos,
+        "acosh" => trigonometry::acosh,
+        "asin" => trigonometry::asin,
         "asinh" => f64::asinh,
         "atan" => f64::atan,
-        "atanh" => f64::atanh,
+        "atanh" => trigonometry::atanh,
         "ceil" => f64::ceil,
         "cos" => f64::cos,
         "cosh" => f64::cosh,

@@ -55,6 +55,11 @@ impl RangeContext<'_, '_> {
     }
 }
 
+/// As Go's `%f`.
+fn with_six_digits(value: f64) -> String {
+    if value.is_finite() { format!("{value:.6}") } else { model::float::format_float(value) }
+}
+
 type RangeFunction = fn(&RangeContext<'_, '_>, &Window<'_>) -> Option<SampleValue>;
 
 fn range_function(name: &str) -> Option<RangeFunction> {
@@ -153,7 +158,7 @@ impl<'e> RangePlan<'e> {
         if self.notes_counters && !column.is_empty() {
             evaluator.note_counter_name(labels, self.span);
         }
-        Ok(self.finish(labels.clone(), false, column))
+        Ok(self.finish(labels.clone(), column))
     }
 
     /// The results for one series of a range vector of either kind.
@@ -174,7 +179,7 @@ impl<'e> RangePlan<'e> {
         if self.notes_counters && !column.is_empty() {
             evaluator.note_counter_name(&series.labels, self.span);
         }
-        Ok(self.finish(series.labels, series.drop_name, column))
+        Ok(self.finish(series.labels, column))
     }
 
     /// The general way: every window on its own.
@@ -229,7 +234,7 @@ impl<'e> RangePlan<'e> {
         if self.notes_counters && column.kinds.contains(&Kind::Float) {
             evaluator.note_counter_name(&series.labels, self.span);
         }
-        Ok(self.finish(series.labels, series.drop_name, column))
+        Ok(self.finish(series.labels, column))
     }
 
     /// What can be wrong with the scalar arguments, which matters only where there are samples.
@@ -241,7 +246,8 @@ impl<'e> RangePlan<'e> {
             "double_exponential_smoothing" => {
                 for (value, (what, sign)) in params.into_iter().zip([("smoothing", "sf"), ("trend", "tf")]) {
                     if value <= 0.0 || value >= 1.0 {
-                        let text = format!("invalid {what} factor. Expected: 0 < {sign} < 1, got: {value:.6}");
+                        let text =
+                            format!("invalid {what} factor. Expected: 0 < {sign} < 1, got: {}", with_six_digits(value));
                         return Err(QueryError::Execution(text));
                     }
                 }
@@ -251,11 +257,22 @@ impl<'e> RangePlan<'e> {
         Ok(())
     }
 
-    fn finish(&self, labels: Labels, drop_name: bool, column: Column) -> Option<VectorSeries> {
+    fn finish(&self, labels: Labels, column: Column) -> Option<VectorSeries> {
         if column.is_empty() {
             return None;
         }
-        Some(VectorSeries { labels, drop_name: drop_name || !self.keeps_name, column })
+        // A name that was to vanish inside a subquery stays with the functions that keep names, as in Prometheus.
+        Some(VectorSeries { labels, drop_name: !self.keeps_name, column })
+    }
+}
+
+/// Where notes about a call point to in Prometheus: its first argument, or the start of the query for a subquery.
+fn note_span(e: &Call, range_arg: &Expr) -> Span {
+    match range_arg.unparenthesized() {
+        Expr::Subquery(_) if matches!(e.args.first().map(Expr::unparenthesized), Some(Expr::Subquery(_))) => {
+            Span::default()
+        }
+        _ => e.args.first().map_or(range_arg.span(), Expr::span),
     }
 }
 
@@ -291,7 +308,7 @@ impl Evaluator<'_> {
             grid,
             times,
             params,
-            span: range_arg.span(),
+            span: note_span(e, range_arg),
             anchored,
             smoothed,
             lookback,

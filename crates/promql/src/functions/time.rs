@@ -28,12 +28,9 @@ pub(crate) fn date_part(name: &str) -> Option<fn(f64) -> f64> {
     })
 }
 
-/// Calls `f` with days since 1970 and seconds of the day. As in Go, what 64 bits of seconds do not hold is the smallest time
+/// Calls `f` with days since 1970 and seconds of the day. As in Go, what 64 bits of seconds do not hold, NaN too, is the smallest time
 /// that they do, and times before the first year of its calendar come round again at the other end.
 fn part(value: f64, f: impl Fn(i64, i64) -> i64) -> f64 {
-    if value.is_nan() {
-        return f64::NAN;
-    }
     const FIRST_YEAR: i64 = -292_277_022_399;
     const LIMIT: f64 = 9_223_372_036_854_775_808.0;
     let mut seconds = if (-LIMIT..LIMIT).contains(&value) { value as i128 } else { i128::from(i64::MIN) };

@@ -82,8 +82,13 @@ pub fn upper_bound(index: i32, schema: i32) -> f64 {
     fraction.exp2() * 2f64.powi(exponent)
 }
 
-/// All populated buckets from the lowest to the highest, the zero bucket among them.
+/// All populated buckets from the lowest to the highest, the zero bucket among them if its count is above zero.
 pub fn all_buckets(histogram: &FloatHistogram) -> Vec<Bucket> {
+    buckets(histogram, histogram.zero_count > 0.0)
+}
+
+/// As [`all_buckets`], with the zero bucket or without.
+pub(crate) fn buckets(histogram: &FloatHistogram, with_zero: bool) -> Vec<Bucket> {
     let positive = sparse(&histogram.positive_spans, &histogram.positive_buckets);
     if histogram.uses_custom_buckets() {
         let bound =
@@ -110,7 +115,7 @@ pub fn all_buckets(histogram: &FloatHistogram) -> Vec<Bucket> {
     for bucket in &mut out {
         bucket.upper = bucket.upper.min(-zero);
     }
-    if histogram.zero_count != 0.0 {
+    if with_zero {
         out.push(Bucket { lower: -zero, upper: zero, count: histogram.zero_count });
     }
     out.extend(positive.iter().map(|&(index, count)| Bucket {

