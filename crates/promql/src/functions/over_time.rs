@@ -103,6 +103,9 @@ pub(crate) fn stdvar(context: &RangeContext<'_, '_>, window: &Window<'_>) -> Res
 
 pub(crate) fn mad(context: &RangeContext<'_, '_>, window: &Window<'_>) -> Result {
     let mut values = floats(context, window)?.to_vec();
+    if values.iter().any(|v| v.is_nan()) {
+        return float(f64::NAN);
+    }
     let median = numbers::quantile(0.5, &mut values);
     let mut deviations: Vec<f64> = values.iter().map(|v| (v - median).abs()).collect();
     float(numbers::quantile(0.5, &mut deviations))

@@ -158,7 +158,7 @@ impl<'e> RangePlan<'e> {
         if self.notes_counters && !column.is_empty() {
             evaluator.note_counter_name(labels, self.span);
         }
-        Ok(self.finish(labels.clone(), column))
+        Ok(self.finish(labels.clone(), false, column))
     }
 
     /// The results for one series of a range vector of either kind.
@@ -179,7 +179,7 @@ impl<'e> RangePlan<'e> {
         if self.notes_counters && !column.is_empty() {
             evaluator.note_counter_name(&series.labels, self.span);
         }
-        Ok(self.finish(series.labels, column))
+        Ok(self.finish(series.labels, series.drop_name, column))
     }
 
     /// The general way: every window on its own.
@@ -234,7 +234,7 @@ impl<'e> RangePlan<'e> {
         if self.notes_counters && column.kinds.contains(&Kind::Float) {
             evaluator.note_counter_name(&series.labels, self.span);
         }
-        Ok(self.finish(series.labels, column))
+        Ok(self.finish(series.labels, series.drop_name, column))
     }
 
     /// What can be wrong with the scalar arguments, which matters only where there are samples.
@@ -257,12 +257,11 @@ impl<'e> RangePlan<'e> {
         Ok(())
     }
 
-    fn finish(&self, labels: Labels, column: Column) -> Option<VectorSeries> {
+    fn finish(&self, labels: Labels, drop_name: bool, column: Column) -> Option<VectorSeries> {
         if column.is_empty() {
             return None;
         }
-        // A name that was to vanish inside a subquery stays with the functions that keep names, as in Prometheus.
-        Some(VectorSeries { labels, drop_name: !self.keeps_name, column })
+        Some(VectorSeries { labels, drop_name: drop_name || !self.keeps_name, column })
     }
 }
 

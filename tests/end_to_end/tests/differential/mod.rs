@@ -3,6 +3,7 @@
 
 mod data;
 mod generate;
+mod mistakes;
 
 use anyhow::{Result, ensure};
 use data::{END_MS, START_MS};
@@ -232,6 +233,24 @@ fn random_expressions_are_answered_alike() -> Result<()> {
         let step = 7 + random.below(90);
         let times = format!("start={}&end={}&step={step}", START_MS / 1000 - 60, END_MS / 1000 + 60);
         report.compare(&servers, "/api/v1/query_range", &query, &times)?;
+    }
+    report.finish()
+}
+
+#[test]
+fn mistakes_are_refused_alike() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let Some(servers) = Servers::start(folder.path())? else { return Ok(()) };
+    let mut report = Report::default();
+    for line in mistakes::MISTAKES.lines().filter(|line| !line.is_empty()) {
+        match line.strip_prefix('~') {
+            None => report.compare(&servers, "/api/v1/query", line, "time=1700000600")?,
+            Some(query) => {
+                let (theirs, ours) =
+                    servers.ask("/api/v1/query", &format!("query={}&time=1700000600", http::encode(query)))?;
+                ensure!(theirs["errorType"] == ours["errorType"], "{query}: {theirs} / {ours}");
+            }
+        }
     }
     report.finish()
 }
