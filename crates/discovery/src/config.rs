@@ -1,9 +1,10 @@
 //! The keys of service discovery as written. Source: the Prometheus configuration reference.
 
 use crate::TargetGroup;
+pub use crate::consul::ConsulSdConfig;
 use crate::group::WrittenGroup;
 use http_client::HttpClientConfig;
-use http_client::config::{ConfigFault, prefixed};
+pub(crate) use http_client::config::{ConfigFault, prefixed};
 use model::duration::{format_duration_ms, parse_duration_ms};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::path::{Path, PathBuf};
@@ -79,6 +80,7 @@ pub struct DiscoveryConfig {
     pub file: Vec<FileSdConfig>,
     pub http: Vec<(String, ConfigDuration, HttpClientConfig)>,
     pub dns: Vec<DnsSdConfig>,
+    pub consul: Vec<(ConsulSdConfig, HttpClientConfig)>,
     /// Keys that Prometheus knows and this program cannot serve yet.
     pub unsupported: Vec<&'static str>,
 }
@@ -104,6 +106,7 @@ impl DiscoveryConfig {
         file: &Option<Vec<FileSdConfig>>,
         http: &Option<Vec<HttpSdConfig>>,
         dns: &Option<Vec<DnsSdConfig>>,
+        consul: &Option<Vec<ConsulSdConfig>>,
         others: &[(&'static str, bool)],
     ) -> Self {
         DiscoveryConfig {
@@ -113,6 +116,7 @@ impl DiscoveryConfig {
                 .map(|c| (c.url.clone(), c.refresh_interval.unwrap_or(HTTP_REFRESH_DEFAULT), c.http_client_config()))
                 .collect(),
             dns: dns.clone().unwrap_or_default(),
+            consul: consul.iter().flatten().map(|c| (c.clone(), c.client_config())).collect(),
             unsupported: others.iter().filter(|(_, given)| *given).map(|(key, _)| *key).collect(),
         }
     }
@@ -123,6 +127,9 @@ impl DiscoveryConfig {
             *file = base.join(PathBuf::from(&*file)).to_string_lossy().into_owned();
         }
         for (_, _, http) in &mut self.http {
+            http.resolve_paths(base);
+        }
+        for (_, http) in &mut self.consul {
             http.resolve_paths(base);
         }
     }
@@ -152,7 +159,7 @@ impl DiscoveryConfig {
 
     /// True when targets may come and go while the program runs.
     pub fn is_dynamic(&self) -> bool {
-        !(self.file.is_empty() && self.http.is_empty() && self.dns.is_empty())
+        !(self.file.is_empty() && self.http.is_empty() && self.dns.is_empty() && self.consul.is_empty())
     }
 
     /// Static targets that are no `host:port`. Only for sections without `relabel_configs`: with rules, a target may
@@ -227,6 +234,9 @@ impl DiscoveryConfig {
                 )),
             }
         }
+        for (i, (config, _)) in self.consul.iter().enumerate() {
+            faults.extend(config.faults(&format!("consul_sd_configs[{i}]")));
+        }
         faults
     }
 
@@ -254,7 +264,7 @@ macro_rules! with_discovery_fields {
         $crate::with_discovery_fields! {
             @others
             { $(#[$meta])* $vis struct $name { $( $(#[$field_meta])* $field_vis $field : $type ),* } }
-            aws_sd_configs azure_sd_configs consul_sd_configs digitalocean_sd_configs docker_sd_configs
+            aws_sd_configs azure_sd_configs digitalocean_sd_configs docker_sd_configs
             dockerswarm_sd_configs ec2_sd_configs eureka_sd_configs gce_sd_configs hetzner_sd_configs
             ionos_sd_configs kubernetes_sd_configs kuma_sd_configs lightsail_sd_configs linode_sd_configs
             marathon_sd_configs nerve_sd_configs nomad_sd_configs oci_sd_configs openstack_sd_configs
@@ -279,6 +289,8 @@ macro_rules! with_discovery_fields {
                 pub http_sd_configs: Option<Vec<$crate::config::HttpSdConfig>>,
                 #[serde(default, skip_serializing_if = "Option::is_none")]
                 pub dns_sd_configs: Option<Vec<$crate::config::DnsSdConfig>>,
+                #[serde(default, skip_serializing_if = "Option::is_none")]
+                pub consul_sd_configs: Option<Vec<$crate::config::ConsulSdConfig>>,
                 $(
                     /// Accepted, not served yet.
                     #[serde(default, skip_serializing)]
@@ -295,6 +307,7 @@ macro_rules! with_discovery_fields {
                     &self.file_sd_configs,
                     &self.http_sd_configs,
                     &self.dns_sd_configs,
+                    &self.consul_sd_configs,
                     &[$( (stringify!($other), self.$other.is_some()) ),*],
                 )
             }

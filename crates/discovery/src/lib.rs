@@ -5,6 +5,7 @@
 //! every mechanism and tells by a `watch` channel when groups of targets have changed.
 
 pub mod config;
+mod consul;
 mod dns;
 mod dns_query;
 mod file;

@@ -1,6 +1,6 @@
 //! All mechanisms of all sections, each in a task of its own.
 
-use crate::{DiscoveryConfig, Running, Sink, TargetGroup, dns, file, http};
+use crate::{DiscoveryConfig, Running, Sink, TargetGroup, consul, dns, file, http};
 use http_client::HttpClient;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -39,6 +39,7 @@ struct Metrics {
     file_errors: Counter,
     http_failures: Counter,
     dns_failures: Counter,
+    consul_failures: Counter,
     failed_configs: Gauge,
 }
 
@@ -106,6 +107,11 @@ impl Manager {
                     "The number of DNS-SD lookup failures.",
                     &[],
                 ),
+                consul_failures: registry.counter(
+                    "prometheus_sd_consul_rpc_failures_total",
+                    "The number of Consul RPC call failures.",
+                    &[],
+                ),
                 failed_configs: registry.gauge(
                     "prometheus_sd_failed_configs",
                     "Current number of service discovery configurations that failed to load.",
@@ -143,7 +149,7 @@ impl Manager {
             }
             let generation = {
                 let mut found = self.shared.found.lock().unwrap_or_else(PoisonError::into_inner);
-                let mechanisms = 1 + config.file.len() + config.http.len() + config.dns.len();
+                let mechanisms = 1 + config.file.len() + config.http.len() + config.dns.len() + config.consul.len();
                 let generation = found.get(&name).map_or(0, |(generation, _)| generation + 1);
                 // Until a changed mechanism has its first answer, what was known before stays: no target is
                 // given up for the time of a reload.
@@ -184,6 +190,19 @@ impl Manager {
             for dns in &config.dns {
                 mechanism += 1;
                 start(dns::run(dns.clone(), sink(mechanism), self.metrics.dns_failures.clone()));
+            }
+            for (consul, http_config) in &config.consul {
+                mechanism += 1;
+                match HttpClient::new(http_config) {
+                    Ok(client) => {
+                        let failures = self.metrics.consul_failures.clone();
+                        start(consul::run(consul.clone(), client, sink(mechanism), failures));
+                    }
+                    Err(error) => {
+                        failed += 1;
+                        tracing::error!(section = %name, %error, "consul_sd cannot start");
+                    }
+                }
             }
             sections.insert(name, Section { config, tasks, generation });
         }

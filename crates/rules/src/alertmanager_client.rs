@@ -99,6 +99,9 @@ impl AlertingConfig {
             for http in config.http_sd_configs.iter_mut().flatten() {
                 http.resolve_http_paths(folder);
             }
+            for consul in config.consul_sd_configs.iter_mut().flatten() {
+                consul.resolve_http_paths(folder);
+            }
         }
         faults
     }
