@@ -1,5 +1,6 @@
 //! Writing the text formats: `/metrics` and `/federate`.
 
+use crate::escaping::Escaping;
 use crate::format::Served;
 use crate::number::format_float;
 use model::labels::{METRIC_NAME, is_legacy_label_name, is_legacy_metric_name};
@@ -75,7 +76,7 @@ impl Writer {
         value: f64,
         timestamp_ms: Option<i64>,
     ) {
-        let quoted_name = self.served.utf8_names && !is_legacy_metric_name(name);
+        let quoted_name = self.served.escaping == Escaping::AllowUtf8 && !is_legacy_metric_name(name);
         let mut open = false;
         if quoted_name {
             self.out.push('{');
@@ -144,22 +145,18 @@ impl Writer {
     }
 
     fn name(&mut self, name: &str) {
-        if is_legacy_metric_name(name) {
-            self.out.push_str(name);
-        } else if self.served.utf8_names {
+        if self.served.escaping == Escaping::AllowUtf8 && !is_legacy_metric_name(name) {
             quoted(&mut self.out, name);
         } else {
-            underscores(&mut self.out, name, |c| c == ':');
+            self.out.push_str(&self.served.escaping.name(name));
         }
     }
 
     fn label(&mut self, name: &str) {
-        if is_legacy_label_name(name) {
-            self.out.push_str(name);
-        } else if self.served.utf8_names {
+        if self.served.escaping == Escaping::AllowUtf8 && !is_legacy_label_name(name) {
             quoted(&mut self.out, name);
         } else {
-            underscores(&mut self.out, name, |_| false);
+            self.out.push_str(&self.served.escaping.name(name));
         }
     }
 }
@@ -216,20 +213,13 @@ fn escape(out: &mut String, text: &str, quotes: bool) {
     }
 }
 
-/// The escaping scheme `underscores`: each character that the classic alphabet lacks becomes `_`.
-fn underscores(out: &mut String, name: &str, also: impl Fn(char) -> bool) {
-    for (i, c) in name.chars().enumerate() {
-        let fits = c.is_ascii_alphabetic() || c == '_' || also(c) || (i > 0 && c.is_ascii_digit());
-        out.push(if fits { c } else { '_' });
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::ScrapeProtocol;
 
-    const OPENMETRICS: Served = Served { protocol: ScrapeProtocol::OpenMetricsText1_0_0, utf8_names: true };
+    const OPENMETRICS: Served =
+        Served { protocol: ScrapeProtocol::OpenMetricsText1_0_0, escaping: Escaping::AllowUtf8 };
 
     #[test]
     fn text_and_openmetrics() {

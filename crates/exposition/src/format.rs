@@ -2,6 +2,7 @@
 //!
 //! Source: "Content Negotiation" and "Exposition formats" in the Prometheus documentation.
 
+use crate::escaping::Escaping;
 use std::fmt;
 
 /// A format as `scrape_protocols` and `fallback_scrape_protocol` name it.
@@ -79,7 +80,13 @@ pub fn accept_header(protocols: &[ScrapeProtocol], escaping: &str) -> String {
     let mut weight = ScrapeProtocol::ALL.len() + 1;
     for protocol in protocols {
         header.push_str(protocol.media_type());
-        if matches!(protocol, ScrapeProtocol::OpenMetricsText1_0_0 | ScrapeProtocol::PrometheusText1_0_0) {
+        // The others are older than names that need it; protobuf is not, and who is not asked sends underscores.
+        if matches!(
+            protocol,
+            ScrapeProtocol::PrometheusProto
+                | ScrapeProtocol::OpenMetricsText1_0_0
+                | ScrapeProtocol::PrometheusText1_0_0
+        ) {
             header.push_str(";escaping=");
             header.push_str(escaping);
         }
@@ -135,13 +142,13 @@ pub fn select_format(content_type: &str, fallback: Option<ScrapeProtocol>) -> Re
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Served {
     pub protocol: ScrapeProtocol,
-    /// Names outside the classic alphabet may be sent in quotes.
-    pub utf8_names: bool,
+    /// How names outside the classic alphabet are written.
+    pub escaping: Escaping,
 }
 
 impl Served {
     /// Classic text, for those who ask for nothing.
-    pub const TEXT: Served = Served { protocol: ScrapeProtocol::PrometheusText0_0_4, utf8_names: false };
+    pub const TEXT: Served = Served { protocol: ScrapeProtocol::PrometheusText0_0_4, escaping: Escaping::Underscores };
 
     /// What an `Accept` header asks for among the text formats: see [`negotiate`].
     pub fn negotiate(accept: &str) -> Self {
@@ -163,44 +170,57 @@ impl Served {
             }
             _ => "text/plain; version=0.0.4; charset=utf-8",
         };
-        format!("{version}; escaping={}", if self.utf8_names { "allow-utf-8" } else { "underscores" })
+        format!("{version}; escaping={}", self.escaping.as_str())
     }
 }
 
 /// Chooses among what is offered by an `Accept` header. Classic text is for those who ask for nothing of it.
+///
+/// The escaping of names holds from the range that names it on, in order of quality: so Prometheus, which names it
+/// beside the newer formats, gets it in classic text as well.
 pub fn negotiate(accept: &str, offered: &[ScrapeProtocol]) -> Served {
-    let mut best: Option<(f64, Served)> = None;
-    for range in accept.split(',') {
-        let mut parts = range.split(';').map(str::trim);
-        let media = parts.next().unwrap_or_default().to_ascii_lowercase();
-        let (mut quality, mut version, mut utf8_names) = (1.0, "", false);
-        let (mut family, mut delimited) = (false, false);
-        for parameter in parts {
-            match parameter.split_once('=').map(|(name, value)| (name.trim(), value.trim())) {
-                Some(("q", value)) => quality = value.parse().unwrap_or(0.0),
-                Some(("version", value)) => version = value,
-                Some(("proto", value)) => family = value == "io.prometheus.client.MetricFamily",
-                Some(("encoding", value)) => delimited = value == "delimited",
-                Some(("escaping", value)) => utf8_names = value == "allow-utf-8",
-                _ => {}
-            }
+    let mut ranges: Vec<(f64, Option<ScrapeProtocol>, Option<Escaping>)> = accept.split(',').map(range).collect();
+    // Stable: of equal quality, what comes first.
+    ranges.sort_by(|a, b| b.0.total_cmp(&a.0));
+    let mut served = Served::TEXT;
+    for (quality, protocol, escaping) in ranges {
+        if quality <= 0.0 {
+            break;
         }
-        let protocol = match (media.as_str(), version) {
-            ("application/vnd.google.protobuf", _) if family && delimited => ScrapeProtocol::PrometheusProto,
-            ("application/openmetrics-text", "1.0.0") => ScrapeProtocol::OpenMetricsText1_0_0,
-            ("application/openmetrics-text", "" | "0.0.1") => ScrapeProtocol::OpenMetricsText0_0_1,
-            ("text/plain", "1.0.0") => ScrapeProtocol::PrometheusText1_0_0,
-            ("text/plain", "" | "0.0.4") | ("*/*" | "text/*", _) => ScrapeProtocol::PrometheusText0_0_4,
-            _ => continue,
-        };
-        if !offered.contains(&protocol) {
-            continue;
-        }
-        if quality > 0.0 && best.is_none_or(|(best, _)| quality > best) {
-            best = Some((quality, Served { protocol, utf8_names }));
+        served.escaping = escaping.unwrap_or(served.escaping);
+        if let Some(protocol) = protocol.filter(|protocol| offered.contains(protocol)) {
+            served.protocol = protocol;
+            break;
         }
     }
-    best.map_or(Served::TEXT, |(_, served)| served)
+    served
+}
+
+/// One range of an `Accept` header: its quality, the format and the escaping that it names.
+fn range(range: &str) -> (f64, Option<ScrapeProtocol>, Option<Escaping>) {
+    let mut parts = range.split(';').map(str::trim);
+    let media = parts.next().unwrap_or_default().to_ascii_lowercase();
+    let (mut quality, mut version, mut escaping) = (1.0, "", None);
+    let (mut family, mut delimited) = (false, false);
+    for parameter in parts {
+        match parameter.split_once('=').map(|(name, value)| (name.trim(), value.trim())) {
+            Some(("q", value)) => quality = value.parse().unwrap_or(0.0),
+            Some(("version", value)) => version = value,
+            Some(("proto", value)) => family = value == "io.prometheus.client.MetricFamily",
+            Some(("encoding", value)) => delimited = value == "delimited",
+            Some(("escaping", value)) => escaping = Escaping::parse(value),
+            _ => {}
+        }
+    }
+    let protocol = match (media.as_str(), version) {
+        ("application/vnd.google.protobuf", _) if family && delimited => Some(ScrapeProtocol::PrometheusProto),
+        ("application/openmetrics-text", "1.0.0") => Some(ScrapeProtocol::OpenMetricsText1_0_0),
+        ("application/openmetrics-text", "" | "0.0.1") => Some(ScrapeProtocol::OpenMetricsText0_0_1),
+        ("text/plain", "1.0.0") => Some(ScrapeProtocol::PrometheusText1_0_0),
+        ("text/plain", "" | "0.0.4") | ("*/*" | "text/*", _) => Some(ScrapeProtocol::PrometheusText0_0_4),
+        _ => None,
+    };
+    (quality, protocol, escaping)
 }
 
 #[cfg(test)]
@@ -216,13 +236,17 @@ mod tests {
              text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,text/plain;version=0.0.4;q=0.3,*/*;q=0.2"
         );
         let served = Served::negotiate(&accept_header(&ScrapeProtocol::DEFAULT, "allow-utf-8"));
-        assert_eq!(served, Served { protocol: ScrapeProtocol::OpenMetricsText1_0_0, utf8_names: true });
+        assert_eq!(served, Served { protocol: ScrapeProtocol::OpenMetricsText1_0_0, escaping: Escaping::AllowUtf8 });
         assert_eq!(Served::negotiate("text/html, */*;q=0.1"), Served::TEXT);
         let classic = [ScrapeProtocol::PrometheusText0_0_4];
         assert_eq!(negotiate("application/openmetrics-text;version=1.0.0", &classic), Served::TEXT);
         let all = accept_header(&ScrapeProtocol::ALL, "allow-utf-8");
         assert_eq!(negotiate(&all, &ScrapeProtocol::ALL).protocol, ScrapeProtocol::PrometheusProto);
-        assert_eq!(negotiate(&all, &classic), Served::TEXT);
+        let quoted = Served { escaping: Escaping::AllowUtf8, ..Served::TEXT };
+        assert_eq!(negotiate(&all, &classic), quoted);
+        let dots = "text/plain;q=0.5, application/openmetrics-text;version=1.0.0;escaping=dots;q=0.6";
+        assert_eq!(negotiate(dots, &classic), Served { escaping: Escaping::Dots, ..Served::TEXT });
+        assert_eq!(negotiate("text/plain, x/y;escaping=dots;q=0.6", &classic), Served::TEXT);
         let other = "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=text";
         assert_eq!(negotiate(other, &ScrapeProtocol::ALL), Served::TEXT);
     }

@@ -10,6 +10,7 @@ pub mod classic;
 pub mod conformance;
 pub mod diff;
 pub mod encode;
+pub mod escaping;
 pub mod format;
 mod key;
 mod number;
@@ -18,6 +19,7 @@ pub mod protobuf;
 
 pub use check::check_guessing as check;
 pub use encode::Writer;
+pub use escaping::Escaping;
 pub use format::{Format, FormatError, ScrapeProtocol, negotiate, select_format};
 pub use number::{format_float, parse_float};
 pub use parse::{Entry, Exemplar, Fault, Parser, Reading, Sample};

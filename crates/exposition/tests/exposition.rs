@@ -122,7 +122,8 @@ fn written_and_read_again() {
         ("text-0.0.4/live/python-client.txt", Format::Text),
     ] {
         let body = std::fs::read_to_string(folder.join(file)).unwrap();
-        let served = Served { protocol: ScrapeProtocol::PrometheusText1_0_0, utf8_names: true };
+        let served =
+            Served { protocol: ScrapeProtocol::PrometheusText1_0_0, escaping: exposition::Escaping::AllowUtf8 };
         let mut writer = Writer::new(served);
         let mut help = String::new();
         for entry in Parser::new(body.as_bytes(), format).unwrap() {

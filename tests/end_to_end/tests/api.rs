@@ -3,6 +3,7 @@
 use anyhow::{Context, Result, ensure};
 use harness::{Vigie, http, until};
 use serde_json::Value;
+use std::io::{Read, Write};
 use std::time::Duration;
 
 const SOON: Duration = Duration::from_secs(30);
@@ -141,4 +142,47 @@ fn a_batch_in_the_order_asked() -> Result<()> {
     assert_eq!(answers[1]["errorType"], "bad_data");
     assert_eq!(http::post(&url, "application/json", "{}")?.status, 400);
     Ok(())
+}
+
+/// Lines come as they are ready, and what still runs ends when the client goes away.
+#[test]
+fn a_batch_streams_to_who_still_listens() -> Result<()> {
+    let vigie = start(&[])?;
+    // Would take minutes.
+    let slow = "quantile_over_time(0.5, (time() % 977 * vector(1))[10h:1s])";
+    let body = format!(
+        r#"{{"queries": [{{"id": "visible", "query": "vector(7)"}},
+            {{"id": "bad", "query": "up+"}},
+            {{"id": "slow", "query": "{slow}", "start": 0, "end": 11000, "step": 1, "timeout": "100s"}},
+            {{"id": "below", "query": "vector(8)"}}]}}"#
+    );
+    let mut stream = std::net::TcpStream::connect(("127.0.0.1", vigie.port))?;
+    stream.set_read_timeout(Some(SOON))?;
+    // As a browser asks, with a connection that stays.
+    let head = format!(
+        "POST /api/v1/query_batch HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nAccept: */*\r\nOrigin: http://localhost\r\nContent-Length: {}\r\n\r\n",
+        body.len()
+    );
+    stream.write_all(head.as_bytes())?;
+    stream.write_all(body.as_bytes())?;
+    let mut told = String::new();
+    while !told.contains(r#""id":"bad""#) {
+        let mut some = [0; 4096];
+        let count = stream.read(&mut some)?;
+        ensure!(count > 0, "the answer ends early: {told}");
+        told.push_str(&String::from_utf8_lossy(&some[..count]));
+    }
+    ensure!(told.contains(r#""id":"visible","status":"success""#) && told.contains("bad_data"), "{told}");
+    ensure!(!told.contains(r#""id":"slow""#) && !told.contains(r#""id":"below""#), "{told}");
+    until(SOON, "the slow query in the list", || {
+        let list = vigie.api("/api/v1/queries")?;
+        ensure!(list[0]["query"] == slow && list[0]["state"] == "running", "{list}");
+        Ok(())
+    })?;
+    drop(stream);
+    until(SOON, "an end to the query of nobody", || {
+        let list = vigie.api("/api/v1/queries")?;
+        ensure!(list.as_array().is_some_and(Vec::is_empty), "{list}");
+        Ok(())
+    })
 }

@@ -114,6 +114,21 @@ fn target() -> Result<u16> {
     Ok(port)
 }
 
+/// A body in text or protobuf with the times of samples, which differ by when each scraped, taken out.
+fn without_times(body: &[u8]) -> String {
+    let text = String::from_utf8_lossy(body);
+    if text.starts_with("# ") || text.is_empty() {
+        return text
+            .lines()
+            .map(|line| if line.starts_with('#') { line } else { line.rsplit_once(' ').map_or(line, |(head, _)| head) })
+            .collect::<Vec<_>>()
+            .join("\n");
+    }
+    // In protobuf the time stands behind the value: field 5 with a field 1 of eight bytes in it.
+    let value_ends = body.windows(3).position(|three| three == [0x2a, 0x09, 0x09]).map_or(body.len(), |at| at + 11);
+    format!("{:?}", &body[..value_ends.min(body.len())])
+}
+
 fn comparable(how: &str, response: &http::Response) -> Value {
     let mut body = serde_json::from_slice::<Value>(&response.body).unwrap_or_else(|_| Value::String(response.text()));
     if body["data"]["resultType"] == "vector"
@@ -122,8 +137,15 @@ fn comparable(how: &str, response: &http::Response) -> Value {
         // An instant vector has no order.
         result.sort_by_key(ToString::to_string);
     }
+    if let Some(data) = body.get_mut("data").and_then(Value::as_array_mut)
+        && data.first().is_some_and(|first| first["target"].is_object())
+    {
+        // Nor has the metadata of a target.
+        data.sort_by_key(ToString::to_string);
+    }
     let content = match how {
         "=" | "!" => body,
+        "f" => Value::String(without_times(&response.body)),
         "k" => keys(&body),
         _ => body["errorType"].clone(),
     };
@@ -237,5 +259,54 @@ fn what_only_newer_versions_have() -> Result<()> {
     assert_eq!(vigie.api("/api/v1/notifications")?, serde_json::json!([]));
     let many = format!("/api/v1/series?{}", "match[]=up&".repeat(1001));
     assert_eq!(vigie.get(&many)?.status, 400);
+    Ok(())
+}
+
+/// Entries of the query log have the keys of Prometheus'.
+#[test]
+fn query_logs_are_alike() -> Result<()> {
+    let Some(prometheus) = peer("prometheus") else { return Ok(()) };
+    let config = "global: {query_log_file: queries.log}\n";
+    let (theirs, ours) = (tempfile::tempdir()?, tempfile::tempdir()?);
+    std::fs::write(theirs.path().join("prometheus.yml"), config)?;
+    let port = free_port()?;
+    let _running = Program::start(
+        "prometheus",
+        Command::new(&prometheus)
+            .current_dir(theirs.path())
+            .args(["--config.file=prometheus.yml", "--storage.tsdb.path=data"])
+            .arg(format!("--web.listen-address=127.0.0.1:{port}")),
+        theirs.path(),
+    )?;
+    let vigie = Vigie::start_in(ours.path(), Some(config), &[])?;
+    let duplicates = http::encode("label_replace(vector(1), \"a\", \"$1\", \"b\", \"(\")");
+    let mut logged = Vec::new();
+    for (base, folder) in [(format!("http://127.0.0.1:{port}"), &theirs), (vigie.url(""), &ours)] {
+        until(SOON, "readiness", || {
+            ensure!(http::get(&format!("{base}/-/ready"))?.status == 200, "not yet");
+            Ok(())
+        })?;
+        for path in [
+            "/api/v1/query?query=vector(1)&time=5".to_owned(),
+            "/api/v1/query_range?query=vector(1)&start=5&end=65&step=15".to_owned(),
+            format!("/api/v1/query?query={duplicates}&time=5"),
+        ] {
+            http::get(&format!("{base}{path}"))?;
+        }
+        http::post(&format!("{base}/api/v1/query"), "application/x-www-form-urlencoded", "query=time()&time=1.5")?;
+        let entries = until(SOON, "four entries", || {
+            let text = std::fs::read_to_string(folder.path().join("queries.log"))?;
+            let entries: Vec<Value> = text.lines().map(serde_json::from_str).collect::<Result<_, _>>()?;
+            ensure!(entries.len() == 4, "{text}");
+            Ok(entries)
+        })?;
+        // What was asked is compared to the value, what it cost by its keys.
+        let comparable = |entry: &Value| {
+            let same = ["params", "httpRequest", "error", "msg", "level"].map(|key| entry[key].clone());
+            (same, keys(entry))
+        };
+        logged.push(entries.iter().map(comparable).collect::<Vec<_>>());
+    }
+    assert_eq!(logged[1], logged[0]);
     Ok(())
 }

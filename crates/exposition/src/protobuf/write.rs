@@ -48,7 +48,9 @@ impl Writer {
     pub fn family(&mut self, family: &Family<'_>) {
         self.end_family();
         self.family.bytes(1, family.name.as_bytes());
-        self.family.bytes(2, family.help.as_bytes());
+        if !family.help.is_empty() {
+            self.family.bytes(2, family.help.as_bytes());
+        }
         self.family.whole(3, type_number(family.metric_type));
         if !family.unit.is_empty() {
             self.family.bytes(5, family.unit.as_bytes());

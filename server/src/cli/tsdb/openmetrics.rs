@@ -13,7 +13,8 @@ use storage::{Queryable, Samples};
 
 /// Samples between two reports of progress.
 const TOLD_EVERY: usize = 4096;
-const SERVED: Served = Served { protocol: ScrapeProtocol::OpenMetricsText1_0_0, utf8_names: true };
+const SERVED: Served =
+    Served { protocol: ScrapeProtocol::OpenMetricsText1_0_0, escaping: exposition::Escaping::AllowUtf8 };
 /// What the names of a family's samples add to its own, and for which types.
 #[rustfmt::skip]
 const SUFFIXES: [(&str, &[MetricType]); 8] = [

@@ -1,6 +1,7 @@
 //! The two forms of an answer: text 0.0.4, and protobuf, which has words for histograms.
 
 use super::Found;
+use exposition::Escaping;
 use exposition::protobuf::{Family, Metric, MetricValue, Writer, histogram_type};
 use model::labels::{METRIC_NAME, is_legacy_label_name, is_legacy_metric_name, quote};
 use model::{Labels, MetricType, SampleValue};
@@ -20,20 +21,24 @@ fn by_name(found: &Found) -> BTreeMap<&str, Vec<Sample<'_>>> {
     by_name
 }
 
-/// The labels of a series but its name, then external labels that it lacks. One without `instance` says so, that it gets
-/// none of who scrapes it.
+/// The labels of a series but its name, then external labels that it lacks. One without `instance` says so among these,
+/// that it gets none of who scrapes it.
 fn labels<'a>(own: &'a Labels, external: &'a Labels) -> impl Iterator<Item = (&'a str, &'a str)> {
-    let instance = (own.get("instance").is_none() && external.get("instance").is_none()).then_some(("instance", ""));
-    let added = external.iter().filter(|(name, _)| own.get(name).is_none());
-    own.iter().filter(|(name, _)| *name != METRIC_NAME).chain(added).chain(instance)
+    const INSTANCE: &str = "instance";
+    let added = move |before: bool| {
+        external.iter().filter(move |(name, _)| (*name < INSTANCE) == before && own.get(name).is_none())
+    };
+    let none = (own.get(INSTANCE).is_none() && external.get(INSTANCE).is_none()).then_some((INSTANCE, ""));
+    own.iter().filter(|(name, _)| *name != METRIC_NAME).chain(added(true)).chain(none).chain(added(false))
 }
 
 /// Floats in text 0.0.4. Native histograms have no place in it.
-pub(super) fn text(found: &Found, external: &Labels) -> String {
+pub(super) fn text(found: &Found, external: &Labels, escaping: Escaping) -> String {
     let mut out = String::new();
     for (name, series) in by_name(found) {
-        let quoted = !is_legacy_metric_name(name);
-        let shown = if quoted { quote(name) } else { name.to_owned() };
+        let in_quotes = escaping == Escaping::AllowUtf8;
+        let quoted = in_quotes && !is_legacy_metric_name(name);
+        let shown = if quoted { quote(name).into() } else { escaping.name(name) };
         let mut floats = series.into_iter().filter_map(|(labels, timestamp_ms, value)| match value {
             SampleValue::Float(value) => Some((labels, timestamp_ms, *value)),
             SampleValue::Histogram(_) => None,
@@ -41,15 +46,16 @@ pub(super) fn text(found: &Found, external: &Labels) -> String {
         let Some(first) = floats.next() else { continue };
         out.push_str(&format!("# TYPE {shown} untyped\n"));
         for (own, timestamp_ms, value) in std::iter::once(first).chain(floats) {
-            let mut pairs: Vec<String> = if quoted { vec![shown.clone()] } else { Vec::new() };
+            let mut pairs: Vec<String> = if quoted { vec![shown.to_string()] } else { Vec::new() };
             pairs.extend(labels(own, external).map(|(label, value)| {
-                let label = if is_legacy_label_name(label) { label.to_owned() } else { quote(label) };
+                let is_quoted = in_quotes && !is_legacy_label_name(label);
+                let label = if is_quoted { quote(label).into() } else { escaping.name(label) };
                 format!("{label}=\"{}\"", escape(value))
             }));
             if !quoted {
-                out.push_str(name);
+                out.push_str(&shown);
             }
-            out.push_str(&format!("{{{}}} {} {timestamp_ms}\n", pairs.join(","), api::query::format_value(value)));
+            out.push_str(&format!("{{{}}} {} {timestamp_ms}\n", pairs.join(","), exposition::format_float(value)));
         }
     }
     out
@@ -61,7 +67,7 @@ fn escape(value: &str) -> String {
 }
 
 /// Everything in protobuf: floats without a type, histograms with theirs, so that a name may head several families.
-pub(super) fn protobuf(found: &Found, external: &Labels) -> Vec<u8> {
+pub(super) fn protobuf(found: &Found, external: &Labels, escaping: Escaping) -> Vec<u8> {
     let mut writer = Writer::default();
     for (name, mut series) in by_name(found) {
         let type_of = |value: &SampleValue| match value {
@@ -73,14 +79,16 @@ pub(super) fn protobuf(found: &Found, external: &Labels) -> Vec<u8> {
         for (own, timestamp_ms, value) in series {
             let metric_type = type_of(value);
             if family != Some(metric_type) {
-                writer.family(&Family { name, help: "", unit: "", metric_type });
+                writer.family(&Family { name: &escaping.name(name), help: "", unit: "", metric_type });
                 family = Some(metric_type);
             }
             let value = match value {
                 SampleValue::Float(value) => MetricValue::Float(*value),
                 SampleValue::Histogram(histogram) => MetricValue::Histogram(histogram),
             };
-            writer.metric(labels(own, external), &Metric { timestamp_ms: Some(timestamp_ms), ..Metric::new(value) });
+            let names: Vec<_> = labels(own, external).map(|(name, value)| (escaping.name(name), value)).collect();
+            let pairs = names.iter().map(|(name, value)| (name.as_ref(), *value));
+            writer.metric(pairs, &Metric { timestamp_ms: Some(timestamp_ms), ..Metric::new(value) });
         }
     }
     writer.finish()
@@ -122,15 +130,31 @@ mod tests {
             (labels_of(&[("__name__", "h"), ("instance", "i")]), (4_000, histogram(1.0, CounterResetHint::Unknown))),
         ]);
         assert_eq!(
-            text(&found, &labels_of(&[("region", "eu")])),
+            text(&found, &labels_of(&[("region", "eu")]), Escaping::AllowUtf8),
             "# TYPE \"a.b\" untyped\n\
              {\"a.b\",instance=\"i\",region=\"eu\"} 0.5 4000\n\
              # TYPE a_total untyped\n\
-             a_total{path=\"a\\\"b\\\\c\\nd\",region=\"eu\",instance=\"\"} 1e+21 3000\n\
+             a_total{path=\"a\\\"b\\\\c\\nd\",instance=\"\",region=\"eu\"} 1e+21 3000\n\
              # TYPE up untyped\n\
              up{Zone=\"a\",instance=\"i\",region=\"eu\"} 1 1000\n\
              up{instance=\"i\",region=\"own\"} NaN 2000\n"
         );
+    }
+
+    #[test]
+    fn names_are_escaped_as_asked() {
+        let found = BTreeMap::from([(
+            labels_of(&[("__name__", "utf.8"), ("a.b", "c"), ("instance", "i")]),
+            (1_000, SampleValue::Float(3.0)),
+        )]);
+        let shown = |escaping| text(&found, &Labels::default(), escaping);
+        for (escaping, expected) in [
+            (Escaping::AllowUtf8, "# TYPE \"utf.8\" untyped\n{\"utf.8\",\"a.b\"=\"c\",instance=\"i\"} 3 1000\n"),
+            (Escaping::Underscores, "# TYPE utf_8 untyped\nutf_8{a_b=\"c\",instance=\"i\"} 3 1000\n"),
+            (Escaping::Values, "# TYPE U__utf_2e_8 untyped\nU__utf_2e_8{U__a_2e_b=\"c\",instance=\"i\"} 3 1000\n"),
+        ] {
+            assert_eq!(shown(escaping), expected);
+        }
     }
 
     struct Told(Vec<String>);
@@ -163,7 +187,7 @@ mod tests {
         ]);
         let mut told = Told(Vec::new());
         let options = Options { native: true, ..Options::default() };
-        walk(&protobuf(&found, &labels_of(&[("region", "eu")])), &options, &mut told).unwrap();
+        walk(&protobuf(&found, &labels_of(&[("region", "eu")]), Escaping::AllowUtf8), &options, &mut told).unwrap();
         assert_eq!(
             told.0.join("\n"),
             "# h histogram\n\

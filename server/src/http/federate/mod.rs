@@ -79,8 +79,8 @@ async fn answer(app: Arc<App>, client: Client, params: Params, served: Served) -
         }
         let external = app.settings.load().external_labels.clone();
         Ok(match served.protocol {
-            ScrapeProtocol::PrometheusProto => encode::protobuf(&found, &external),
-            _ => encode::text(&found, &external).into_bytes(),
+            ScrapeProtocol::PrometheusProto => encode::protobuf(&found, &external, served.escaping),
+            _ => encode::text(&found, &external, served.escaping).into_bytes(),
         })
     })
     .await
