@@ -7,15 +7,16 @@ use crate::{
     RetentionRule, SyncPolicy, Tsdb, TsdbOptions,
     block::fuzz as block,
     bytes::Reader,
+    checkpoint::{self, CheckpointReader, Piece},
     codec::{floats, histograms, times},
     wal::{
         record::Decoder,
-        segment::{Next, SegmentReader},
+        segment::{self, Next, SegmentReader},
     },
 };
 use model::{Exemplar, FloatHistogram, Labels, Matcher, Metadata, MetricType, SampleValue, histogram::Span};
 use std::{cell::RefCell, fs, path::Path, sync::Arc, time::Duration};
-use storage::{Ingest, SeriesSamples};
+use storage::{Ingest, Samples, SeriesSamples};
 
 pub use block::{
     bundle, chunk, directory, exemplars, folder, meta, page_file, series_page, symbols, tombstones, windows,
@@ -85,6 +86,35 @@ pub fn log_records(data: &[u8]) {
         let Some(payload) = reader.take(length) else { return };
         decoder.decode(payload, 0);
     }
+}
+
+/// Records of a checkpoint, each behind its length (two bytes, little-endian), and what its groups answer then.
+pub fn checkpoint_records(data: &[u8]) {
+    let mut file = checkpoint::MAGIC.to_vec();
+    let mut reader = Reader::new(data);
+    while let Some(length) = reader.take(2) {
+        let length = usize::from(u16::from_le_bytes([length[0], length[1]])).min(reader.remaining());
+        let Some(payload) = reader.take(length) else { return };
+        segment::frame(&mut file, |out| out.extend_from_slice(payload));
+    }
+    with_file(&file, |path| {
+        let Ok(Some(Ok(mut reader))) = CheckpointReader::open(path, Decoder::default()) else { return };
+        while let Ok(Ok(piece)) = reader.next() {
+            match piece {
+                Piece::End { .. } => return,
+                Piece::Record(_) => {}
+                Piece::State { mut group, .. } => {
+                    for _ in 0..2 {
+                        for slot in 0..group.slots().min(9) {
+                            group.read(slot, i64::MIN, i64::MAX, &mut Samples::default());
+                            group.newest(slot);
+                        }
+                        group.drop_within(&[(100, 400)]);
+                    }
+                }
+            }
+        }
+    });
 }
 
 /// A segment of the log as it lies on the disk.
@@ -180,6 +210,7 @@ pub(crate) fn real_folder(dir: &Path) {
 mod tests {
     use super::*;
     use crate::wal::segment::segment_path;
+    use std::io;
 
     fn floats_seeds() -> Vec<Vec<u8>> {
         let columns: [&dyn Fn(i64) -> f64; 7] = [
@@ -224,10 +255,39 @@ mod tests {
         mutation::run("column of histograms", &seeds, 8_000, column_of_histograms);
     }
 
+    /// A checkpoint with rows in columns and with pieces.
+    fn sealed() -> Vec<u8> {
+        let dir = tempfile::tempdir().unwrap();
+        let options = TsdbOptions { block_range_ms: 1 << 40, checkpoint_log_bytes: 1, ..TsdbOptions::new(dir.path()) };
+        let engine = Tsdb::open(options).unwrap();
+        for time in 0..140 {
+            let one = |number: usize| SeriesSamples {
+                labels: Labels::from_pairs([("__name__", "m"), ("s", number.to_string().as_str())]),
+                samples: vec![match number {
+                    3 => (time, SampleValue::Histogram(Arc::new(histogram(time as usize)))),
+                    _ => (time, SampleValue::Float((time * number as i64) as f64 / 8.0)),
+                }],
+                ..SeriesSamples::default()
+            };
+            // The last is not in every row.
+            engine.append_series(&(0..4 + usize::from(time % 3 == 0)).map(one).collect::<Vec<_>>()).unwrap();
+        }
+        engine.maintain().unwrap();
+        let mut reader = SegmentReader::open_as(&checkpoint::path(dir.path()), checkpoint::MAGIC).unwrap();
+        let (end, mut all, mut kinds) = (reader.file_bytes().unwrap(), Vec::new(), Vec::new());
+        while let Next::Record { payload, .. } = reader.next(end).unwrap() {
+            kinds.push(payload[0]);
+            all.extend_from_slice(&(payload.len() as u16).to_le_bytes());
+            all.extend_from_slice(&payload);
+        }
+        assert!(kinds.contains(&18) && kinds.contains(&20), "{kinds:?}");
+        all
+    }
+
     #[test]
     fn logs() {
         let dir = tempfile::tempdir().unwrap();
-        let options = TsdbOptions { block_range_ms: 1 << 40, ..TsdbOptions::new(dir.path()) };
+        let options = TsdbOptions { block_range_ms: 1 << 40, checkpoint_log_bytes: 1, ..TsdbOptions::new(dir.path()) };
         {
             let engine = Tsdb::open(options).unwrap();
             let help = Metadata { metric_type: MetricType::Gauge, help: "h".into(), unit: "s".into() };
@@ -249,18 +309,30 @@ mod tests {
                 engine.append_series(&(0..4).map(one).collect::<Vec<_>>()).unwrap();
             }
             engine.delete_series(1, 2, &[Matcher::equal("s", "0")]).unwrap();
+            engine.maintain().unwrap();
         }
         let path = segment_path(&dir.path().join("wal"), 1);
-        let mut reader = SegmentReader::open(&path).unwrap();
-        let end = reader.file_bytes().unwrap();
-        let (mut all, mut kinds) = (Vec::new(), std::collections::BTreeSet::new());
-        while let Next::Record { payload, .. } = reader.next(end).unwrap() {
-            kinds.insert(payload[0]);
-            all.extend_from_slice(&(payload.len() as u16).to_le_bytes());
-            all.extend_from_slice(&payload);
-        }
+        let records = |reader: io::Result<SegmentReader>| {
+            let mut reader = reader.unwrap();
+            let end = reader.file_bytes().unwrap();
+            let (mut all, mut kinds) = (Vec::new(), std::collections::BTreeSet::new());
+            while let Next::Record { payload, .. } = reader.next(end).unwrap() {
+                kinds.insert(payload[0]);
+                all.extend_from_slice(&(payload.len() as u16).to_le_bytes());
+                all.extend_from_slice(&payload);
+            }
+            (all, kinds)
+        };
+        let (all, kinds) = records(SegmentReader::open(&path));
         assert_eq!(kinds.len(), 7, "a seed of every kind of record: {kinds:?}");
         mutation::run("records of the log", &[all], 8_000, log_records);
+        let (all, kinds) = records(SegmentReader::open_as(&checkpoint::path(dir.path()), checkpoint::MAGIC));
+        assert_eq!(
+            kinds.into_iter().collect::<Vec<_>>(),
+            [1, 5, 6, 16, 17, 19, 21],
+            "seals and pieces come from others"
+        );
+        mutation::run("records of a checkpoint", &[all, sealed()], 4_000, checkpoint_records);
         mutation::run("segment of the log", &[fs::read(&path).unwrap()], 1_000, segment_file);
     }
 

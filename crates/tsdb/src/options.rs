@@ -43,7 +43,7 @@ pub struct TsdbOptions {
     pub dir: PathBuf,
     /// Blocks whose newest sample is older than the newest block's by this are deleted; 0 keeps all.
     pub retention_ms: i64,
-    /// Oldest blocks are deleted while blocks and log are larger than this; 0 for no limit.
+    /// Oldest blocks are deleted while blocks, log and checkpoint are larger than this; 0 for no limit.
     pub retention_bytes: u64,
     /// For which series it is otherwise.
     pub retention_rules: Vec<RetentionRule>,

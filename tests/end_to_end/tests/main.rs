@@ -12,6 +12,7 @@ mod durability;
 mod federation;
 mod first_start;
 mod golden;
+mod kill_rounds;
 mod native_histograms;
 mod object_storage;
 mod probing;

@@ -17,7 +17,7 @@ use std::{
 };
 
 /// First bytes; the last of them is the version.
-const MAGIC: [u8; 8] = *b"VGCKP\0\0\x01";
+pub(crate) const MAGIC: [u8; 8] = *b"VGCKP\0\0\x01";
 
 /// Kinds of records beside those of the log.
 const BEGIN: u8 = 16;

@@ -93,7 +93,7 @@ impl Seal {
             Seal { min_ms, max_ms, rows, times_bytes, lengths: lengths.into(), data: reader.take(length)?.into() };
         let times = seal.timestamps();
         let is_whole = times.len() == seal.rows() && times.first() == Some(&min_ms) && times.last() == Some(&max_ms);
-        is_whole.then_some(seal)
+        (is_whole && times.is_sorted_by(|a, b| a < b)).then_some(seal)
     }
 
     pub(crate) fn rows(&self) -> usize {

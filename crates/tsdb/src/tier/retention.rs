@@ -89,7 +89,7 @@ impl Tsdb {
             age_ms as f64 / longest_ms.unwrap_or(keep_ms).max(1) as f64
         };
         blocks.sort_by(|a, b| part_over(a).total_cmp(&part_over(b)).then(b.meta.max_time_ms.cmp(&a.meta.max_time_ms)));
-        let mut bytes = lock(&self.appends).wal.bytes();
+        let mut bytes = lock(&self.appends).wal.bytes() + state.checkpoint.map_or(0, |own| own.bytes);
         let kept = blocks.iter().take_while(|block| {
             bytes += block.bytes();
             bytes <= self.options.retention_bytes
