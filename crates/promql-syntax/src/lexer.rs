@@ -76,6 +76,8 @@ pub(crate) struct Lexer<'a> {
     at: usize,
     braces: bool,
     brackets: bool,
+    /// There was a colon in these brackets.
+    colon: bool,
     pub(crate) error: Option<(Span, String)>,
 }
 
@@ -97,7 +99,7 @@ impl Iterator for Lexer<'_> {
 
 impl<'a> Lexer<'a> {
     pub(crate) fn new(text: &'a str) -> Self {
-        Lexer { text, at: 0, braces: false, brackets: false, error: None }
+        Lexer { text, at: 0, braces: false, brackets: false, colon: false, error: None }
     }
 
     fn peek(&self, ahead: usize) -> Option<u8> {
@@ -130,17 +132,28 @@ impl<'a> Lexer<'a> {
                 self.braces = true;
                 self.single(TokenKind::LeftBrace)
             }
-            b'}' => {
+            b'}' if self.braces => {
                 self.braces = false;
                 self.single(TokenKind::RightBrace)
             }
+            // Between braces there are names, texts, commas and matching operators alone.
+            b if self.braces && !(is_name_start(b) || matches!(b, b',' | b'"' | b'\'' | b'`' | b'=' | b'!' | b':')) => {
+                let character = self.text[self.at..].chars().next().unwrap_or_default();
+                self.at += character.len_utf8();
+                self.fail(start, format!("unexpected character inside braces: {character:?}"))
+            }
+            b'=' if self.braces && self.peek(1) == Some(b'=') => self.single(TokenKind::Operator),
             b'[' => {
-                self.brackets = true;
+                (self.brackets, self.colon) = (true, false);
                 self.single(TokenKind::LeftBracket)
             }
             b']' => {
                 self.brackets = false;
                 self.single(TokenKind::RightBracket)
+            }
+            b':' if self.brackets && self.colon => {
+                self.at += 1;
+                self.fail(start, "unexpected colon ':'".to_owned())
             }
             b',' => self.single(TokenKind::Comma),
             b'@' => self.single(TokenKind::At),
@@ -152,19 +165,24 @@ impl<'a> Lexer<'a> {
                     self.at += 1;
                     let next = self.text[self.at..].chars().next();
                     let next = next.map_or("end of input".to_owned(), |c| format!("{c:?}"));
-                    return self.fail(start, format!("unexpected character after '!': {next}"));
+                    let inside = if self.braces { " inside braces" } else { "" };
+                    return self.fail(start, format!("unexpected character after '!'{inside}: {next}"));
                 }
                 self.operator(b"=~")
             }
             b'<' | b'>' => self.operator(b"=/"),
             b'0'..=b'9' => self.number(),
             b'.' if self.peek(1).is_some_and(|c| c.is_ascii_digit()) => self.number(),
-            b':' if self.brackets || self.braces || !self.peek(1).is_some_and(is_name) => self.single(TokenKind::Colon),
+            b':' if self.brackets || self.braces || !self.peek(1).is_some_and(is_name) => {
+                self.colon = true;
+                self.single(TokenKind::Colon)
+            }
             c if is_name_start(c) || c == b':' => self.word(),
             _ => {
                 let character = self.text[self.at..].chars().next().unwrap_or_default();
                 self.at += character.len_utf8();
-                self.fail(start, format!("unexpected character: {character:?}"))
+                let place = if self.brackets { " in duration expression" } else { "" };
+                self.fail(start, format!("unexpected character{place}: {character:?}"))
             }
         }
     }
@@ -247,16 +265,13 @@ impl<'a> Lexer<'a> {
             }
         }
         let text = &self.text[start..self.at];
-        let valid = match kind {
-            TokenKind::Duration => model::duration::parse_duration_ms(text).is_ok(),
-            _ => parse_number(text).is_some(),
+        let well_formed = match kind {
+            TokenKind::Duration => text.len() == duration_shape(text),
+            _ => parse_number(text).is_some() || is_too_large(text),
         };
-        if !valid || self.peek(0).is_some_and(|c| is_name(c) || c == b'.') {
-            let bad = match kind {
-                TokenKind::Duration => &self.text[start..start + faulty_duration(&self.text[start..])],
-                _ => text,
-            };
-            let bad = bad.to_owned();
+        if !well_formed || self.peek(0).is_some_and(|c| is_name(c) || c == b'.') {
+            let rest = &self.text[start..];
+            let bad = rest[..faulty_number(rest)].to_owned();
             self.take_while(|c| is_name(c) || c == b'.');
             return self.fail(start, format!("bad number or duration syntax: {}", model::labels::quote(&bad)));
         }
@@ -264,23 +279,84 @@ impl<'a> Lexer<'a> {
     }
 }
 
-/// How many bytes of a wrong duration are read when the fault is seen, as Prometheus reads: the one that does not fit is the
-/// last, where it is a letter or digit behind a unit.
-fn faulty_duration(text: &str) -> usize {
+/// How many bytes at the start of a text have the shape of a duration, whatever the order of its units.
+fn duration_shape(text: &str) -> usize {
     let bytes = text.as_bytes();
-    let digits = |from: usize| from + bytes[from..].iter().take_while(|c| c.is_ascii_digit() || **c == b'_').count();
-    let mut at = digits(0);
+    let mut at = 0;
     loop {
-        if !bytes.get(at).is_some_and(|c| b"smhdwy".contains(c)) {
+        let digits = at + bytes[at..].iter().take_while(|c| c.is_ascii_digit()).count();
+        // Only the first unit may be years.
+        let is_unit = |c: &u8| if at == 0 { b"smhdwy".contains(c) } else { b"smhdw".contains(c) };
+        if digits == at || !bytes.get(digits).is_some_and(is_unit) {
             return at;
         }
-        at += 1;
-        at += usize::from(bytes.get(at) == Some(&b's'));
-        if !bytes.get(at).is_some_and(u8::is_ascii_digit) {
-            return at + text[at..].chars().next().map_or(0, char::len_utf8);
-        }
-        at = digits(at);
+        at = digits + 1 + usize::from(bytes.get(digits + 1) == Some(&b's'));
     }
+}
+
+/// A literal that only its size keeps from being a number.
+fn is_too_large(text: &str) -> bool {
+    let plain = text.replace('_', "");
+    !text.starts_with('_')
+        && !text.ends_with('_')
+        && !text.contains("__")
+        && model::float::parse_float(&plain).is_some_and(f64::is_infinite)
+}
+
+/// How many bytes of a wrong number or duration have been read when the fault is seen, as Prometheus reads: first as a
+/// number, then on as a duration. What does not fit is the last of them if it could have belonged to a number.
+fn faulty_number(text: &str) -> usize {
+    let bytes = text.as_bytes();
+    let is = |at: usize, set: &[u8]| bytes.get(at).is_some_and(|c| set.contains(c));
+    let is_hex = is(0, b"0") && is(1, b"xX");
+    let mut at = if is_hex { 2 + usize::from(is(2, b"_")) } else { 0 };
+    let is_digit =
+        |at: usize| bytes.get(at).is_some_and(|c| if is_hex { c.is_ascii_hexdigit() } else { c.is_ascii_digit() });
+    at += usize::from(is(at, b"."));
+    let (mut dot, mut exponent) = (false, false);
+    loop {
+        if is_digit(at) {
+            at += 1;
+        } else if is(at, b".") {
+            if dot || is(at + 1, b"_.") || is_hex {
+                at += 1 + usize::from(!dot && is(at + 1, b"_."));
+                break;
+            }
+            (at, dot) = (at + 1, true);
+        } else if is(at, b"eE") {
+            if exponent {
+                at += 1;
+                break;
+            }
+            exponent = true;
+            at += 1 + usize::from(is(at + 1, b"+-"));
+            if is(at, b"._eE") || at >= bytes.len() {
+                at += usize::from(at < bytes.len());
+                break;
+            }
+        } else if is(at, b"_") {
+            at += 1;
+            if is(at, b"._eE") || at >= bytes.len() {
+                at += usize::from(at < bytes.len());
+                break;
+            }
+        } else {
+            break;
+        }
+    }
+    if !is(at, b"smhdwy") {
+        return at;
+    }
+    at += 1 + usize::from(is(at + 1, b"s"));
+    while bytes.get(at).is_some_and(u8::is_ascii_digit) {
+        at += bytes[at..].iter().take_while(|c| c.is_ascii_digit()).count();
+        if !is(at, b"smhdw") {
+            return at;
+        }
+        at += 1 + usize::from(is(at + 1, b"s"));
+    }
+    // The one that shows that it has not ended.
+    at + text[at..].chars().next().map_or(0, char::len_utf8)
 }
 
 fn is_unit_start(c: Option<u8>) -> bool {
@@ -343,6 +419,20 @@ pub(crate) fn unquote(token: &str) -> Result<Vec<u8>, String> {
         }
         let [escape, tail @ ..] = tail else { return Err("escape sequence not terminated".to_owned()) };
         rest = tail;
+        // The first that is no digit where one is wanted.
+        let strange = |rest: &[u8], count: usize, radix: u32| -> Option<String> {
+            let text = String::from_utf8_lossy(rest);
+            let wrong = text.chars().take(count).find(|c| !c.is_digit(radix));
+            match wrong {
+                Some(c) => Some(format!("illegal character U+{:04X} '{c}' in escape sequence", c as u32)),
+                None if text.chars().count() < count => Some(format!(
+                    "illegal character U+{:04X} '{}' in escape sequence",
+                    u32::from(quote),
+                    char::from(quote)
+                )),
+                None => None,
+            }
+        };
         let digits = |rest: &[u8], count: usize, radix: u32| -> Option<u32> {
             let digits = std::str::from_utf8(rest.get(..count)?).ok()?;
             digits.bytes().all(|c| c.is_ascii_hexdigit()).then(|| u32::from_str_radix(digits, radix).ok())?
@@ -358,6 +448,9 @@ pub(crate) fn unquote(token: &str) -> Result<Vec<u8>, String> {
             b'\\' => out.push(b'\\'),
             c if *c == quote => out.push(quote),
             b'0'..=b'7' => {
+                if let Some(fault) = strange(rest, 2, 8) {
+                    return Err(fault);
+                }
                 let octal = [*escape].iter().chain(rest.iter().take(2)).copied().collect::<Vec<_>>();
                 let value = digits(&octal, 3, 8).filter(|value| *value <= 255);
                 let Some(value) = value.and_then(|value| u8::try_from(value).ok()) else {
@@ -367,6 +460,9 @@ pub(crate) fn unquote(token: &str) -> Result<Vec<u8>, String> {
                 rest = &rest[2..];
             }
             b'x' => {
+                if let Some(fault) = strange(rest, 2, 16) {
+                    return Err(fault);
+                }
                 let Some(value) = digits(rest, 2, 16).and_then(|value| u8::try_from(value).ok()) else {
                     return Err("illegal \\x escape in string".to_owned());
                 };
@@ -375,8 +471,11 @@ pub(crate) fn unquote(token: &str) -> Result<Vec<u8>, String> {
             }
             b'u' | b'U' => {
                 let count = if *escape == b'u' { 4 } else { 8 };
+                if let Some(fault) = strange(rest, count, 16) {
+                    return Err(fault);
+                }
                 let Some(value) = digits(rest, count, 16).and_then(char::from_u32) else {
-                    return Err("escape is invalid Unicode code point".to_owned());
+                    return Err("escape sequence is an invalid Unicode code point".to_owned());
                 };
                 out.extend_from_slice(value.encode_utf8(&mut [0; 4]).as_bytes());
                 rest = &rest[count..];

@@ -26,7 +26,7 @@ pub use error::ParseError;
 pub use functions::{AGGREGATIONS, FUNCTIONS, Function, function};
 pub use lexer::{Token, TokenKind, tokens};
 pub use narrow::narrow;
-pub use parser::{parse, parse_metric, parse_metric_matchers, parse_metric_selector};
+pub use parser::{matcher_span, parse, parse_metric, parse_metric_matchers, parse_metric_selector};
 pub use pretty::format_pretty;
 pub use printer::quote_bytes;
 pub use units::{Inferred, Unit, infer};

@@ -248,9 +248,11 @@ impl<'a> Evaluator<'a> {
     pub(crate) fn check_selectors(&self, expr: &Expr, query: &str) -> Result<(), QueryError> {
         let mut wrong = None;
         expr.visit_selectors(&mut |selector| {
-            for matcher in &selector.matchers {
-                if let Err(error) = regexp::LabelMatcher::new(matcher) {
-                    wrong.get_or_insert((selector.span, error.to_string()));
+            for (index, matcher) in selector.matchers.iter().enumerate() {
+                if wrong.is_none()
+                    && let Err(error) = regexp::LabelMatcher::new(matcher)
+                {
+                    wrong = Some((promql_syntax::matcher_span(query, selector, index), error.to_string()));
                 }
             }
         });

@@ -57,7 +57,7 @@ fn limits_and_cancelling() {
     assert!(matches!(engine.instant(&storage, "m", 0, &late), Err(QueryError::Timeout(_))));
     assert!(matches!(engine.instant(&storage, "m{", 0, &options), Err(QueryError::Parse(_))));
     let error = engine.instant(&storage, "1 + m{a=~\"(\"}", 0, &options).unwrap_err();
-    assert!(error.to_string().starts_with("1:5: parse error: error parsing regexp: "), "{error}");
+    assert!(error.to_string().starts_with("1:7: parse error: error parsing regexp: "), "{error}");
     for (start, end, step) in [(0, 10, 0), (10, 0, 1), (0, 100_000_000, 1), (i64::MIN, i64::MAX, 1)] {
         assert!(engine.range(&storage, "m", start, end, step, &options).is_err());
     }

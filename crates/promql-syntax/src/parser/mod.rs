@@ -55,6 +55,27 @@ fn lone_selector(text: &str) -> Result<VectorSelector, ParseError> {
     Ok(selector)
 }
 
+/// Where matcher `index` of a selector stands in the query that it was read from; the selector's own place if the text is
+/// another one.
+pub fn matcher_span(query: &str, selector: &VectorSelector, index: usize) -> Span {
+    let tokens: Vec<Token> = Lexer::new(query)
+        .filter(|token| selector.span.start <= token.span.start && token.span.end <= selector.span.end)
+        .collect();
+    let (mut names, mut others) = (Vec::new(), Vec::new());
+    if tokens.first().is_some_and(|token| token.kind != TokenKind::LeftBrace) {
+        names.push(selector.span);
+    }
+    for (token, next) in tokens.windows(3).filter_map(|three| {
+        let begins = matches!(three[0].kind, TokenKind::LeftBrace | TokenKind::Comma);
+        begins.then_some((three[1], three[2]))
+    }) {
+        let is_name = token.kind == TokenKind::String && next.kind != TokenKind::Operator;
+        if is_name { names.push(token.span) } else { others.push(token.span) }
+    }
+    // The name's matcher comes first wherever it is written.
+    names.into_iter().chain(others).nth(index).unwrap_or(selector.span)
+}
+
 /// Reads a label set as series are written, `name{label="value"}`, from the start of a text; returns it with the
 /// number of bytes read.
 ///
@@ -234,10 +255,12 @@ impl<'a> Parser<'a> {
         let count = |kind| self.tokens.iter().filter(|token| token.kind == kind).count();
         if count(TokenKind::LeftBrace) > count(TokenKind::RightBrace) {
             Some("unexpected end of input inside braces")
-        } else if count(TokenKind::LeftBracket) > count(TokenKind::RightBracket) {
-            Some("unclosed left bracket")
+        } else if self.tokens.last().is_some_and(|token| token.kind == TokenKind::LeftBracket) {
+            Some("unexpected end of input in duration expression")
         } else if count(TokenKind::LeftParen) > count(TokenKind::RightParen) {
             Some("unclosed left parenthesis")
+        } else if count(TokenKind::LeftBracket) > count(TokenKind::RightBracket) {
+            Some("unclosed left bracket")
         } else {
             None
         }
@@ -341,9 +364,9 @@ impl<'a> Parser<'a> {
     fn binary(&mut self, op: BinaryOp, op_span: Span, left: Expr) -> Parsed<Expr> {
         let mut return_bool = false;
         let mut explicit = None;
-        if let Some(token) = self.take_keyword("bool") {
+        if self.take_keyword("bool").is_some() {
             if !op.is_comparison() {
-                return self.fail(token.span, "bool modifier can only be used on comparison operators");
+                return self.fail(op_span, "bool modifier can only be used on comparison operators");
             }
             return_bool = true;
         }
@@ -362,7 +385,22 @@ impl<'a> Parser<'a> {
             {
                 if self.take_keyword(keyword).is_some() {
                     matching.cardinality = cardinality;
-                    if self.kind() == Some(TokenKind::LeftParen) {
+                    // What cannot begin the right side must be meant for labels.
+                    let ends = !matches!(
+                        self.kind(),
+                        Some(
+                            TokenKind::Identifier
+                                | TokenKind::Keyword
+                                | TokenKind::Aggregation
+                                | TokenKind::Number
+                                | TokenKind::Duration
+                                | TokenKind::String
+                                | TokenKind::Operator
+                                | TokenKind::LeftBrace
+                                | TokenKind::Error
+                        )
+                    );
+                    if ends {
                         matching.include = self.grouping()?;
                     }
                     break;
@@ -398,13 +436,13 @@ impl<'a> Parser<'a> {
         for label in &matching.labels {
             if matching.on && matching.include.contains(label) {
                 let message = format!("label {} must not occur in ON and GROUP clause at once", quote(label));
-                return self.fail(left.span(), message);
+                return self.fail(op_span, message);
             }
         }
         let right = self.expr(if op == BinaryOp::Pow { op.precedence() } else { op.precedence() + 1 })?;
         let both_vectors = left.value_type() == ValueType::Vector && right.value_type() == ValueType::Vector;
         if !both_vectors && explicit.is_some() {
-            return self.fail(explicit.unwrap_or_default(), "vector matching only allowed between instant vectors");
+            return self.fail(left.span(), "vector matching only allowed between instant vectors");
         }
         let span = left.span().to(right.span());
         let matching = both_vectors.then_some(matching);
@@ -491,7 +529,14 @@ impl<'a> Parser<'a> {
             parse_number(text)
         };
         let Some(value) = value else {
-            return self.fail(token.span, format!("error parsing number: {text}"));
+            return self.fail(
+                token.span,
+                if is_duration {
+                    format!("not a valid duration string: {}", quote(text))
+                } else {
+                    format!("error parsing number: strconv.ParseFloat: parsing {}: value out of range", quote(text))
+                },
+            );
         };
         Ok(NumberLiteral { value, is_duration, span: token.span })
     }
@@ -544,7 +589,7 @@ impl<'a> Parser<'a> {
 
     /// `(a, b)`; returns the arguments.
     fn args(&mut self, context: &str) -> Parsed<Vec<Expr>> {
-        self.expect(TokenKind::LeftParen, context, "\"(\"")?;
+        self.expect(TokenKind::LeftParen, context, "")?;
         let (mut args, mut height) = (Vec::new(), 0);
         if self.take(TokenKind::RightParen).is_some() {
             return Ok(args);
@@ -636,7 +681,7 @@ impl<'a> Parser<'a> {
                 if self.peek().is_none() {
                     return Err(self.unexpected("label matching", "identifier or \"}\""));
                 }
-                self.label_matcher(&mut name, &mut matchers)?;
+                self.label_matcher(start, &mut name, &mut matchers)?;
                 if self.take(TokenKind::Comma).is_none() {
                     break;
                 }
@@ -650,7 +695,9 @@ impl<'a> Parser<'a> {
         Ok(VectorSelector { name, matchers, offset: None, at: None, extension: Extension::None, span })
     }
 
-    fn label_matcher(&mut self, name: &mut Option<String>, matchers: &mut Vec<Matcher>) -> Parsed<()> {
+    /// `start` is where the selector begins; its name may stand there, outside the braces.
+    fn label_matcher(&mut self, start: usize, name: &mut Option<String>, matchers: &mut Vec<Matcher>) -> Parsed<()> {
+        let outside = self.text.as_bytes().get(start) != Some(&b'{');
         let token = self.next("label matching", "identifier or \"}\"")?;
         let label = match token.kind {
             TokenKind::String => self.string_value(token)?,
@@ -665,7 +712,8 @@ impl<'a> Parser<'a> {
             _ if token.kind == TokenKind::String => {
                 if let Some(first) = name {
                     let message = format!("metric name must not be set twice: {} or {}", quote(first), quote(&label));
-                    return self.fail(token.span, message);
+                    let place = if outside { Span { start, end: self.last_end() } } else { token.span };
+                    return self.fail(place, message);
                 }
                 matchers.insert(0, Matcher::equal(METRIC_NAME, label.clone()));
                 *name = Some(label);
@@ -689,7 +737,7 @@ impl<'a> Parser<'a> {
                 expr = self.range(expr)?;
             } else if token.kind == TokenKind::At {
                 self.at += 1;
-                let at = self.at_modifier()?;
+                let at = self.at_modifier(expr.span())?;
                 let span = Span { start: expr.span().start, end: self.last_end() };
                 let slot = match &mut expr {
                     Expr::Selector(e) => Some(&mut e.at),
@@ -762,7 +810,8 @@ impl<'a> Parser<'a> {
         }
     }
 
-    fn at_modifier(&mut self) -> Parsed<At> {
+    /// `whole` is the expression before it.
+    fn at_modifier(&mut self, whole: Span) -> Parsed<At> {
         for (word, at) in [("start", At::Start), ("end", At::End)] {
             if self.peek_keyword(word) && self.kind_after() == Some(TokenKind::LeftParen) {
                 self.at += 2;
@@ -770,7 +819,11 @@ impl<'a> Parser<'a> {
                 return Ok(at);
             }
         }
-        let span = self.peek().map_or(Span::default(), |token| token.span);
+        if self.peek_keyword("start") || self.peek_keyword("end") {
+            // Only a call of these may stand here.
+            self.at += 1;
+            return Err(self.unexpected("@", "timestamp"));
+        }
         let starts_number = matches!(self.peek_text(), "+" | "-")
             || matches!(self.kind(), Some(TokenKind::Number | TokenKind::Duration));
         if !starts_number {
@@ -780,7 +833,7 @@ impl<'a> Parser<'a> {
         let ms = seconds * 1000.0;
         if !ms.is_finite() || ms >= i64::MAX as f64 || ms <= i64::MIN as f64 {
             let shown = model::float::format_float(seconds);
-            return self.fail(span, format!("timestamp out of bounds for @ modifier: {shown}"));
+            return self.fail(whole, format!("timestamp out of bounds for @ modifier: {shown}"));
         }
         Ok(At::Timestamp(ms.round() as i64))
     }

@@ -26,12 +26,12 @@ sum("a")
 sum(gauge[5m])
 rate(gauge)
 rate(gauge[5m)
-rate(gauge[])
+~rate(gauge[])
 rate(gauge[5])
 rate(gauge[5x])
 rate(gauge[-5m])
 rate(gauge[0s])
-rate(gauge[5m] offset)
+~rate(gauge[5m] offset)
 rate(gauge offset 5m[5m])
 rate(sum(gauge)[5m])
 rate(gauge[5m:1m:1m])
@@ -72,7 +72,6 @@ gauge{job=~"("}
 gauge{job=~"*"}
 gauge{"job"="a","b"}
 gauge{"x","y"}
-{"gauge","counter_total"}
 gauge{__name__="x"}
 gauge{1="a"}
 gauge{job!"a"}
@@ -85,8 +84,8 @@ gauge{job="a\q"}
 {job=~".*"}
 {job!="a"}
 {job!~".+"}
-gauge offset
-gauge offset job
+~gauge offset
+~gauge offset job
 gauge offset 5
 gauge offset 5m offset 5m
 gauge @
@@ -170,7 +169,6 @@ _1
 gauge # comment
 sum(gauge) # comment (
 gauge{job="a"} # }
-foo{__name__=~"a"}
 a:b:c
 :a
 a:
@@ -181,10 +179,8 @@ ignoring(job)
 offset
 bool
 nan + gauge
-start()
-gauge smoothed
 limitk(gauge)
-info(gauge, 1)
+~info(gauge, 1)
 info(gauge, gauge)
 sort_by_label(gauge, job)
 sort_by_label(gauge)
@@ -212,6 +208,16 @@ $__interval
 rate(counter_total[$__interval])
 rate(counter_total[$__rate_interval])
 gauge{job="$job"}[
+gauge[5m
+gauge[5m:
+gauge[5m:1m
+gauge[5m *
+gauge[(5m
+sum(gauge[5m
+sum(gauge{job="a"
+sum(gauge by (job)
+"a
+gauge{job="
 gauge{$job}
 sum(gauge) by ($job)
 "#;
