@@ -30,7 +30,7 @@ pub struct QueryData {
 }
 
 /// What a query cost; with `stats`.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Stats {
     pub timings: Timings,
     pub samples: SampleStats,
@@ -54,9 +54,19 @@ pub struct Timings {
     pub exec_total_time: f64,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+/// Pairs of seconds and a number, the seconds as Go prints them.
+fn steps<S: Serializer>(steps: &[(f64, u64)], serializer: S) -> Result<S::Ok, S::Error> {
+    #[derive(Serialize)]
+    struct Step(#[serde(serialize_with = "go_float")] f64, u64);
+    serializer.collect_seq(steps.iter().map(|(seconds, samples)| Step(*seconds, *samples)))
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SampleStats {
+    /// Time of each step in seconds, and samples; left out if it was not asked for.
+    #[serde(skip_serializing_if = "Vec::is_empty", serialize_with = "steps")]
+    pub total_queryable_samples_per_step: Vec<(f64, u64)>,
     pub total_queryable_samples: u64,
     pub peak_samples: u64,
 }

@@ -2,6 +2,7 @@
 
 use crate::annotations::Annotations;
 use crate::cache::ResultCache;
+use crate::counts::weight;
 use crate::error::QueryError;
 use crate::eval::{Evaluator, Times};
 use crate::parallel::Helpers;
@@ -75,6 +76,8 @@ pub struct QueryOptions {
     pub cancel: Option<Arc<AtomicBool>>,
     /// Grows by the samples read while the query runs, for those who watch it.
     pub samples_read: Option<Arc<AtomicU64>>,
+    /// Counts, step by step, the samples that the query has to look at, as Prometheus counts them. Costs some time.
+    pub count_samples: bool,
     /// Takes steps of range queries from here, and puts them here, where the storage tells its history. Nothing is said
     /// in `stats` of the steps that were taken.
     pub cache: Option<Arc<ResultCache>>,
@@ -99,6 +102,8 @@ pub struct QueryOutput {
     pub warnings: Vec<String>,
     pub infos: Vec<String>,
     pub stats: QueryStats,
+    /// Time of each step (Unix milliseconds) and samples looked at for it, with [`QueryOptions::count_samples`]; else empty.
+    pub samples_by_step: Vec<(i64, u64)>,
 }
 
 /// Evaluates queries.
@@ -261,7 +266,12 @@ impl Engine {
         let annotations = Annotations::default();
         let mut evaluator =
             Evaluator::new(storage, &self.options, options, times, &annotations, &self.helpers, profile);
-        evaluator.share_parts_of(expr);
+        if options.count_samples {
+            evaluator.counts.begin(grid.count);
+        } else {
+            // What is shared would be counted once.
+            evaluator.share_parts_of(expr);
+        }
         evaluator.check_selectors(expr, query)?;
         let value = if expr.value_type() == ValueType::Matrix {
             let series = evaluator.range_vector(expr, grid)?;
@@ -273,7 +283,10 @@ impl Engine {
         let (warnings, infos) = annotations.finish(query);
         let mut stats = evaluator.stats();
         stats.evaluation = begin.elapsed();
-        Ok(QueryOutput { value, warnings, infos, stats })
+        let samples_by_step: Vec<(i64, u64)> = std::mem::take(&mut evaluator.counts)
+            .take()
+            .map_or_else(Vec::new, |counts| grid.times().zip(counts).collect());
+        Ok(QueryOutput { value, warnings, infos, stats, samples_by_step })
     }
 }
 
@@ -403,6 +416,10 @@ fn matrix_of_ranges(
     expr: &Expr,
 ) -> Result<Value, QueryError> {
     let window = evaluator.window_bounds(expr, grid.start)?;
+    let is_subquery = matches!(expr.unparenthesized(), Expr::Subquery(_));
+    if let Some(counts) = evaluator.counts.running().filter(|_| is_subquery) {
+        counts.add(0, evaluator.counts.in_subquery());
+    }
     let mut out = Vec::with_capacity(series.len());
     for one in series {
         let view = one.window(window.start, window.end);
@@ -420,6 +437,10 @@ fn matrix_of_ranges(
                 samples.push_histogram(view.histogram_times[h], Arc::clone(&view.histograms[h]));
                 h += 1;
             }
+        }
+        // Of a subquery counts what was looked at for it.
+        if let Some(counts) = evaluator.counts.running().filter(|_| !is_subquery) {
+            counts.add(0, (0..samples.len()).map(|index| weight(samples.histogram(index).map(Arc::as_ref))).sum());
         }
         let labels = if one.drop_name { without_metadata(&one.labels) } else { one.labels };
         if !samples.is_empty() {

@@ -1,6 +1,7 @@
 //! The evaluator: a tree and a grid in, columns out.
 
 use crate::annotations::Annotations;
+use crate::counts::Counts;
 use crate::engine::{EngineOptions, QueryOptions, QueryStats};
 use crate::error::QueryError;
 use crate::parallel::Helpers;
@@ -83,6 +84,8 @@ pub(crate) struct Evaluator<'a> {
     /// Where to note what the nodes cost, if anybody wants to know.
     profile: Option<&'a Profile>,
     shared: Shared,
+    /// What is told of samples, if anybody wants to know.
+    pub(crate) counts: Counts,
 }
 
 impl<'a> Evaluator<'a> {
@@ -112,6 +115,7 @@ impl<'a> Evaluator<'a> {
             helpers,
             profile,
             shared: Shared::default(),
+            counts: Counts::default(),
         }
     }
 
@@ -278,7 +282,11 @@ impl<'a> Evaluator<'a> {
         let begin = self.profile_mark();
         let value = if grid.count > 1 && !is_literal(expr) && is_step_invariant(expr) {
             // Nothing in it depends on the time: once is enough.
-            repeat(self.eval_node(expr, Grid { count: 1, ..grid })?, grid.count)
+            let (once, counted) = self.counts.apart(1, || self.eval_node(expr, Grid { count: 1, ..grid }));
+            if let (Some(counts), Some(&samples)) = (self.counts.running(), counted.first()) {
+                counts.add_to_all(samples);
+            }
+            repeat(once?, grid.count)
         } else {
             self.eval_node(expr, grid)?
         };

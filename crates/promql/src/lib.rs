@@ -9,6 +9,7 @@ mod aggregate;
 mod annotations;
 mod binary;
 mod cache;
+mod counts;
 mod engine;
 mod error;
 mod eval;

@@ -47,6 +47,11 @@ impl Window<'_> {
         self.floats.is_empty() && self.histograms.is_empty()
     }
 
+    /// As how many samples it counts.
+    pub(crate) fn weight(&self) -> u64 {
+        self.floats.len() as u64 + self.histograms.iter().map(|h| crate::counts::weight(Some(h))).sum::<u64>()
+    }
+
     pub(crate) fn is_mixed(&self) -> bool {
         !self.floats.is_empty() && !self.histograms.is_empty()
     }
@@ -413,6 +418,9 @@ impl Evaluator<'_> {
             return None;
         }
         let column = if plan.at.is_some() { column.repeat(plan.grid.count) } else { column };
+        if let Some(counts) = self.counts.running() {
+            counts.add_column(&column);
+        }
         Some(VectorSeries { labels: labels.clone(), drop_name: false, column })
     }
 
@@ -553,7 +561,9 @@ impl Evaluator<'_> {
                 }
                 self.check_steps(count)?;
                 let inner = Grid { start, step, count };
-                let crate::value::Intermediate::Vector(series) = self.eval(&e.inner, inner)? else {
+                // What counts is how often the points of the subquery are looked at.
+                let value = self.counts.subquery(count, || self.eval(&e.inner, inner));
+                let crate::value::Intermediate::Vector(series) = value? else {
                     return Err(QueryError::Execution("a subquery needs an instant vector".to_owned()));
                 };
                 for one in series {

@@ -209,7 +209,11 @@ impl Evaluator<'_> {
         self.each_range(&e.args[0], grid, "absent_over_time", |series| {
             for step in 0..grid.count {
                 let bounds = times.bounds(grid.time(step));
-                if !series.window(bounds.start, bounds.end).is_empty() {
+                let window = series.window(bounds.start, bounds.end);
+                if let Some(counts) = self.counts.running() {
+                    counts.add(step, window.weight());
+                }
+                if !window.is_empty() {
                     column.clear(step);
                 }
             }

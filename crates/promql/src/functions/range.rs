@@ -143,7 +143,7 @@ impl<'e> RangePlan<'e> {
         samples: &mut Samples,
         layouts: &mut Layouts,
     ) -> Result<Option<VectorSeries>, QueryError> {
-        let kernel = self.kernel.filter(|_| samples.histograms.is_empty());
+        let kernel = self.kernel.filter(|_| samples.histograms.is_empty() && evaluator.counts.running().is_none());
         let Some(kernel) = kernel.filter(|kernel| samples.tiers.is_empty() || !kernel.uses_tiers()).filter(|kernel| {
             samples.start_timestamps.is_empty() || !kernel.uses_starts() || !evaluator.use_start_timestamps()
         }) else {
@@ -169,7 +169,10 @@ impl<'e> RangePlan<'e> {
         layouts: &mut Layouts,
     ) -> Result<Option<VectorSeries>, QueryError> {
         let Some(kernel) = self.kernel.filter(|kernel| {
-            series.is_floats() && series.float_starts.is_empty() && (!series.is_tiered() || !kernel.uses_tiers())
+            evaluator.counts.running().is_none()
+                && series.is_floats()
+                && series.float_starts.is_empty()
+                && (!series.is_tiered() || !kernel.uses_tiers())
         }) else {
             return self.evaluate_windows(evaluator, series);
         };
@@ -209,6 +212,9 @@ impl<'e> RangePlan<'e> {
                 continue;
             }
             work += window.floats.len() + window.histograms.len();
+            if let Some(counts) = evaluator.counts.running() {
+                counts.add(step, window.weight());
+            }
             if work > WORK_UNWATCHED {
                 evaluator.check_time()?;
                 work = 0;

@@ -77,6 +77,8 @@ pub(super) struct Ask {
     options: QueryOptions,
     limit: usize,
     with_stats: bool,
+    /// With those of every step.
+    by_step: bool,
 }
 
 impl Ask {
@@ -97,12 +99,15 @@ impl Ask {
     }
 
     fn new(params: &Params, limit: usize, times: Times) -> ApiResult<Ask> {
+        let mut options = options(params)?;
+        options.count_samples = !params.get("stats").is_empty();
         Ok(Ask {
             text: params.get("query").to_owned(),
             times,
-            options: options(params)?,
+            options,
             limit,
             with_stats: !params.get("stats").is_empty(),
+            by_step: params.get("stats") == "all",
         })
     }
 
@@ -134,7 +139,17 @@ impl Ask {
                 app.queries.quick.note(ticket.asked(), begin.elapsed());
             }
             let output = done?;
-            let stats = self.with_stats.then(|| log::stats(&output.stats, ticket.waited));
+            let stats = self.with_stats.then(|| {
+                let mut stats = log::stats(&output.stats, ticket.waited);
+                // As Prometheus counts them: for every step that looks at them.
+                stats.samples.total_queryable_samples = output.samples_by_step.iter().map(|(_, samples)| samples).sum();
+                if self.by_step {
+                    let steps = output.samples_by_step.iter();
+                    stats.samples.total_queryable_samples_per_step =
+                        steps.map(|(time_ms, samples)| (*time_ms as f64 / 1000.0, *samples)).collect();
+                }
+                stats
+            });
             let bytes = answer(output, end_ms, self.limit, stats.as_ref());
             app.queries.quick.note(ticket.asked(), begin.elapsed());
             Ok(bytes)

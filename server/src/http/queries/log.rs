@@ -136,6 +136,7 @@ pub(crate) fn stats(stats: &QueryStats, waited: Duration) -> api::query::Stats {
             exec_total_time: seconds(waited + stats.parse + stats.evaluation),
         },
         samples: api::query::SampleStats {
+            total_queryable_samples_per_step: Vec::new(),
             total_queryable_samples: stats.samples_read,
             peak_samples: stats.samples_peak,
         },

@@ -237,6 +237,42 @@ fn random_expressions_are_answered_alike() -> Result<()> {
     report.finish()
 }
 
+/// How many samples each step looks at, which tells whether the same windows of the same series are read.
+#[test]
+fn samples_are_counted_alike() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let Some(servers) = Servers::start(folder.path())? else { return Ok(()) };
+    let mut random = Random(number_from("VIGIE_SEED", 1));
+    let mut report = Report::default();
+    for _ in 0..number_from("VIGIE_CASES", 400) / 4 {
+        let query = generate::expression(&mut random);
+        for (path, times) in [
+            ("/api/v1/query", "time=1700000700".to_owned()),
+            ("/api/v1/query_range", format!("start={}&end={}&step=70", START_MS / 1000, END_MS / 1000)),
+        ] {
+            let form = format!("query={}&{times}&stats=all", http::encode(&query));
+            let (theirs, ours) = servers.ask(path, &form)?;
+            report.asked += 1;
+            if theirs["status"] == "error" || ours["status"] == "error" {
+                report.failed += 1;
+                continue;
+            }
+            let samples = |answer: &Value| {
+                let mut samples = answer["data"]["stats"]["samples"].clone();
+                if let Some(samples) = samples.as_object_mut() {
+                    // What is in memory at once is each engine's own matter.
+                    samples.remove("peakSamples");
+                }
+                samples
+            };
+            if let Some(difference) = difference("", &samples(&theirs), &samples(&ours)) {
+                report.different.push(format!("{query}\n    {times}\n    {difference}"));
+            }
+        }
+    }
+    report.finish()
+}
+
 #[test]
 fn mistakes_are_refused_alike() -> Result<()> {
     let folder = tempfile::tempdir()?;
