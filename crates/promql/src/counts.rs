@@ -1,6 +1,7 @@
 //! How many samples a query looks at, step by step, as Prometheus counts them for `stats`: a sample counts once for every
 //! step whose value depends on it.
 
+use crate::select::Window;
 use crate::value::{At, Column};
 use model::FloatHistogram;
 use std::sync::{
@@ -76,17 +77,22 @@ impl Running<'_> {
             match column.get(step) {
                 None => {}
                 Some(At::Float(_)) => *count += 1,
-                Some(At::Histogram(histogram)) => *count += weight(Some(histogram)),
+                Some(At::Histogram(histogram)) => *count += weight(histogram),
             }
         }
     }
+
+    /// The samples of a window.
+    pub(crate) fn add_window(&self, step: usize, window: &Window<'_>) {
+        let histograms: u64 = window.histograms.iter().map(|histogram| weight(histogram)).sum();
+        self.add(step, window.floats.len() as u64 + histograms);
+    }
 }
 
-/// As how many samples one counts: a histogram by its memory in Prometheus, in units of a float with its time.
-pub(crate) fn weight(histogram: Option<&FloatHistogram>) -> u64 {
+/// As how many samples a histogram counts: by its memory in Prometheus, in units of a float with its time.
+fn weight(h: &FloatHistogram) -> u64 {
     const HEAD_BYTES: usize = 168;
     const SAMPLE_BYTES: usize = 16;
-    let Some(h) = histogram else { return 1 };
     let words = h.positive_spans.len()
         + h.negative_spans.len()
         + h.positive_buckets.len()

@@ -2,7 +2,6 @@
 
 use crate::annotations::Annotations;
 use crate::cache::ResultCache;
-use crate::counts::weight;
 use crate::error::QueryError;
 use crate::eval::{Evaluator, Times};
 use crate::parallel::Helpers;
@@ -417,7 +416,7 @@ fn matrix_of_ranges(
 ) -> Result<Value, QueryError> {
     let window = evaluator.window_bounds(expr, grid.start)?;
     let is_subquery = matches!(expr.unparenthesized(), Expr::Subquery(_));
-    if let Some(counts) = evaluator.counts.running().filter(|_| is_subquery) {
+    if let Some(counts) = evaluator.counting().filter(|_| is_subquery) {
         counts.add(0, evaluator.counts.in_subquery());
     }
     let mut out = Vec::with_capacity(series.len());
@@ -439,8 +438,8 @@ fn matrix_of_ranges(
             }
         }
         // Of a subquery counts what was looked at for it.
-        if let Some(counts) = evaluator.counts.running().filter(|_| !is_subquery) {
-            counts.add(0, (0..samples.len()).map(|index| weight(samples.histogram(index).map(Arc::as_ref))).sum());
+        if let Some(counts) = evaluator.counting().filter(|_| !is_subquery) {
+            counts.add_window(0, &view);
         }
         let labels = if one.drop_name { without_metadata(&one.labels) } else { one.labels };
         if !samples.is_empty() {

@@ -132,6 +132,11 @@ impl<'a> Evaluator<'a> {
         }
     }
 
+    /// Where to count samples, if anybody wants to know how many there are.
+    pub(crate) fn counting(&self) -> Option<crate::counts::Running<'_>> {
+        self.counts.running()
+    }
+
     pub(crate) fn helpers(&self) -> &Helpers {
         self.helpers
     }
@@ -283,7 +288,7 @@ impl<'a> Evaluator<'a> {
         let value = if grid.count > 1 && !is_literal(expr) && is_step_invariant(expr) {
             // Nothing in it depends on the time: once is enough.
             let (once, counted) = self.counts.apart(1, || self.eval_node(expr, Grid { count: 1, ..grid }));
-            if let (Some(counts), Some(&samples)) = (self.counts.running(), counted.first()) {
+            if let (Some(counts), Some(&samples)) = (self.counting(), counted.first()) {
                 counts.add_to_all(samples);
             }
             repeat(once?, grid.count)

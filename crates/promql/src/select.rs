@@ -47,11 +47,6 @@ impl Window<'_> {
         self.floats.is_empty() && self.histograms.is_empty()
     }
 
-    /// As how many samples it counts.
-    pub(crate) fn weight(&self) -> u64 {
-        self.floats.len() as u64 + self.histograms.iter().map(|h| crate::counts::weight(Some(h))).sum::<u64>()
-    }
-
     pub(crate) fn is_mixed(&self) -> bool {
         !self.floats.is_empty() && !self.histograms.is_empty()
     }
@@ -418,7 +413,7 @@ impl Evaluator<'_> {
             return None;
         }
         let column = if plan.at.is_some() { column.repeat(plan.grid.count) } else { column };
-        if let Some(counts) = self.counts.running() {
+        if let Some(counts) = self.counting() {
             counts.add_column(&column);
         }
         Some(VectorSeries { labels: labels.clone(), drop_name: false, column })

@@ -221,11 +221,6 @@ impl Evaluator<'_> {
         if extremes.any_nan {
             return Err(QueryError::Execution("Ratio value is NaN".to_owned()));
         }
-        for given in extremes.beyond(-1.0, 1.0) {
-            let (given, ratio) = (model::float::format_float_short(given), given.clamp(-1.0, 1.0));
-            let text = format!("ratio value should be between -1 and 1, got {given}, capping to {ratio}");
-            self.annotations.warn(span, text);
-        }
         let ratios: Vec<f64> = params.iter().map(|given| given.clamp(-1.0, 1.0)).collect();
         let mut out = Vec::new();
         self.each_vector(&e.inner, grid, |mut series| {
@@ -238,6 +233,11 @@ impl Evaluator<'_> {
             }
             self.keep(series, &mut out)
         })?;
+        for given in extremes.beyond(-1.0, 1.0) {
+            let (given, ratio) = (model::float::format_float_short(given), given.clamp(-1.0, 1.0));
+            let text = format!("ratio value should be between -1 and 1, got {given}, capping to {ratio}");
+            self.annotations.warn(span, text);
+        }
         Ok(out)
     }
 

@@ -92,7 +92,10 @@ impl Evaluator<'_> {
                 let give = if name == "timestamp" { Give::Timestamp } else { Give::StartTimestamp };
                 Intermediate::Vector(match e.args[0].unparenthesized() {
                     Expr::Selector(selector) => {
-                        let mut series = self.instant_selector(selector, grid, give)?;
+                        // As in Prometheus, a fixed time is not moved by an offset here.
+                        let fixed = (selector.at.is_some() && name == "timestamp")
+                            .then(|| promql_syntax::VectorSelector { offset: None, ..selector.clone() });
+                        let mut series = self.instant_selector(fixed.as_ref().unwrap_or(selector), grid, give)?;
                         series.iter_mut().for_each(|series| series.drop_name = true);
                         series
                     }
@@ -210,8 +213,8 @@ impl Evaluator<'_> {
             for step in 0..grid.count {
                 let bounds = times.bounds(grid.time(step));
                 let window = series.window(bounds.start, bounds.end);
-                if let Some(counts) = self.counts.running() {
-                    counts.add(step, window.weight());
+                if let Some(counts) = self.counting() {
+                    counts.add_window(step, &window);
                 }
                 if !window.is_empty() {
                     column.clear(step);

@@ -143,7 +143,7 @@ impl<'e> RangePlan<'e> {
         samples: &mut Samples,
         layouts: &mut Layouts,
     ) -> Result<Option<VectorSeries>, QueryError> {
-        let kernel = self.kernel.filter(|_| samples.histograms.is_empty() && evaluator.counts.running().is_none());
+        let kernel = self.kernel.filter(|_| samples.histograms.is_empty() && evaluator.counting().is_none());
         let Some(kernel) = kernel.filter(|kernel| samples.tiers.is_empty() || !kernel.uses_tiers()).filter(|kernel| {
             samples.start_timestamps.is_empty() || !kernel.uses_starts() || !evaluator.use_start_timestamps()
         }) else {
@@ -169,7 +169,7 @@ impl<'e> RangePlan<'e> {
         layouts: &mut Layouts,
     ) -> Result<Option<VectorSeries>, QueryError> {
         let Some(kernel) = self.kernel.filter(|kernel| {
-            evaluator.counts.running().is_none()
+            evaluator.counting().is_none()
                 && series.is_floats()
                 && series.float_starts.is_empty()
                 && (!series.is_tiered() || !kernel.uses_tiers())
@@ -212,8 +212,8 @@ impl<'e> RangePlan<'e> {
                 continue;
             }
             work += window.floats.len() + window.histograms.len();
-            if let Some(counts) = evaluator.counts.running() {
-                counts.add(step, window.weight());
+            if let Some(counts) = evaluator.counting() {
+                counts.add_window(step, &window);
             }
             if work > WORK_UNWATCHED {
                 evaluator.check_time()?;
