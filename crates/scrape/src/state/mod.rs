@@ -399,7 +399,6 @@ impl TargetState {
 
     fn append(&mut self, timestamp_ms: i64, book: &Rulebook, outside: Outside<'_>) -> Result<(), StorageError> {
         let Outside { ingest, metrics, families } = outside;
-        self.series.rest();
         let (layout, same) = match self.series.layout(ingest) {
             Err(StorageError::UnknownSeries) => {
                 // The engine has begun anew, and so do we.
@@ -408,7 +407,10 @@ impl TargetState {
             }
             made => made?,
         };
-        if !same {
+        if same {
+            // Where series come and go at every scrape, the next one asks for their places again.
+            self.series.rest();
+        } else {
             self.values.shrink_to_fit();
         }
         let follows = std::mem::take(&mut self.follows) && same;
