@@ -82,6 +82,7 @@ pub(crate) async fn run(flags: ServeFlags, receivers: Receivers) -> Result<()> {
         events: None,
     })?;
     let notifier = Arc::new(Notifier::new(&registry));
+    let query_log: Arc<http::queries::log::QueryLog> = Arc::default();
     let rules = Arc::new(RuleManager::new(RuleManagerOptions {
         engine: Arc::clone(&engine),
         queryable: Arc::clone(&queryable) as Arc<dyn Queryable>,
@@ -93,6 +94,7 @@ pub(crate) async fn run(flags: ServeFlags, receivers: Receivers) -> Result<()> {
         outage_tolerance: Duration::from_secs(3600),
         for_grace_period: Duration::from_secs(600),
         resend_delay: Duration::from_secs(60),
+        query_log: Some(Arc::new(http::queries::log::OfRules::new(Arc::clone(&query_log), Arc::clone(&clock)))),
     }));
     let mut scrape_options =
         scrape::ScrapeOptions::new(Arc::clone(&tsdb) as Arc<dyn storage::Ingest>, Arc::clone(&clock), registry.clone());
@@ -136,7 +138,7 @@ pub(crate) async fn run(flags: ServeFlags, receivers: Receivers) -> Result<()> {
         engine,
         result_cache: result_cache(&flags, &registry),
         queries: http::queries::Queries::new(query_limits(&flags)?, Arc::clone(&clock), &registry),
-        query_log: Arc::default(),
+        query_log,
         scrape: Arc::clone(&scrape),
         rules: Arc::clone(&rules),
         alertmanager: alertmanager.clone(),

@@ -1,5 +1,6 @@
 //! A group of rules in time.
 
+use crate::manager::RuleQuery;
 use crate::{
     alerting::{self, ActiveAlerts, Found, State, Texts},
     config::{Rule, RuleGroup, RuleKind},
@@ -265,8 +266,18 @@ impl Group {
             .options
             .engine
             .instant_expr(self.options.queryable.as_ref(), &rule.expr, &rule.query, time_ms, &QueryOptions::default())
-            .map_err(|error| error.to_string())?;
-        vector(output.value, time_ms)
+            .map_err(|error| error.to_string());
+        if let Some(log) = &self.options.query_log {
+            log.ran(&RuleQuery {
+                file: &self.file,
+                group: &self.rules.name,
+                query: &rule.query,
+                time_ms,
+                stats: output.as_ref().map(|output| output.stats).unwrap_or_default(),
+                error: output.as_ref().err().map(String::as_str),
+            });
+        }
+        vector(output?.value, time_ms)
     }
 
     fn record(&self, rule: &Rule, query_ms: i64) -> Result<Vec<Written>, String> {

@@ -9,7 +9,7 @@ mod manager;
 mod rehearsal;
 
 pub use config::{RuleFile, RuleKind, check_rules, check_rules_with, load_rule_files, load_rule_files_with};
-pub use manager::{AlertSink, RuleManager, RuleManagerOptions, RulesConfig, RulesFilter};
+pub use manager::{AlertSink, RuleManager, RuleManagerOptions, RuleQuery, RuleQueryLog, RulesConfig, RulesFilter};
 pub use rehearsal::{FiringAlert, Rehearsal, RuleFailure};
 pub use yaml::UnknownFields;
 

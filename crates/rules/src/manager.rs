@@ -21,6 +21,23 @@ pub trait AlertSink: Send + Sync {
     fn send(&self, alerts: Vec<model::Alert>);
 }
 
+/// Hears of every query of a rule once it has run. Is called from blocking threads of the runtime.
+pub trait RuleQueryLog: Send + Sync {
+    fn ran(&self, query: &RuleQuery<'_>);
+}
+
+/// A query of a rule that has run.
+#[derive(Clone, Copy, Debug)]
+pub struct RuleQuery<'a> {
+    pub file: &'a str,
+    pub group: &'a str,
+    pub query: &'a str,
+    /// Unix milliseconds.
+    pub time_ms: i64,
+    pub stats: promql::QueryStats,
+    pub error: Option<&'a str>,
+}
+
 /// What rules need from outside.
 #[derive(Clone)]
 pub struct RuleManagerOptions {
@@ -38,6 +55,7 @@ pub struct RuleManagerOptions {
     pub for_grace_period: Duration,
     /// `--rules.alert.resend-delay`, 1 min.
     pub resend_delay: Duration,
+    pub query_log: Option<Arc<dyn RuleQueryLog>>,
 }
 
 /// What a configuration says about rules.

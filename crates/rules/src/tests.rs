@@ -86,6 +86,7 @@ impl World {
             outage_tolerance: Duration::from_secs(3600),
             for_grace_period: Duration::from_secs(600),
             resend_delay: Duration::from_secs(60),
+            query_log: None,
         });
         World { manager, storage, sink, clock, registry }
     }

@@ -1,6 +1,6 @@
 //! The same requests to Prometheus and to Vigie, over the same data, jobs and rules.
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use harness::{Program, Vigie, free_port, http, peer, shared, until, vigie::binary};
 use serde_json::Value;
 use std::io::{Read, Write};
@@ -266,9 +266,12 @@ fn what_only_newer_versions_have() -> Result<()> {
 #[test]
 fn query_logs_are_alike() -> Result<()> {
     let Some(prometheus) = peer("prometheus") else { return Ok(()) };
-    let config = "global: {query_log_file: queries.log}\n";
+    let config = "global: {query_log_file: queries.log, evaluation_interval: 1s}\nrule_files: [rules.yml]\n";
     let (theirs, ours) = (tempfile::tempdir()?, tempfile::tempdir()?);
     std::fs::write(theirs.path().join("prometheus.yml"), config)?;
+    for folder in [&theirs, &ours] {
+        std::fs::write(folder.path().join("rules.yml"), RULES)?;
+    }
     let port = free_port()?;
     let _running = Program::start(
         "prometheus",
@@ -294,18 +297,24 @@ fn query_logs_are_alike() -> Result<()> {
             http::get(&format!("{base}{path}"))?;
         }
         http::post(&format!("{base}/api/v1/query"), "application/x-www-form-urlencoded", "query=time()&time=1.5")?;
-        let entries = until(SOON, "four entries", || {
+        let (entries, of_rules) = until(SOON, "four entries, and some of rules", || {
             let text = std::fs::read_to_string(folder.path().join("queries.log"))?;
-            let entries: Vec<Value> = text.lines().map(serde_json::from_str).collect::<Result<_, _>>()?;
+            let entries: Vec<Value> = text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+            let (of_rules, entries): (Vec<_>, Vec<_>) =
+                entries.into_iter().partition(|entry| entry["ruleGroup"].is_object());
+            // One each of a rule that works and of one that does not.
+            let first = |group: &str| of_rules.iter().find(|entry| entry["ruleGroup"]["name"] == group).cloned();
+            let (Some(good), Some(bad)) = (first("b"), first("c")) else { bail!("no rules in {text}") };
             ensure!(entries.len() == 4, "{text}");
-            Ok(entries)
+            Ok((entries, [good, bad]))
         })?;
         // What was asked is compared to the value, what it cost by its keys.
         let comparable = |entry: &Value| {
-            let same = ["params", "httpRequest", "error", "msg", "level"].map(|key| entry[key].clone());
-            (same, keys(entry))
+            let same = ["httpRequest", "ruleGroup", "error", "msg", "level"].map(|key| entry[key].clone());
+            let of_time = ["start", "end", "step"].map(|key| entry["params"][key].clone());
+            (same, entry["params"]["query"].clone(), entry["httpRequest"].is_object().then_some(of_time), keys(entry))
         };
-        logged.push(entries.iter().map(comparable).collect::<Vec<_>>());
+        logged.push(entries.iter().chain(&of_rules).map(comparable).collect::<Vec<_>>());
     }
     assert_eq!(logged[1], logged[0]);
     Ok(())

@@ -48,6 +48,7 @@ pub(super) fn run(test: &Test, file: &TestFile, rule_files: &[RuleFile], debug: 
         outage_tolerance: Duration::ZERO,
         for_grace_period: Duration::ZERO,
         resend_delay: Duration::from_secs(60),
+        query_log: None,
     };
     let config = RulesConfig {
         files: rule_files.to_vec(),

@@ -4,7 +4,7 @@ use super::{TRUNCATED, encode};
 use crate::http::App;
 use crate::http::error::{ApiError, ApiResult, success};
 use crate::http::params::{self, Params};
-use crate::http::queries::log::{self, Logged};
+use crate::http::queries::log::{self, Logged, Origin};
 use crate::http::queries::{Asked, Client, Kind, Ticket};
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
@@ -182,7 +182,7 @@ pub(super) fn log_query(app: &App, ticket: &Ticket, done: Result<QueryStats, &Ap
             start_ms: asked.start_ms,
             end_ms: asked.end_ms,
             step_ms: asked.step_ms,
-            client: &asked.client,
+            origin: Origin::Request(&asked.client),
             stats: done.unwrap_or_default(),
             waited: ticket.waited,
             error: done.err().map(|error| error.message.as_str()),

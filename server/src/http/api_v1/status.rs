@@ -161,10 +161,13 @@ struct BlockStats {
 #[derive(serde::Serialize)]
 struct BlockCompaction {
     level: u32,
+    /// The blocks that went into it: known is only itself.
+    sources: Vec<String>,
 }
 
 pub(crate) async fn blocks(State(app): State<Arc<App>>) -> Response {
     let blocks = app.tsdb.blocks().into_iter().map(|block| Block {
+        compaction: BlockCompaction { level: block.compaction_level, sources: vec![block.ulid.clone()] },
         ulid: block.ulid,
         min_time: block.min_time_ms,
         max_time: block.max_time_ms,
@@ -175,7 +178,6 @@ pub(crate) async fn blocks(State(app): State<Arc<App>>) -> Response {
             num_bytes: block.bytes,
             num_tombstones: block.tombstones,
         },
-        compaction: BlockCompaction { level: block.compaction_level },
         version: 1,
     });
     success(Blocks { blocks: blocks.collect() })

@@ -3,7 +3,7 @@
 use crate::http::error::{ApiError, ApiResult, success};
 use crate::http::params::Params;
 use api::syntax::{Aggregation, Binary, Call, FillValues, Func, Literal, Node, Paren, Selector, Subquery, Unary};
-use promql_syntax::{At, Cardinality, DurationExpr, Expr, Extension, QueryTimes, ValueType, VectorSelector};
+use promql_syntax::{At, Cardinality, DurationExpr, Expr, Extension, QueryTimes, TokenKind, ValueType, VectorSelector};
 
 pub(crate) async fn format(params: Params) -> ApiResult {
     Ok(success(promql_syntax::format_pretty(&parsed(params.get("query"))?)))
@@ -105,10 +105,16 @@ fn selector(text: &str, selector: &VectorSelector, range: Option<i64>) -> Select
         .collect();
     // A name before the braces: our tree has its matcher first, Prometheus' last. One that is quoted inside them
     // stays where it was written, and Prometheus does not count it as the selector's name.
-    let in_braces = text.get(selector.span.start..).is_some_and(|rest| rest.starts_with('{'));
+    let written = text.get(selector.span.start..selector.span.end).unwrap_or_default();
+    let in_braces = written.starts_with('{');
     let name = if in_braces { String::new() } else { selector.name.clone().unwrap_or_default() };
-    if !name.is_empty() && !matchers.is_empty() {
-        matchers.rotate_left(1);
+    let behind = match &selector.name {
+        Some(_) if in_braces => before_quoted_name(written),
+        Some(_) => matchers.len().saturating_sub(1),
+        None => 0,
+    };
+    if let Some(moved) = matchers.get_mut(..=behind) {
+        moved.rotate_left(usize::from(selector.name.is_some()));
     }
     let (start_or_end, timestamp) = at(selector.at);
     Selector {
@@ -122,6 +128,15 @@ fn selector(text: &str, selector: &VectorSelector, range: Option<i64>) -> Select
         timestamp,
         kind: if range.is_some() { "matrixSelector" } else { "vectorSelector" },
     }
+}
+
+/// How many matchers stand in the braces before the name of the metric.
+fn before_quoted_name(selector: &str) -> usize {
+    use TokenKind::{Comma, LeftBrace, RightBrace, String};
+    let tokens: Vec<TokenKind> = promql_syntax::tokens(selector).iter().map(|token| token.kind).collect();
+    let is_name = |three: &[TokenKind]| matches!(three, [LeftBrace | Comma, String, Comma | RightBrace]);
+    let name = tokens.windows(3).position(is_name).unwrap_or_default();
+    tokens.iter().take(name + 1).filter(|kind| **kind == Comma).count()
 }
 
 fn at(at: Option<At>) -> (Option<&'static str>, Option<i64>) {
@@ -157,6 +172,7 @@ mod tests {
     const CASES: &str = r#"
 up{a="b",c=~"d"} => {"matchers":[{"name":"a","type":"=","value":"b"},{"name":"c","type":"=~","value":"d"},{"name":"__name__","type":"=","value":"up"}],"name":"up","offset":0,"startOrEnd":null,"timestamp":null,"type":"vectorSelector"}
 {"foo.bar",a="b"} => {"matchers":[{"name":"__name__","type":"=","value":"foo.bar"},{"name":"a","type":"=","value":"b"}],"name":"","offset":0,"startOrEnd":null,"timestamp":null,"type":"vectorSelector"}
+{a="b",c="d","foo.bar",e="f"} => {"matchers":[{"name":"a","type":"=","value":"b"},{"name":"c","type":"=","value":"d"},{"name":"__name__","type":"=","value":"foo.bar"},{"name":"e","type":"=","value":"f"}],"name":"","offset":0,"startOrEnd":null,"timestamp":null,"type":"vectorSelector"}
 x[5m] @ end() offset 1h => {"matchers":[{"name":"__name__","type":"=","value":"x"}],"name":"x","offset":3600000,"range":300000,"startOrEnd":"end","timestamp":null,"type":"matrixSelector"}
 up @ 123.5 => {"matchers":[{"name":"__name__","type":"=","value":"up"}],"name":"up","offset":0,"startOrEnd":null,"timestamp":123500,"type":"vectorSelector"}
 x[1h:] => {"expr":{"matchers":[{"name":"__name__","type":"=","value":"x"}],"name":"x","offset":0,"startOrEnd":null,"timestamp":null,"type":"vectorSelector"},"offset":0,"range":3600000,"startOrEnd":null,"step":0,"timestamp":null,"type":"subquery"}

@@ -3,11 +3,13 @@
 use super::Client;
 use arc_swap::ArcSwapOption;
 use promql::QueryStats;
+use rules::{RuleQuery, RuleQueryLog};
 use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+use system::Clock;
 
 /// Where queries are logged, if they are.
 #[derive(Default)]
@@ -27,10 +29,17 @@ pub(crate) struct Logged<'a> {
     pub(crate) start_ms: i64,
     pub(crate) end_ms: i64,
     pub(crate) step_ms: i64,
-    pub(crate) client: &'a Client,
+    pub(crate) origin: Origin<'a>,
     pub(crate) stats: QueryStats,
     pub(crate) waited: Duration,
     pub(crate) error: Option<&'a str>,
+}
+
+/// Who asked.
+#[derive(Clone, Copy)]
+pub(crate) enum Origin<'a> {
+    Request(&'a Client),
+    RuleGroup { file: &'a str, name: &'a str },
 }
 
 #[derive(serde::Serialize)]
@@ -45,8 +54,16 @@ struct Line<'a> {
     stats: api::query::Stats,
     #[serde(rename = "spanID")]
     span_id: &'static str,
-    #[serde(rename = "httpRequest")]
-    http_request: HttpRequest<'a>,
+    #[serde(rename = "httpRequest", skip_serializing_if = "Option::is_none")]
+    http_request: Option<HttpRequest<'a>>,
+    #[serde(rename = "ruleGroup", skip_serializing_if = "Option::is_none")]
+    rule_group: Option<RuleGroup<'a>>,
+}
+
+#[derive(serde::Serialize)]
+struct RuleGroup<'a> {
+    file: &'a str,
+    name: &'a str,
 }
 
 #[derive(serde::Serialize)]
@@ -93,6 +110,13 @@ impl QueryLog {
     /// Writes a line, if there is a log. `now_ms` is Unix milliseconds. Blocks on the disk.
     pub(crate) fn write(&self, now_ms: i64, logged: &Logged<'_>) {
         let Some(open) = self.open.load_full() else { return };
+        let (http_request, rule_group) = match logged.origin {
+            Origin::Request(client) => {
+                let (method, path) = (client.method.as_str(), client.path.as_str());
+                (Some(HttpRequest { client_ip: &client.address, method, path, user: &client.user }), None)
+            }
+            Origin::RuleGroup { file, name } => (None, Some(RuleGroup { file, name })),
+        };
         let line = Line {
             time: time(now_ms),
             level: "INFO",
@@ -107,12 +131,8 @@ impl QueryLog {
             error: logged.error,
             stats: stats(&logged.stats, logged.waited),
             span_id: "0000000000000000",
-            http_request: HttpRequest {
-                client_ip: &logged.client.address,
-                method: &logged.client.method,
-                path: &logged.client.path,
-                user: &logged.client.user,
-            },
+            http_request,
+            rule_group,
         };
         let Ok(mut bytes) = serde_json::to_vec(&line) else { return };
         bytes.push(b'\n');
@@ -120,6 +140,39 @@ impl QueryLog {
         if let Err(error) = file.write_all(&bytes) {
             tracing::warn!(%error, path = %open.path.display(), "a query was not logged");
         }
+    }
+}
+
+/// Brings the queries of rules into the log.
+pub(crate) struct OfRules {
+    log: Arc<QueryLog>,
+    clock: Arc<dyn Clock>,
+}
+
+impl OfRules {
+    pub(crate) fn new(log: Arc<QueryLog>, clock: Arc<dyn Clock>) -> Self {
+        OfRules { log, clock }
+    }
+}
+
+impl RuleQueryLog for OfRules {
+    fn ran(&self, query: &RuleQuery<'_>) {
+        if !self.log.is_open() {
+            return;
+        }
+        self.log.write(
+            self.clock.now_ms(),
+            &Logged {
+                query: query.query,
+                start_ms: query.time_ms,
+                end_ms: query.time_ms,
+                step_ms: 0,
+                origin: Origin::RuleGroup { file: query.file, name: query.group },
+                stats: query.stats,
+                waited: Duration::ZERO,
+                error: query.error,
+            },
+        );
     }
 }
 
@@ -170,7 +223,7 @@ mod tests {
             start_ms: 0,
             end_ms: 10_500,
             step_ms: 5_000,
-            client: &client,
+            origin: Origin::Request(&client),
             stats: QueryStats { samples_read: 7, samples_peak: 3, ..QueryStats::default() },
             waited: Duration::from_millis(2),
             error,

@@ -128,10 +128,12 @@ fn count(params: &Params, name: &str) -> ApiResult<usize> {
 
 impl Search {
     fn parse(app: &App, params: &Params, endpoint: &str) -> ApiResult<Search> {
+        params.whole()?;
         let now_ms = app.clock.now_ms();
         let time = |name: &str, default: i64| match params.filled(name) {
             None => Ok(default),
-            Some(text) => parse_time_ms(text).map_err(ApiError::bad_data),
+            Some(text) => parse_time_ms(text)
+                .map_err(|error| ApiError::bad_data(format!("invalid time value for '{name}': {error}"))),
         };
         let start_ms = time("start", now_ms - LOOK_BACK_MS)?;
         let end_ms = time("end", now_ms)?;
