@@ -173,11 +173,9 @@ fn kill_rounds() -> Result<()> {
             let at = format!("round {round}, sender {sender}, {acknowledged} acknowledged from {} on", next[sender]);
             let selector = format!("sent{{at=\"0\",sender=\"{sender}\"}}");
             let known = next[sender] + acknowledged;
-            if known == 0 {
-                continue;
-            }
-            let count = vigie.value(&format!("count_over_time({selector}[{WINDOW}])")).with_context(|| at.clone())?;
-            let newest = vigie.value(&format!("max_over_time({selector}[{WINDOW}])"))?;
+            let value = |query: String| vigie.value(&query).with_context(|| at.clone());
+            let count = value(format!("sum(count_over_time({selector}[{WINDOW}])) or vector(0)"))?;
+            let newest = value(format!("max(max_over_time({selector}[{WINDOW}])) or vector(-1)"))?;
             // The request in work may be there or not; nothing between is missing, and nothing is there twice.
             ensure!(count == newest + 1.0, "{at}: {count} samples up to number {newest}");
             ensure!(count >= known as f64 && count <= (known + 1) as f64, "{at}: {count} samples of {known}");
@@ -197,7 +195,7 @@ fn kill_rounds() -> Result<()> {
     let damage =
         until(Duration::from_secs(20), "a scrape of itself", || vigie.value("prometheus_tsdb_wal_corruptions_total"))?;
     ensure!(damage == 0.0, "{damage} places of damage");
-    ensure!(acknowledged_all > rounds, "{acknowledged_all} requests acknowledged in {rounds} rounds");
+    ensure!(acknowledged_all > 0, "nothing was acknowledged in {rounds} rounds");
     eprintln!(
         "{rounds} rounds, {acknowledged_all} requests of {} samples acknowledged, none lost; ready after {slowest:?} at most",
         2 * SERIES
