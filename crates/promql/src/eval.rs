@@ -34,6 +34,7 @@ const SHARED_PART: usize = 16;
 const COLUMNS_MIN: usize = 4;
 
 /// Tells when a query has to stop.
+#[derive(Clone)]
 pub(crate) struct Watch {
     begin: Instant,
     timeout: Duration,
@@ -188,6 +189,20 @@ impl<'a> Evaluator<'a> {
     /// Fails if the query has been cancelled or takes too long.
     pub(crate) fn check_time(&self) -> Result<(), QueryError> {
         self.watch.check()
+    }
+
+    /// For those who search the index.
+    pub(crate) fn stop(&self) -> storage::Stop {
+        let watch = self.watch.clone();
+        storage::Stop::new(move || watch.check().is_err())
+    }
+
+    /// What a search of the index that gave up comes to.
+    pub(crate) fn given_up(&self, error: storage::StorageError) -> QueryError {
+        match (error, self.check_time()) {
+            (storage::StorageError::Cancelled, Err(reason)) => reason,
+            (error, _) => error.into(),
+        }
     }
 
     /// Notes samples read that are dropped again before the next read.

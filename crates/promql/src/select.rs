@@ -329,9 +329,11 @@ impl Evaluator<'_> {
             return Ok(());
         }
         let querier = self.storage.querier(start, bounds.end)?;
-        let hints = SelectHints { start_ms: start, end_ms: bounds.end, ..hints };
+        let hints = SelectHints { start_ms: start, end_ms: bounds.end, stop: Some(self.stop()), ..hints };
         let mut samples = Samples::default();
-        for (index, series) in querier.select(&hints, &selector.matchers)?.enumerate() {
+        for (index, series) in
+            querier.select(&hints, &selector.matchers).map_err(|error| self.given_up(error))?.enumerate()
+        {
             if index % 64 == 0 {
                 self.check_time()?;
             }

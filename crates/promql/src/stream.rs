@@ -146,8 +146,9 @@ impl<'a> Evaluator<'a> {
             return Ok(());
         }
         let querier = self.storage.querier(start, stream.bounds.end)?;
-        let hints = SelectHints { start_ms: start, end_ms: stream.bounds.end, ..stream.hints.clone() };
-        let mut set = querier.select(&hints, &stream.selector.matchers)?;
+        let hints =
+            SelectHints { start_ms: start, end_ms: stream.bounds.end, stop: Some(self.stop()), ..stream.hints.clone() };
+        let mut set = querier.select(&hints, &stream.selector.matchers).map_err(|error| self.given_up(error))?;
         let mut failed = false;
         let chunks = std::iter::from_fn(move || {
             if failed {

@@ -100,6 +100,20 @@ fn put(storage: &Settled, at_ms: i64, value: f64) {
     storage.storage.extend_series(&labels, &samples);
 }
 
+/// Deletes the samples of `{__name__=name, a="1"}` before a time.
+fn forget(storage: &Settled, name: &str, before_ms: i64) {
+    let querier = storage.storage.querier(i64::MIN, i64::MAX).unwrap();
+    let matchers = [Matcher::equal("__name__", name), Matcher::equal("a", "1")];
+    let hints = SelectHints { start_ms: i64::MIN, end_ms: i64::MAX, ..SelectHints::default() };
+    for series in querier.select(&hints, &matchers).unwrap() {
+        let series = series.unwrap();
+        let (mut all, mut rest) = (Samples::default(), Samples::default());
+        series.read(&mut all).unwrap();
+        rest.extend_from(&all, all.timestamps.partition_point(|time| *time < before_ms), all.len());
+        storage.storage.replace_series(series.labels().clone(), rest);
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
     #[test]
@@ -134,6 +148,11 @@ proptest! {
                 }
                 // A sample comes into what is not settled yet.
                 3 => put(&storage, storage.settled_ms.load(Ordering::SeqCst) + 1_000, 5.0),
+                // The beginning of a series is deleted, of floats or of histograms.
+                4 => {
+                    forget(&storage, ["m", "h"][late as usize % 2], start * STEP_MS);
+                    storage.epoch.fetch_add(1, Ordering::SeqCst);
+                }
                 _ => {}
             }
             let times = (start * step, (start + length) * step, step);

@@ -10,4 +10,4 @@ pub mod select;
 
 pub use append::{AppendReport, Ingest, Layout, Presence, Row, SeriesId, SeriesSamples};
 pub use error::StorageError;
-pub use select::{History, Querier, Queryable, Samples, SelectHints, Series, SeriesSet, Tier};
+pub use select::{History, Querier, Queryable, Samples, SelectHints, Series, SeriesSet, Stop, Tier};

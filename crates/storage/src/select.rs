@@ -4,6 +4,26 @@ use crate::StorageError;
 use model::{FloatHistogram, Labels, Matcher, SampleValue};
 use std::sync::Arc;
 
+/// Tells whether the reader has given up. Engines then answer [`StorageError::Cancelled`], or whatever they have.
+#[derive(Clone)]
+pub struct Stop(Arc<dyn Fn() -> bool + Send + Sync>);
+
+impl Stop {
+    pub fn new(has_given_up: impl Fn() -> bool + Send + Sync + 'static) -> Stop {
+        Stop(Arc::new(has_given_up))
+    }
+
+    pub fn is_wanted(&self) -> bool {
+        (self.0)()
+    }
+}
+
+impl std::fmt::Debug for Stop {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Stop").finish_non_exhaustive()
+    }
+}
+
 /// What a reader is about to do with the answer. Engines may use it, and must be right without it.
 #[derive(Clone, Debug, Default)]
 pub struct SelectHints {
@@ -23,6 +43,8 @@ pub struct SelectHints {
     pub labels_only: bool,
     /// At most so many series; 0 for no limit.
     pub limit: usize,
+    /// Asked now and then while the index is searched, so that a costly pattern over many values ends with its query.
+    pub stop: Option<Stop>,
     /// The reader knows what down-sampled samples are (see [`Samples::tiers`]) and has use for some beyond the bounds, to
     /// tell what lies between. Without it, it gets some of the samples that were stored, as if they were all.
     pub tiers: bool,

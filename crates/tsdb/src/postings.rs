@@ -2,8 +2,12 @@
 
 use model::{Labels, MatchOp, Matcher};
 use regexp::LabelMatcher;
-use std::{collections::BTreeMap, ops::Bound};
-use storage::StorageError;
+use std::{
+    collections::BTreeMap,
+    ops::Bound,
+    sync::atomic::{AtomicBool, Ordering},
+};
+use storage::{Stop, StorageError};
 
 /// So few candidates are looked at one by one rather than intersected with large lists.
 const FILTER_BELOW: usize = 1024;
@@ -73,7 +77,7 @@ impl Postings {
                     few
                 }
                 other => {
-                    let list = self.list(matcher);
+                    let list = self.list(matcher, selector);
                     match (other, matcher.accepts_absent) {
                         (None, false) => list,
                         (None, true) => subtract(&self.all, &list),
@@ -87,7 +91,7 @@ impl Postings {
     }
 
     /// For a matcher that accepts an absent label: the series it refuses; else those it accepts.
-    fn list(&self, matcher: &RunMatcher) -> Vec<u32> {
+    fn list(&self, matcher: &RunMatcher, selector: &Selector) -> Vec<u32> {
         let Some(values) = self.names.get(matcher.matcher.name()) else { return Vec::new() };
         let mut lists: Vec<&Vec<u32>> = Vec::new();
         match (&matcher.values, &matcher.prefix) {
@@ -95,11 +99,13 @@ impl Postings {
             (None, Some(prefix)) => {
                 let from = values.range::<str, _>((Bound::Included(prefix.as_str()), Bound::Unbounded));
                 let range = from.take_while(|(value, _)| value.starts_with(prefix.as_str()));
+                let range = range.enumerate().take_while(|(at, _)| selector.goes_on(*at)).map(|(_, entry)| entry);
                 lists.extend(range.filter(|(value, _)| matcher.matcher.matches(value)).map(|(_, list)| list));
             }
             (None, None) => {
                 let wanted = !matcher.accepts_absent;
-                let accepted = values.iter().filter(|(value, _)| matcher.matcher.matches(value) == wanted);
+                let all = values.iter().enumerate().take_while(|(at, _)| selector.goes_on(*at)).map(|(_, entry)| entry);
+                let accepted = all.filter(|(value, _)| matcher.matcher.matches(value) == wanted);
                 lists.extend(accepted.map(|(_, list)| list));
             }
         }
@@ -147,7 +153,13 @@ impl Among {
 #[derive(Debug)]
 pub(crate) struct Selector {
     matchers: Vec<RunMatcher>,
+    stop: Option<Stop>,
+    /// The reader gave up: what was found is not all.
+    stopped: AtomicBool,
 }
+
+/// So many values are matched between two questions whether the reader still waits: a fraction of a millisecond.
+const UNWATCHED: usize = 1024;
 
 #[derive(Debug)]
 pub(crate) struct RunMatcher {
@@ -187,7 +199,27 @@ impl Selector {
             (None, false) => (1, usize::from(matcher.prefix.is_none())),
             (_, true) => (2, 0),
         });
-        Ok(Selector { matchers: compiled })
+        Ok(Selector { matchers: compiled, stop: None, stopped: AtomicBool::new(false) })
+    }
+
+    /// With somebody to ask whether the answer is still wanted.
+    pub(crate) fn stopped_by(self, stop: Option<Stop>) -> Self {
+        Selector { stop, ..self }
+    }
+
+    /// False once the reader has given up; `at` counts what was looked at.
+    pub(crate) fn goes_on(&self, at: usize) -> bool {
+        let Some(stop) = &self.stop else { return true };
+        if at % UNWATCHED == UNWATCHED - 1 && stop.is_wanted() {
+            self.stopped.store(true, Ordering::Relaxed);
+        }
+        !self.stopped.load(Ordering::Relaxed)
+    }
+
+    /// # Errors
+    /// `Cancelled` if the search ended early.
+    pub(crate) fn check_complete(&self) -> Result<(), StorageError> {
+        if self.stopped.load(Ordering::Relaxed) { Err(StorageError::Cancelled) } else { Ok(()) }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -292,6 +324,22 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    #[test]
+    fn a_search_ends_with_its_reader() {
+        let values: Vec<String> = (0..5_000).map(|n| format!("v{n:04}")).collect();
+        let lists = (0..).zip(&values).map(|(id, value)| ("x", value.as_str(), vec![id]));
+        let postings = Postings::from_lists(lists, (0..5_000).collect());
+        for (pattern, all) in [(".*7", 500), ("v.*7", 500)] {
+            let selector = || Selector::new(&[Matcher::new("x", MatchOp::Regex, pattern)]).unwrap();
+            let patient = selector().stopped_by(Some(Stop::new(|| false)));
+            assert_eq!(postings.select(&patient, |_, _| true).len(), all);
+            assert!(patient.check_complete().is_ok());
+            let gone = selector().stopped_by(Some(Stop::new(|| true)));
+            assert!(postings.select(&gone, |_, _| true).len() < all / 2, "{pattern}");
+            assert!(matches!(gone.check_complete(), Err(StorageError::Cancelled)));
+        }
+    }
+
     proptest! {
         #[test]
         fn selecting_is_filtering(
@@ -327,7 +375,7 @@ mod tests {
             // Without the shortcut for few candidates.
             let mut found: Option<Vec<u32>> = None;
             for matcher in &selector.matchers {
-                let list = postings.list(matcher);
+                let list = postings.list(matcher, &selector);
                 let before = found.unwrap_or_else(|| postings.all.clone());
                 found = Some(if matcher.accepts_absent { subtract(&before, &list) } else { intersect(&before, &list) });
             }

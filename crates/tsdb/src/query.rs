@@ -62,11 +62,12 @@ impl TsdbQuerier {
 
 impl Querier for TsdbQuerier {
     fn select(&self, hints: &SelectHints, matchers: &[Matcher]) -> Result<SeriesSet, StorageError> {
-        let selector = Selector::new(matchers)?;
+        let selector = Selector::new(matchers)?.stopped_by(hints.stop.clone());
         let (start_ms, end_ms) = (self.start_ms, self.end_ms);
         let raw = self.blocks().filter(|block| block.meta.resolution_ms.is_none());
         let mut sets: Vec<SeriesSet> = raw.map(|block| block.select(&selector, start_ms, end_ms)).collect();
         let mut series = self.head.select(&selector, start_ms, end_ms);
+        selector.check_complete()?;
         series.sort_unstable_by(|a, b| a.labels.cmp(&b.labels));
         let view = Arc::clone(&self.view);
         sets.push(Box::new(series.into_iter().map(move |series| {

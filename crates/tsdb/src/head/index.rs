@@ -471,9 +471,11 @@ impl Index {
     pub(crate) fn select(&self, selector: &Selector) -> Vec<u32> {
         let mut asked: Vec<Asked<'_>> = selector.matchers().map(|matcher| Asked::new(matcher, self)).collect();
         let mut found = self.candidates(selector, &mut asked);
+        let mut at = 0;
         found.retain(|index| {
             let record = self.records[*index as usize];
-            record.target != NONE && asked.iter_mut().all(|asked| asked.accepts(&record, self))
+            at += 1;
+            record.target != NONE && selector.goes_on(at) && asked.iter_mut().all(|asked| asked.accepts(&record, self))
         });
         found
     }
@@ -491,7 +493,10 @@ impl Index {
                     }
                 }
                 None => {
-                    for (name, list) in &self.by_name {
+                    for (at, (name, list)) in self.by_name.iter().enumerate() {
+                        if !selector.goes_on(at) {
+                            break;
+                        }
                         if matcher.matcher.matches(self.symbols.text(*name)) {
                             found.extend_from_slice(list);
                         }
