@@ -101,17 +101,18 @@ fn put(storage: &Settled, at_ms: i64, value: f64) {
 }
 
 /// Deletes the samples of `{__name__=name, a="1"}` before a time.
-fn forget(storage: &Settled, name: &str, before_ms: i64) {
-    let querier = storage.storage.querier(i64::MIN, i64::MAX).unwrap();
+fn forget(storage: &Settled, name: &str, before_ms: i64) -> Result<(), StorageError> {
+    let querier = storage.storage.querier(i64::MIN, i64::MAX)?;
     let matchers = [Matcher::equal("__name__", name), Matcher::equal("a", "1")];
     let hints = SelectHints { start_ms: i64::MIN, end_ms: i64::MAX, ..SelectHints::default() };
-    for series in querier.select(&hints, &matchers).unwrap() {
-        let series = series.unwrap();
+    for series in querier.select(&hints, &matchers)? {
+        let series = series?;
         let (mut all, mut rest) = (Samples::default(), Samples::default());
-        series.read(&mut all).unwrap();
+        series.read(&mut all)?;
         rest.extend_from(&all, all.timestamps.partition_point(|time| *time < before_ms), all.len());
         storage.storage.replace_series(series.labels().clone(), rest);
     }
+    Ok(())
 }
 
 proptest! {
@@ -150,7 +151,7 @@ proptest! {
                 3 => put(&storage, storage.settled_ms.load(Ordering::SeqCst) + 1_000, 5.0),
                 // The beginning of a series is deleted, of floats or of histograms.
                 4 => {
-                    forget(&storage, ["m", "h"][late as usize % 2], start * STEP_MS);
+                    prop_assert!(forget(&storage, ["m", "h"][late as usize % 2], start * STEP_MS).is_ok());
                     storage.epoch.fetch_add(1, Ordering::SeqCst);
                 }
                 _ => {}

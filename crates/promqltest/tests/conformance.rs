@@ -44,7 +44,7 @@ fn own_cases() {
 #[test]
 fn everything_is_called() {
     let folder = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../promql/testdata"));
-    let files = std::fs::read_dir(folder).unwrap().map(|entry| std::fs::read_to_string(entry.unwrap().path()).unwrap());
+    let files = fs::read_dir(folder).unwrap().map(|entry| fs::read_to_string(entry.unwrap().path()).unwrap());
     let cases: String = files
         .flat_map(|text| text.lines().filter(|line| line.starts_with("eval")).map(str::to_owned).collect::<Vec<_>>())
         .collect::<Vec<_>>()
