@@ -347,6 +347,8 @@ impl Supervisor {
             external_labels: prometheus.external_labels.clone(),
         });
         self.tsdb.set_budgets(prometheus.budgets.clone());
+        let retention = retention(&self.flags, &prometheus).map_err(|error| format!("{error:#}"))?;
+        self.tsdb.set_retention(retention).map_err(|error| error.to_string())?;
         self.scrape.apply(prometheus.jobs.clone()).await;
         if let Some(app) = self.app.get() {
             app.settings.store(Arc::new(Settings {
@@ -593,6 +595,21 @@ async fn open_tsdb(
         Duration::ZERO => SyncPolicy::EveryAppend,
         interval => SyncPolicy::Interval(interval),
     };
+    let retention = retention(flags, config)?;
+    options.retention_ms = retention.time_ms;
+    options.retention_bytes = retention.bytes;
+    options.retention_rules = retention.rules;
+    options.out_of_order_window_ms = config.out_of_order_window_ms;
+    if let Some(exemplars) = config.max_exemplars {
+        options.exemplars_max = exemplars;
+    }
+    options.registry = registry.clone();
+    options.clock = Arc::clone(clock);
+    Ok(tokio::task::spawn_blocking(move || Tsdb::open(options)).await??)
+}
+
+/// What is kept how long: the file goes before the flags.
+fn retention(flags: &ServeFlags, config: &PrometheusConfig) -> Result<tsdb::Retention> {
     let time = match &flags.retention_time {
         Some(text) => Some(duration_flag("storage.tsdb.retention.time", text)?).filter(|ms| *ms > 0),
         None => None,
@@ -603,20 +620,8 @@ async fn open_tsdb(
     };
     let (time, size) = (config.retention_ms.or(time), config.retention_bytes.or(size));
     // The time limit is there by default only where nothing else limits, as in Prometheus.
-    if let Some(ms) = time {
-        options.retention_ms = ms;
-    } else if size.is_some() {
-        options.retention_ms = 0;
-    }
-    options.retention_bytes = size.unwrap_or(0);
-    options.retention_rules = config.retention_rules.clone();
-    options.out_of_order_window_ms = config.out_of_order_window_ms;
-    if let Some(exemplars) = config.max_exemplars {
-        options.exemplars_max = exemplars;
-    }
-    options.registry = registry.clone();
-    options.clock = Arc::clone(clock);
-    Ok(tokio::task::spawn_blocking(move || Tsdb::open(options)).await??)
+    let time_ms = time.unwrap_or(if size.is_some() { 0 } else { tsdb::RETENTION_MS_DEFAULT });
+    Ok(tsdb::Retention { time_ms, bytes: size.unwrap_or(0), rules: config.retention_rules.clone() })
 }
 
 fn retention_text(flags: &ServeFlags, time_ms: Option<i64>, bytes: Option<u64>) -> String {

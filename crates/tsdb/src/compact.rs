@@ -14,8 +14,8 @@ const RANGE_MS_MAX: i64 = 31 * 24 * 3_600_000;
 const TIER_RANGES: u32 = 5;
 
 /// Lengths of blocks, ascending, the first that of blocks from the head.
-pub(crate) fn ranges(options: &TsdbOptions) -> Vec<i64> {
-    let max = match (options.block_range_ms_max, options.retention_ms) {
+pub(crate) fn ranges(options: &TsdbOptions, retention_ms: i64) -> Vec<i64> {
+    let max = match (options.block_range_ms_max, retention_ms) {
         (0, 0) => RANGE_MS_MAX,
         (0, retention) => (retention / 10).min(RANGE_MS_MAX),
         (max, _) => max,

@@ -1,7 +1,7 @@
 //! The engine as a whole.
 
 use crate::{
-    BlockInfo, CardinalityBudgets, Damage, MetadataMap, OpenError, OverBudget, SeriesExemplars, TsdbOptions,
+    BlockInfo, CardinalityBudgets, Damage, MetadataMap, OpenError, OverBudget, Retention, SeriesExemplars, TsdbOptions,
     TsdbStatus, WalFollower, WalPosition,
     append::Appends,
     block::{Block, BlockShared, cache::FrameCache, exemplars, loaded::Loaded, meta::Cut},
@@ -21,6 +21,7 @@ use model::{Labels, Matcher, Metadata};
 use std::{
     collections::HashSet,
     fs::{self, File},
+    io,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak, atomic::AtomicU64},
     time::Instant,
@@ -47,7 +48,8 @@ pub struct Tsdb {
     pub(crate) metadata: RwLock<MetadataMap>,
     pub(crate) shared: Arc<BlockShared>,
     pub(crate) metrics: Metrics,
-    pub(crate) rules: Rules,
+    /// What is kept how long, as it is now.
+    rules: RwLock<Arc<Rules>>,
     /// Held as long as the folder is open.
     _lock: File,
 }
@@ -55,6 +57,20 @@ pub struct Tsdb {
 /// What a lock protects is whole even if a thread died with it: every change is made in one step.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Makes the folder of the log, if it is not there, so that its name and those above survive a power failure: what is
+/// forced into it is nowhere else.
+fn make_folder(wal_dir: &Path) -> io::Result<()> {
+    if wal_dir.is_dir() {
+        return Ok(());
+    }
+    let made = wal_dir.ancestors().take_while(|dir| !dir.as_os_str().is_empty() && !dir.is_dir()).count();
+    files::create_dir_all(wal_dir)?;
+    for parent in wal_dir.ancestors().skip(1).take(made) {
+        files::sync_dir(if parent.as_os_str().is_empty() { Path::new(".") } else { parent })?;
+    }
+    Ok(())
 }
 
 impl Tsdb {
@@ -66,10 +82,10 @@ impl Tsdb {
         if options.block_range_ms < 1 {
             return Err(OpenError::BlockRange(options.block_range_ms));
         }
-        let rules = Rules::new(&options.retention_rules, options.block_range_ms).map_err(OpenError::Rule)?;
+        let rules = Rules::new(options.retention(), options.block_range_ms).map_err(OpenError::Rule)?;
         let started = Instant::now();
         let wal_dir = options.dir.join("wal");
-        fs::create_dir_all(&wal_dir).map_err(files::at(&wal_dir))?;
+        make_folder(&wal_dir).map_err(files::at(&wal_dir))?;
         let Some(lock_file) = files::lock(&options.dir)? else {
             return Err(OpenError::Locked { dir: options.dir.clone() });
         };
@@ -139,7 +155,7 @@ impl Tsdb {
             metadata: RwLock::new(metadata),
             shared,
             metrics,
-            rules,
+            rules: RwLock::new(Arc::new(rules)),
             _lock: lock_file,
             options,
         });
@@ -165,6 +181,22 @@ impl Tsdb {
 
     pub(crate) fn view(&self) -> Arc<View> {
         Arc::clone(&self.view.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(crate) fn rules(&self) -> Arc<Rules> {
+        Arc::clone(&self.rules.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Keeps history so from now on: the next [`Tsdb::maintain`] follows it.
+    ///
+    /// # Errors
+    /// `Rule`; everything is then as it was.
+    pub fn set_retention(&self, retention: Retention) -> Result<(), OpenError> {
+        if self.rules().retention != retention {
+            let rules = Rules::new(retention, self.options.block_range_ms).map_err(OpenError::Rule)?;
+            *self.rules.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(rules);
+        }
+        Ok(())
     }
 
     /// Shows readers other blocks from now on; gives what they saw until now.
@@ -337,6 +369,8 @@ impl Tsdb {
         };
         let (min_ms, max_ms, chunks) = self.head.extent().unwrap_or((i64::MAX, i64::MIN, 0));
         let view = self.view();
+        let rules = self.rules();
+        let retention = &rules.retention;
         let blocks_bytes: u64 = view.blocks.iter().map(|block| block.bytes()).sum();
         let lowest = view.blocks.iter().map(|block| block.meta.min_time_ms).min().unwrap_or(i64::MAX).min(min_ms);
         let seconds = |ms: i64| ms as f64 / 1000.0;
@@ -358,8 +392,8 @@ impl Tsdb {
             ("prometheus_tsdb_storage_blocks_bytes", "Bytes of all blocks.", blocks_bytes as f64),
             ("prometheus_tsdb_wal_storage_size_bytes", "Bytes of the log.", wal_bytes as f64),
             ("prometheus_tsdb_wal_segment_current", "Number of the newest log segment.", end.segment as f64),
-            ("prometheus_tsdb_retention_limit_bytes", "Most bytes of log and blocks, 0 for no limit.", self.options.retention_bytes as f64),
-            ("prometheus_tsdb_retention_limit_seconds", "How long samples are kept, 0 for always.", seconds(self.options.retention_ms)),
+            ("prometheus_tsdb_retention_limit_bytes", "Most bytes of log and blocks, 0 for no limit.", retention.bytes as f64),
+            ("prometheus_tsdb_retention_limit_seconds", "How long samples are kept, 0 for always.", seconds(retention.time_ms)),
             ("prometheus_tsdb_exemplar_exemplars_in_storage", "Exemplars kept.", exemplars as f64),
             ("prometheus_tsdb_exemplar_series_with_exemplars_in_storage", "Series with exemplars.", exemplar_series as f64),
             ("prometheus_tsdb_exemplar_max_exemplars", "Most exemplars that are kept.", exemplars_max as f64),

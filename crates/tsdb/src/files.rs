@@ -7,45 +7,64 @@ use std::{
 };
 use storage::StorageError;
 
-/// What changes names or forces something to the disk goes through here, so that tests can end the process before each.
+/// What changes names or forces something to the disk goes through here, so that tests can end the process before each, or
+/// the power.
 #[cfg(not(test))]
 #[inline]
-fn step() -> io::Result<()> {
+fn step(_: &Force<'_>) -> io::Result<()> {
     Ok(())
 }
 #[cfg(test)]
-use crate::killed::step;
+fn step(force: &Force<'_>) -> io::Result<()> {
+    crate::disk::step(force);
+    crate::killed::step()
+}
+
+/// What an operation is about to force to the disk.
+#[cfg_attr(not(test), allow(dead_code, reason = "tests alone look at it"))]
+pub(crate) enum Force<'a> {
+    Nothing,
+    File(&'a File),
+    Dir(&'a Path),
+}
+
 /// The tests beside the code end processes, not the power.
 const IS_FORCED: bool = !cfg!(test);
 
 /// Makes names in a folder (created, renamed, deleted) survive a power failure.
 pub(crate) fn sync_dir(dir: &Path) -> io::Result<()> {
-    step()?;
+    step(&Force::Dir(dir))?;
     if IS_FORCED { File::open(dir)?.sync_all() } else { Ok(()) }
 }
 
 pub(crate) fn sync(file: &File) -> io::Result<()> {
-    step()?;
+    step(&Force::File(file))?;
     if IS_FORCED { file.sync_all() } else { Ok(()) }
 }
 
+/// As [`sync`], where of what the file system knows about the file only the length counts.
+pub(crate) fn sync_data(file: &File) -> io::Result<()> {
+    step(&Force::File(file))?;
+    if IS_FORCED { file.sync_data() } else { Ok(()) }
+}
+
 pub(crate) fn create(path: &Path) -> io::Result<File> {
-    step()?;
+    step(&Force::Nothing)?;
     File::create(path)
 }
 
 pub(crate) fn create_dir_all(dir: &Path) -> io::Result<()> {
-    step()?;
+    step(&Force::Nothing)?;
     fs::create_dir_all(dir)
 }
 
 pub(crate) fn rename(from: &Path, to: &Path) -> io::Result<()> {
-    step()?;
+    step(&Force::Nothing)?;
     fs::rename(from, to)
 }
 
 pub(crate) fn remove_file(path: &Path) -> io::Result<()> {
-    step()?;
+    step(&Force::Nothing)?;
     fs::remove_file(path)
 }
 
@@ -55,7 +74,7 @@ pub(crate) fn remove_dir(dir: &Path) -> io::Result<()> {
     for entry in fs::read_dir(dir)? {
         remove_file(&entry?.path())?;
     }
-    step()?;
+    step(&Force::Nothing)?;
     fs::remove_dir(dir)
 }
 

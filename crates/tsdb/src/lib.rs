@@ -9,11 +9,14 @@ mod checkpoint;
 pub mod codec;
 mod compact;
 mod db;
+#[cfg(test)]
+mod disk;
 mod files;
 #[cfg(any(test, feature = "fuzz"))]
 #[doc(hidden)]
 pub mod fuzz;
 mod head;
+mod histogram_sum;
 mod import;
 #[cfg(test)]
 mod killed;
@@ -32,7 +35,7 @@ pub use db::Tsdb;
 pub use import::BlockImport;
 pub use options::{
     BLOCK_RANGE_MS_DEFAULT, BlockInfo, Damage, EXEMPLARS_MAX_DEFAULT, MetadataMap, OpenError, RETENTION_MS_DEFAULT,
-    RetentionRule, SeriesExemplars, SyncPolicy, TsdbOptions, TsdbStatus,
+    Retention, RetentionRule, SeriesExemplars, SyncPolicy, TsdbOptions, TsdbStatus,
 };
 pub use restore::restore;
 pub use wal::{WalEvent, WalFollower, WalPosition};

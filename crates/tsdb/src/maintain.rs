@@ -15,7 +15,7 @@ use crate::{
     head::cut::Window,
     postings::Selector,
     query::View,
-    tier::Windows,
+    tier::{Rules, Windows},
     wal::WalPosition,
 };
 use model::Labels;
@@ -26,7 +26,7 @@ use std::{
     io,
     iter::Peekable,
     path::{Path, PathBuf},
-    sync::{Arc, Weak},
+    sync::{Arc, MutexGuard, Weak},
     time::Instant,
 };
 use storage::{Samples, SeriesSet, StorageError, fanout::merge_sets};
@@ -51,6 +51,8 @@ pub(crate) struct Maintenance {
     pub(crate) tiers_done: HashMap<(i64, String), i64>,
     /// Blocks that were searched for series that are too old, and how many lengths of time were over for them then.
     pub(crate) stripped: HashMap<String, usize>,
+    /// What the retention is, as of the last time somebody looked.
+    pub(crate) rules: Arc<Rules>,
     last_ulid: Ulid,
     trimmed_ms: i64,
     /// The one that is there.
@@ -70,6 +72,7 @@ impl Maintenance {
             cut_done_ms: cut_ms,
             tiers_done: HashMap::new(),
             stripped: HashMap::new(),
+            rules: Arc::default(),
             last_ulid: last_ulid.unwrap_or(Ulid::nil()),
             trimmed_ms: i64::MIN,
             checkpoint,
@@ -99,7 +102,7 @@ impl Tsdb {
     /// # Errors
     /// `Io` when a block cannot be written; nothing is lost, the next call tries again.
     pub fn maintain(&self) -> Result<(), StorageError> {
-        let mut state = lock(&self.maintenance);
+        let mut state = self.maintenance();
         self.settle(&mut state);
         let mut outcome = Ok(());
         if state.cut.is_none() {
@@ -123,6 +126,19 @@ impl Tsdb {
         outcome
     }
 
+    /// The state of the one who maintains, who follows the retention as it is now.
+    fn maintenance(&self) -> MutexGuard<'_, Maintenance> {
+        let mut state = lock(&self.maintenance);
+        let rules = self.rules();
+        if !Arc::ptr_eq(&rules, &state.rules) {
+            // What was found with other rules means nothing any more.
+            state.stripped.clear();
+            state.tiers_done.retain(|(resolution_ms, text), _| rules.has(*resolution_ms, text));
+            state.rules = rules;
+        }
+        state
+    }
+
     /// Shows a new list of blocks to readers.
     pub(crate) fn show(&self, state: &mut Maintenance, mut blocks: Vec<Arc<Block>>) {
         blocks.sort_by(|a, b| a.meta.ulid.cmp(&b.meta.ulid));
@@ -135,7 +151,7 @@ impl Tsdb {
     /// # Errors
     /// `Io` when it could not be down-sampled; it is shown all the same.
     pub(crate) fn add_block(&self, block: Arc<Block>) -> Result<(), StorageError> {
-        let mut state = lock(&self.maintenance);
+        let mut state = self.maintenance();
         let mut blocks = self.view().blocks.clone();
         blocks.push(Arc::clone(&block));
         self.show(&mut state, blocks);
@@ -203,7 +219,7 @@ impl Tsdb {
     /// # Errors
     /// `Io`; `Unavailable` while a query still reads what the last cut left, or when the log cannot be written.
     pub fn compact_all(&self) -> Result<(), StorageError> {
-        let mut state = lock(&self.maintenance);
+        let mut state = self.maintenance();
         self.settle(&mut state);
         if state.cut.is_some() {
             let reason = "a query reads what is to be cut from memory; try again when it has ended".to_owned();
@@ -310,8 +326,8 @@ impl Tsdb {
             self.view().blocks.iter().map(|block| block.meta.resolution_ms).collect();
         for resolution_ms in resolutions {
             let ranges = match resolution_ms {
-                None => ranges(&self.options),
-                Some(_) => tier_ranges(self.rules.span_ms()),
+                None => ranges(&self.options, state.rules.retention.time_ms),
+                Some(_) => tier_ranges(state.rules.span_ms()),
             };
             loop {
                 let view = self.view();

@@ -36,6 +36,17 @@ pub struct RetentionRule {
     pub resolution_ms: Option<i64>,
 }
 
+/// How long history is kept, and how much of it: may change while the engine runs.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Retention {
+    /// As [`TsdbOptions::retention_ms`].
+    pub time_ms: i64,
+    /// As [`TsdbOptions::retention_bytes`].
+    pub bytes: u64,
+    /// As [`TsdbOptions::retention_rules`].
+    pub rules: Vec<RetentionRule>,
+}
+
 /// What [`crate::Tsdb::open`] needs.
 #[derive(Clone)]
 pub struct TsdbOptions {
@@ -83,6 +94,14 @@ impl TsdbOptions {
             registry: Registry::new(),
             clock: Arc::new(system::SystemClock),
         }
+    }
+}
+
+impl TsdbOptions {
+    /// What [`crate::Tsdb::set_retention`] may change later.
+    pub fn retention(&self) -> Retention {
+        let rules = self.retention_rules.clone();
+        Retention { time_ms: self.retention_ms, bytes: self.retention_bytes, rules }
     }
 }
 

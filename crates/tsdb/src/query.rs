@@ -100,7 +100,8 @@ impl Querier for TsdbQuerier {
 
     fn label_names(&self, matchers: &[Matcher]) -> Result<Vec<String>, StorageError> {
         let selector = Selector::new(matchers)?;
-        let mut names: BTreeSet<String> = self.head.label_names(&selector).into_iter().collect();
+        let mut names: BTreeSet<String> =
+            self.head.label_names(&selector, self.start_ms, self.end_ms).into_iter().collect();
         for block in self.blocks() {
             block.label_names(&selector, &mut names);
         }
@@ -109,7 +110,8 @@ impl Querier for TsdbQuerier {
 
     fn label_values(&self, name: &str, matchers: &[Matcher]) -> Result<Vec<String>, StorageError> {
         let selector = Selector::new(matchers)?;
-        let mut values: BTreeSet<String> = self.head.label_values(name, &selector).into_iter().collect();
+        let mut values: BTreeSet<String> =
+            self.head.label_values(name, &selector, self.start_ms, self.end_ms).into_iter().collect();
         for block in self.blocks() {
             block.label_values(name, &selector, &mut values);
         }

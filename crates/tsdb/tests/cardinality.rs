@@ -4,9 +4,12 @@
 mod common;
 
 use common::{options, read_all, text};
-use model::{Labels, SampleValue};
+use model::{
+    FloatHistogram, Labels, Matcher, SampleValue,
+    histogram::{CounterResetHint, Span},
+};
 use std::sync::Arc;
-use storage::{Ingest, Presence, Row, SeriesSamples, StorageError};
+use storage::{Ingest, Presence, Queryable, Row, Samples, SelectHints, SeriesSamples, StorageError};
 use tsdb::{BudgetKind, CardinalityBudgets, Tsdb};
 
 fn request(job: &str, user: usize) -> Labels {
@@ -119,6 +122,65 @@ fn remote_write_beyond_a_budget_is_added_up() {
     engine.append_samples(&ids, &[30; 6], &[1.0; 6]).unwrap();
     assert_eq!(engine.status(1).series, 3 + 6 + 4);
     assert_eq!(engine.over_budget(), []);
+}
+
+#[test]
+fn native_histograms_are_added_up() {
+    let dir = tempfile::tempdir().unwrap();
+    let engine = engine(dir.path(), budgets(1));
+    let histogram = |schema: i32, own: f64| {
+        SampleValue::Histogram(Arc::new(FloatHistogram {
+            schema,
+            count: 2.0 * own,
+            sum: own / 2.0,
+            positive_spans: vec![Span { offset: 1, length: 2 }],
+            positive_buckets: vec![own, own],
+            counter_reset_hint: CounterResetHint::NotReset,
+            ..FloatHistogram::default()
+        }))
+    };
+    let stale =
+        SampleValue::Histogram(Arc::new(FloatHistogram { sum: model::stale::STALE_NAN, ..FloatHistogram::default() }));
+    let rows: [(i64, Vec<SampleValue>); 4] = [
+        (10, vec![histogram(1, 1.0), histogram(1, 2.0), histogram(1, 3.0)]),
+        // One is coarser: so is the sum.
+        (20, vec![histogram(1, 1.0), histogram(1, 2.0), histogram(0, 3.0)]),
+        (30, vec![histogram(1, 1.0), stale.clone(), histogram(1, 3.0)]),
+        // Not both kinds at one time.
+        (40, vec![histogram(1, 1.0), histogram(1, 2.0), SampleValue::Float(5.0)]),
+    ];
+    for (time, values) in rows {
+        let one = |(user, value): (usize, SampleValue)| SeriesSamples {
+            labels: request("web", user),
+            samples: vec![(time, value)],
+            ..SeriesSamples::default()
+        };
+        let list: Vec<SeriesSamples> = values.into_iter().enumerate().map(one).collect();
+        assert_eq!(engine.append_series(&list).unwrap().samples_appended, 3, "at {time}");
+    }
+    let querier = engine.querier(0, 100).unwrap();
+    let set = querier.select(&SelectHints::default(), &[Matcher::equal("overflow", "true")]).unwrap();
+    let mut samples = Samples::default();
+    for series in set {
+        series.unwrap().read(&mut samples).unwrap();
+    }
+    let told: Vec<String> = (0..samples.len())
+        .map(|at| {
+            let own = samples.histogram(at).unwrap();
+            assert_eq!(own.counter_reset_hint, CounterResetHint::Unknown);
+            let (time, buckets) = (samples.timestamps[at], &own.positive_buckets);
+            format!("{time}: schema {} count {} sum {} {buckets:?}", own.schema, own.count, own.sum)
+        })
+        .collect();
+    assert_eq!(
+        told,
+        [
+            "10: schema 1 count 10 sum 2.5 [5.0, 5.0]",
+            "20: schema 0 count 10 sum 2.5 [7.0, 3.0]",
+            "30: schema 1 count 6 sum 1.5 [3.0, 3.0]",
+            "40: schema 1 count 4 sum 1 [2.0, 2.0]",
+        ]
+    );
 }
 
 #[test]

@@ -5,6 +5,7 @@ mod alerting;
 mod api;
 mod bad_input;
 mod beside_prometheus;
+mod cardinality;
 mod clients;
 mod config;
 mod differential;

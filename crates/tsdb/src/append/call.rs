@@ -8,15 +8,16 @@ use crate::{
         no_bits, set_bit,
         verdict::{Bounds, Verdict},
     },
+    histogram_sum,
     wal::{
         Batch,
         record::{self, Logged},
     },
 };
 use hashbrown::HashSet;
-use model::{SampleValue, stale::is_stale_nan as is_stale};
+use model::{FloatHistogram, SampleValue, histogram::CounterResetHint, stale::is_stale_nan as is_stale};
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, btree_map::Entry},
     sync::Arc,
 };
 use storage::AppendReport;
@@ -51,6 +52,14 @@ impl Counts {
     }
 }
 
+/// True for the mark at the end of a series.
+fn is_end(value: &SampleValue) -> bool {
+    match value {
+        SampleValue::Float(value) => is_stale(*value),
+        SampleValue::Histogram(histogram) => histogram.is_stale(),
+    }
+}
+
 /// Collects what is taken. Everything is judged against the head and what the call itself took before, so that the log
 /// has nothing that the head would refuse.
 pub(super) struct Call<'a> {
@@ -67,7 +76,7 @@ pub(super) struct Call<'a> {
     /// Series that hold sums of others; `None` if there are none.
     overflow: Option<&'a HashSet<u32, foldhash::fast::RandomState>>,
     /// Sums by group, slot and time.
-    sums: BTreeMap<(u32, u16, i64), f64>,
+    sums: BTreeMap<(u32, u16, i64), SampleValue>,
 }
 
 /// What one group takes.
@@ -222,19 +231,31 @@ impl<'a> Call<'a> {
         self.own_sample(place, timestamp_ms, value)
     }
 
-    /// Adds a sample to a sum. Native histograms have none; a series that ends takes nothing away.
+    /// Adds a sample to a sum. A series that ends takes nothing away; of floats and histograms of one time, and of custom
+    /// buckets, those count that came first.
     fn add_up(&mut self, place: Place, timestamp_ms: i64, value: &SampleValue) {
         self.counts.folded += 1;
         self.counts.report.samples_appended += 1;
-        let SampleValue::Float(value) = value else { return };
-        let value = *value;
-        (self.sums.entry((place.group, place.slot, timestamp_ms)))
-            .and_modify(|sum| match (is_stale(*sum), is_stale(value)) {
-                (true, _) => *sum = value,
-                (false, true) => {}
-                (false, false) => *sum += value,
-            })
-            .or_insert(value);
+        let part = match value {
+            SampleValue::Histogram(histogram) if histogram.counter_reset_hint != CounterResetHint::Gauge => {
+                // What is in a sum changes: whether it was reset is to be seen by its buckets.
+                let hint = CounterResetHint::Unknown;
+                SampleValue::Histogram(Arc::new(FloatHistogram { counter_reset_hint: hint, ..(**histogram).clone() }))
+            }
+            other => other.clone(),
+        };
+        match self.sums.entry((place.group, place.slot, timestamp_ms)) {
+            Entry::Vacant(entry) => drop(entry.insert(part)),
+            Entry::Occupied(mut entry) => match (entry.get_mut(), part) {
+                (_, part) if is_end(&part) => {}
+                (sum, part) if is_end(sum) => *sum = part,
+                (SampleValue::Float(sum), SampleValue::Float(value)) => *sum += value,
+                (SampleValue::Histogram(sum), SampleValue::Histogram(more)) => {
+                    histogram_sum::add_any(Arc::make_mut(sum), &more);
+                }
+                _ => {}
+            },
+        }
     }
 
     fn own_sample(&mut self, place: Place, timestamp_ms: i64, value: &SampleValue) -> bool {
@@ -300,7 +321,7 @@ impl<'a> Call<'a> {
         for ((group, slot, timestamp_ms), sum) in std::mem::take(&mut self.sums) {
             // Their parts are counted, as taken: another call may have brought others of this time, which are not missed.
             let counts = self.counts.clone();
-            self.own_sample(Place { group, slot }, timestamp_ms, &SampleValue::Float(sum));
+            self.own_sample(Place { group, slot }, timestamp_ms, &sum);
             self.counts = counts;
         }
         let mut batch = Batch::default();

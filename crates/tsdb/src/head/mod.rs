@@ -462,20 +462,48 @@ impl Head {
         index.labels(index_of(id))
     }
 
-    /// Names of labels, sorted; of all series if the selector is empty.
-    pub(crate) fn label_names(&self, selector: &Selector) -> Vec<String> {
+    /// Names of the labels, sorted, of the series that the selector accepts and that have samples between two times; all
+    /// of the head's where the newest of its samples is asked for.
+    pub(crate) fn label_names(&self, selector: &Selector, start_ms: i64, end_ms: i64) -> Vec<String> {
         let index = self.index();
-        let names =
-            if selector.is_empty() { index.label_names() } else { index.label_names_of(&index.select(selector)) };
+        let names = if selector.is_empty() && !self.is_past(end_ms) {
+            index.label_names()
+        } else {
+            index.label_names_of(&self.chosen(&index, selector, start_ms, end_ms))
+        };
         names.into_iter().map(str::to_owned).collect()
     }
 
-    pub(crate) fn label_values(&self, name: &str, selector: &Selector) -> Vec<String> {
+    /// Values of a label, as [`Head::label_names`].
+    pub(crate) fn label_values(&self, name: &str, selector: &Selector, start_ms: i64, end_ms: i64) -> Vec<String> {
         let index = self.index();
-        if let Some(accepts) = selector.values_only(name) {
+        if !self.is_past(end_ms)
+            && let Some(accepts) = selector.values_only(name)
+        {
             return index.label_values(name).into_iter().filter(|value| accepts(value)).map(str::to_owned).collect();
         }
-        index.label_values_of(name, &index.select(selector)).into_iter().map(str::to_owned).collect()
+        let series = self.chosen(&index, selector, start_ms, end_ms);
+        index.label_values_of(name, &series).into_iter().map(str::to_owned).collect()
+    }
+
+    fn is_past(&self, end_ms: i64) -> bool {
+        end_ms < self.max_ms()
+    }
+
+    /// The series that a question for labels is about.
+    fn chosen(&self, index: &Index, selector: &Selector, start_ms: i64, end_ms: i64) -> Vec<u32> {
+        let mut series = index.select(selector);
+        if self.is_past(end_ms) {
+            let store = self.store();
+            series.retain(|series| {
+                let place = store.place_of_index(*series);
+                place.is_some_and(|place| {
+                    let group = store.group(place.group);
+                    group.is_some_and(|group| group.may_have(usize::from(place.slot), start_ms, end_ms))
+                })
+            });
+        }
+        series
     }
 
     /// Oldest time, newest time, number of chunks; `None` without samples.

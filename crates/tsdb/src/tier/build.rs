@@ -27,16 +27,17 @@ impl Tsdb {
     /// # Errors
     /// `Io`; the next call tries again.
     pub(crate) fn build_tiers(&self, state: &mut Maintenance) -> Result<(), StorageError> {
-        let span_ms = self.rules.span_ms();
+        let rules = Arc::clone(&state.rules);
+        let span_ms = rules.span_ms();
         let Some(complete_ms) = self.complete_ms(state) else { return Ok(()) };
         let mut left = RANGES_AT_ONCE;
-        for resolution_ms in self.rules.resolutions() {
+        for resolution_ms in rules.resolutions() {
             while left > 0
                 && let Some(from_ms) = self.tier_end_ms(state, resolution_ms)
                 && from_ms.saturating_add(span_ms) <= complete_ms
             {
                 let to_ms = from_ms + span_ms;
-                let due: Vec<&Rule> = (self.rules.of(resolution_ms))
+                let due: Vec<&Rule> = (rules.of(resolution_ms))
                     .filter(|rule| self.rule_end_ms(state, rule).is_none_or(|end_ms| end_ms <= from_ms))
                     .collect();
                 let blocks = self.view().blocks.clone();
@@ -56,12 +57,13 @@ impl Tsdb {
 
     /// Down-samples of a block that came from elsewhere what lies where everything else was down-sampled already.
     pub(crate) fn build_tiers_of(&self, state: &mut Maintenance, block: &Arc<Block>) -> Result<(), StorageError> {
-        let span_ms = self.rules.span_ms();
-        for resolution_ms in self.rules.resolutions() {
+        let rules = Arc::clone(&state.rules);
+        let span_ms = rules.span_ms();
+        for resolution_ms in rules.resolutions() {
             let begin = (block.meta.min_time_ms.saturating_sub(1)).div_euclid(span_ms).saturating_mul(span_ms);
             let mut from_ms = begin;
             while from_ms < block.meta.max_time_ms {
-                let late: Vec<&Rule> = (self.rules.of(resolution_ms))
+                let late: Vec<&Rule> = (rules.of(resolution_ms))
                     .filter(|rule| self.rule_end_ms(state, rule).is_some_and(|end_ms| end_ms > from_ms))
                     .collect();
                 if late.is_empty() {
@@ -76,7 +78,7 @@ impl Tsdb {
 
     /// Until when, inclusive, nothing comes any more, in whole spans; `None` while nobody knows.
     fn complete_ms(&self, state: &Maintenance) -> Option<i64> {
-        let span_ms = self.rules.span_ms();
+        let span_ms = state.rules.span_ms();
         // Before the first cut too there may be blocks, from elsewhere, behind what the head has and takes.
         let (oldest_ms, newest_ms) =
             self.head.extent().map_or((i64::MIN, i64::MIN), |(min_ms, max_ms, _)| (min_ms, max_ms));
@@ -97,12 +99,12 @@ impl Tsdb {
     /// Until when, inclusive, all rules of a resolution have their windows: not before the oldest raw samples. `None` if
     /// there are no raw samples.
     pub(crate) fn tier_end_ms(&self, state: &Maintenance, resolution_ms: i64) -> Option<i64> {
-        let span_ms = self.rules.span_ms();
+        let span_ms = state.rules.span_ms();
         let view = self.view();
         let raw = view.blocks.iter().filter(|block| block.meta.resolution_ms.is_none());
         let oldest_ms = raw.map(|block| block.meta.min_time_ms).min()?;
         let begin_ms = oldest_ms.saturating_sub(1).div_euclid(span_ms).saturating_mul(span_ms);
-        let ends = self.rules.of(resolution_ms).map(|rule| self.rule_end_ms(state, rule).unwrap_or(i64::MIN));
+        let ends = state.rules.of(resolution_ms).map(|rule| self.rule_end_ms(state, rule).unwrap_or(i64::MIN));
         Some(ends.min()?.max(begin_ms))
     }
 
@@ -122,7 +124,7 @@ impl Tsdb {
         blocks: &[Arc<Block>],
     ) -> Result<(), StorageError> {
         let started = Instant::now();
-        let (start_ms, end_ms) = (from_ms + 1, from_ms + self.rules.span_ms());
+        let (start_ms, end_ms) = (from_ms + 1, from_ms + state.rules.span_ms());
         let cover = |rule: &&Rule| Cover { selector: rule.text.clone(), min_ms: start_ms, max_ms: end_ms + 1 };
         let plan = BlockPlan {
             ulid: state.next_ulid(self.options.clock.now_ms()),

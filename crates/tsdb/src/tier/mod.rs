@@ -9,7 +9,7 @@ mod windows;
 pub(crate) use read::{Notes, Source, plan, tiered};
 pub(crate) use windows::{Mode, Totals, Windows, window_of};
 
-use crate::{options::RetentionRule, postings::Selector};
+use crate::{options::Retention, postings::Selector};
 use model::Labels;
 
 /// So many block ranges are down-sampled at a time: a day of two-hour blocks.
@@ -18,6 +18,8 @@ const SPAN_BLOCKS: i64 = 12;
 /// Rules that can be run.
 #[derive(Debug, Default)]
 pub(crate) struct Rules {
+    /// As they were asked for.
+    pub(crate) retention: Retention,
     list: Vec<Rule>,
     span_ms: i64,
 }
@@ -37,10 +39,10 @@ impl Rules {
     ///
     /// # Errors
     /// What is wrong with which rule.
-    pub(crate) fn new(rules: &[RetentionRule], block_range_ms: i64) -> Result<Self, String> {
+    pub(crate) fn new(retention: Retention, block_range_ms: i64) -> Result<Self, String> {
         let span_ms = block_range_ms.saturating_mul(SPAN_BLOCKS);
-        let mut list = Vec::with_capacity(rules.len());
-        for rule in rules {
+        let mut list = Vec::with_capacity(retention.rules.len());
+        for rule in &retention.rules {
             let text = rule.selector.clone();
             let selector = Selector::new(&rule.matchers).map_err(|error| format!("retention rule {text}: {error}"))?;
             let resolution_ms = rule.resolution_ms.unwrap_or(0);
@@ -54,11 +56,21 @@ impl Rules {
             }
             list.push(Rule { text, selector, keep_ms: rule.keep_ms, resolution_ms });
         }
-        Ok(Rules { list, span_ms })
+        Ok(Rules { retention, list, span_ms })
     }
 
     pub(crate) fn span_ms(&self) -> i64 {
         self.span_ms
+    }
+
+    /// True if one of the rules was written so.
+    pub(crate) fn has(&self, resolution_ms: i64, text: &str) -> bool {
+        self.of(resolution_ms).any(|rule| rule.text == text)
+    }
+
+    /// How long samples are kept that no rule of their resolution speaks of.
+    pub(crate) fn keep_otherwise_ms(&self) -> i64 {
+        if self.retention.time_ms > 0 { self.retention.time_ms } else { i64::MAX }
     }
 
     /// Rules of one resolution, in order.

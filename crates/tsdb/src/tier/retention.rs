@@ -11,11 +11,6 @@ use std::sync::Arc;
 use storage::StorageError;
 
 impl Tsdb {
-    /// How long raw samples are kept that no rule speaks of; what no rule keeps at a resolution goes with them.
-    fn keep_otherwise_ms(&self) -> i64 {
-        if self.options.retention_ms > 0 { self.options.retention_ms } else { i64::MAX }
-    }
-
     /// Deletes blocks of which no series is to be kept, then the oldest while there are too many bytes. With rules, also
     /// rewrites blocks some of whose series are too old.
     ///
@@ -30,10 +25,10 @@ impl Tsdb {
     fn delete_too_old(&self, state: &mut Maintenance) -> Result<(), StorageError> {
         let blocks = self.view().blocks.clone();
         let Some(newest_ms) = blocks.iter().map(|block| block.meta.max_time_ms).max() else { return Ok(()) };
-        let otherwise_ms = self.keep_otherwise_ms();
+        let rules = Arc::clone(&state.rules);
+        let otherwise_ms = rules.keep_otherwise_ms();
         // Raw samples stay until they are down-sampled.
-        let ends =
-            self.rules.resolutions().into_iter().filter_map(|resolution_ms| self.tier_end_ms(state, resolution_ms));
+        let ends = rules.resolutions().into_iter().filter_map(|resolution_ms| self.tier_end_ms(state, resolution_ms));
         let tiers_end_ms = ends.min().unwrap_or(i64::MAX);
         let mut gone: Vec<Arc<Block>> = Vec::new();
         let mut outcome = Ok(());
@@ -43,7 +38,7 @@ impl Tsdb {
                 continue;
             }
             let age_ms = newest_ms.saturating_sub(block.meta.max_time_ms);
-            let keeps_ms = self.rules.keeps_ms(resolution_ms, otherwise_ms);
+            let keeps_ms = rules.keeps_ms(resolution_ms, otherwise_ms);
             // How many of the lengths of time are over.
             let over = keeps_ms.partition_point(|keep_ms| *keep_ms <= age_ms);
             if over == keeps_ms.len() {
@@ -54,7 +49,7 @@ impl Tsdb {
                 continue;
             }
             state.stripped.insert(block.meta.ulid.clone(), over);
-            let stays = |labels: &model::Labels| self.rules.keep_ms(labels, resolution_ms, otherwise_ms) > age_ms;
+            let stays = |labels: &model::Labels| rules.keep_ms(labels, resolution_ms, otherwise_ms) > age_ms;
             match count_stays(block, &stays) {
                 Ok((0, _)) => gone.push(Arc::clone(block)),
                 Ok((_, 0)) => {}
@@ -76,15 +71,18 @@ impl Tsdb {
     /// History of every kind is shortened by the same part of what it is kept for, so that a limit on bytes does not take
     /// years of windows, which are small, before it takes raw samples.
     fn delete_too_many(&self, state: &mut Maintenance) {
-        if self.options.retention_bytes == 0 {
+        let rules = Arc::clone(&state.rules);
+        let bytes_max = rules.retention.bytes;
+        if bytes_max == 0 {
             return;
         }
         let mut blocks = self.view().blocks.clone();
         let Some(newest_ms) = blocks.iter().map(|block| block.meta.max_time_ms).max() else { return };
         let part_over = |block: &Block| {
             let resolution_ms = block.meta.resolution_ms.unwrap_or(0);
-            let longest_ms = self.rules.of(resolution_ms).map(|rule| rule.keep_ms).max();
-            let keep_ms = if self.options.retention_ms > 0 { self.options.retention_ms } else { RETENTION_MS_DEFAULT };
+            let longest_ms = rules.of(resolution_ms).map(|rule| rule.keep_ms).max();
+            let time_ms = rules.retention.time_ms;
+            let keep_ms = if time_ms > 0 { time_ms } else { RETENTION_MS_DEFAULT };
             let age_ms = newest_ms.saturating_sub(block.meta.max_time_ms);
             age_ms as f64 / longest_ms.unwrap_or(keep_ms).max(1) as f64
         };
@@ -92,7 +90,7 @@ impl Tsdb {
         let mut bytes = lock(&self.appends).wal.bytes() + state.checkpoint.map_or(0, |own| own.bytes);
         let kept = blocks.iter().take_while(|block| {
             bytes += block.bytes();
-            bytes <= self.options.retention_bytes
+            bytes <= bytes_max
         });
         let gone = blocks.split_off(kept.count());
         self.metrics.size_retentions.add(gone.len() as f64);

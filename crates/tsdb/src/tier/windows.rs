@@ -1,5 +1,6 @@
 //! Down-sampled history of one series: of each window some of its samples as they were stored, and totals of all.
 
+use crate::histogram_sum::{add, buckets};
 use model::{FloatHistogram, SampleValue, histogram::CounterResetHint, histogram::Span, stale::is_stale_nan};
 use std::{collections::BTreeMap, ops::Range, sync::Arc};
 use storage::{Samples, Tier};
@@ -89,62 +90,6 @@ fn shrank(before_spans: &[Span], before: &[f64], own_spans: &[Span], own: &[f64]
     }
     let own = buckets(own_spans, own);
     buckets(before_spans, before).iter().any(|(index, count)| own.get(index).copied().unwrap_or(0.0) < *count)
-}
-
-/// Buckets by their indexes.
-fn buckets(spans: &[Span], counts: &[f64]) -> BTreeMap<i64, f64> {
-    let mut found = BTreeMap::new();
-    let (mut index, mut counts) = (0_i64, counts.iter());
-    for span in spans {
-        index += i64::from(span.offset);
-        for count in counts.by_ref().take(span.length as usize) {
-            found.insert(index, *count);
-            index += 1;
-        }
-    }
-    found
-}
-
-/// Adds buckets to others.
-fn add_buckets(spans: &mut Vec<Span>, counts: &mut Vec<f64>, more_spans: &[Span], more: &[f64]) {
-    if *spans == more_spans && counts.len() == more.len() {
-        counts.iter_mut().zip(more).for_each(|(count, more)| *count += more);
-        return;
-    }
-    let mut all = buckets(spans, counts);
-    for (index, count) in buckets(more_spans, more) {
-        *all.entry(index).or_insert(0.0) += count;
-    }
-    spans.clear();
-    counts.clear();
-    let mut end = 0;
-    for (index, count) in all {
-        counts.push(count);
-        match spans.last_mut() {
-            Some(span) if index == end => span.length += 1,
-            _ => spans.push(Span { offset: i32::try_from(index - end).unwrap_or(i32::MAX), length: 1 }),
-        }
-        end = index + 1;
-    }
-}
-
-/// Adds a histogram to the sum of others; false if their buckets do not fit together.
-fn add_histogram(sum: &mut FloatHistogram, more: &FloatHistogram) -> bool {
-    if sum.schema != more.schema
-        || sum.zero_threshold.to_bits() != more.zero_threshold.to_bits()
-        || sum.custom_values != more.custom_values
-    {
-        return false;
-    }
-    if sum.counter_reset_hint != more.counter_reset_hint {
-        sum.counter_reset_hint = CounterResetHint::Unknown;
-    }
-    sum.zero_count += more.zero_count;
-    sum.count += more.count;
-    sum.sum += more.sum;
-    add_buckets(&mut sum.positive_spans, &mut sum.positive_buckets, &more.positive_spans, &more.positive_buckets);
-    add_buckets(&mut sum.negative_spans, &mut sum.negative_buckets, &more.negative_spans, &more.negative_buckets);
-    true
 }
 
 /// A sum that keeps what the additions round off.
@@ -384,7 +329,7 @@ fn totals(samples: &Samples, from: usize, to: usize, is_gauge: bool) -> Option<(
     if histograms != 0 {
         let mut total = FloatHistogram::clone(samples.histogram(first)?);
         for at in &real[1..] {
-            if !add_histogram(&mut total, samples.histogram(*at)?) {
+            if !add(&mut total, samples.histogram(*at)?) {
                 return None;
             }
         }

@@ -132,7 +132,7 @@ impl Replay<'_, '_> {
                     let reason = format!("{reason}; the segment is cut here");
                     tracing::warn!(path = %path.display(), byte = at, reason, "the end of the log was not written completely");
                     let file = OpenOptions::new().write(true).open(&path).map_err(files::at(&path))?;
-                    file.set_len(at).and_then(|()| file.sync_all()).map_err(files::at(&path))?;
+                    file.set_len(at).and_then(|()| files::sync(&file)).map_err(files::at(&path))?;
                 } else {
                     let reason = format!("{reason}; the rest of the segment is left out");
                     self.recovery.shared.report(Damage { path, at, reason });

@@ -10,7 +10,7 @@ use crate::{
 };
 use std::{
     collections::BTreeMap,
-    fs::{self, File, OpenOptions},
+    fs::{self, File},
     io,
     os::unix::fs::FileExt,
     path::{Path, PathBuf},
@@ -171,7 +171,7 @@ impl WalWriter {
         let next = self.current + 1;
         let path = segment_path(&self.dir, next);
         // A file of that number can only be the rest of a failed attempt.
-        let file = OpenOptions::new().write(true).create(true).truncate(true).open(&path)?;
+        let file = files::create(&path)?;
         if let Err(error) = file.write_all_at(&MAGIC, 0).and_then(|()| sync_dir(&self.dir)) {
             let _ = fs::remove_file(&path);
             return Err(error);
@@ -319,7 +319,7 @@ impl Drop for WalWriter {
 
 fn timed_sync(file: &File, metrics: &WalMetrics) -> io::Result<()> {
     let started = Instant::now();
-    file.sync_data()?;
+    files::sync_data(file)?;
     metrics.fsync_seconds.observe(started.elapsed().as_secs_f64());
     Ok(())
 }
