@@ -126,7 +126,7 @@ impl Tsdb {
         };
         let Some((head, exemplars, metadata, Replayed { segments, checkpoint: replayed_to })) = replayed else {
             // Without a checkpoint there is none to be refused.
-            let source = std::io::Error::other("the log could not be read");
+            let source = io::Error::other("the log could not be read");
             return Err(StorageError::Io { path: wal_dir, source }.into());
         };
         if let Some(end_ms) = head_end_ms.filter(|end_ms| *end_ms > cut_ms) {

@@ -452,7 +452,7 @@ fn live(seed: u64, every: bool) -> u64 {
 
 #[test]
 fn no_power_cut_loses_what_was_forced() {
-    let seeds = std::env::var("VIGIE_POWER_SEEDS").ok().and_then(|text| text.parse().ok()).unwrap_or(12);
+    let seeds = std::env::var("VIGIE_POWER_SEEDS").ok().and_then(|text| text.parse().ok()).unwrap_or(6);
     let mut states = 0;
     for seed in 0..seeds {
         states += live(seed, seed % 2 == 0);

@@ -165,13 +165,7 @@ impl Tsdb {
         if !state.retired.is_empty() {
             return;
         }
-        for dir in state.doomed.drain(..) {
-            let deleting = dir.with_extension("deleting");
-            // After the renaming a crash leaves nothing that looks like a block.
-            if let Err(error) = files::rename(&dir, &deleting).and_then(|()| files::remove_dir(&deleting)) {
-                tracing::error!(dir = %dir.display(), %error, "a block could not be deleted");
-            }
-        }
+        self.delete_doomed(state);
         if let Some(cut) = state.cut.take() {
             let mut dropped = 0;
             for window in cut {
@@ -193,6 +187,34 @@ impl Tsdb {
                 self.head.renumber_overflow();
             }
             self.metrics.series_removed.add(gone as f64);
+        }
+    }
+
+    /// Deletes the folders of blocks that nobody reads any more. After the renaming, which is forced to the disk before
+    /// the first file goes, neither a crash nor a power failure leaves anything that looks like a block.
+    fn delete_doomed(&self, state: &mut Maintenance) {
+        let complain = |dir: &Path, error: &io::Error| {
+            tracing::error!(dir = %dir.display(), %error, "a block could not be deleted");
+        };
+        let mut renamed = Vec::with_capacity(state.doomed.len());
+        for dir in state.doomed.drain(..) {
+            let deleting = dir.with_extension("deleting");
+            match files::rename(&dir, &deleting) {
+                Ok(()) => renamed.push(deleting),
+                Err(error) => complain(&dir, &error),
+            }
+        }
+        if renamed.is_empty() {
+            return;
+        }
+        if let Err(error) = files::sync_dir(&self.options.dir) {
+            // They are deleted when the folder is opened the next time.
+            return complain(&self.options.dir, &error);
+        }
+        for dir in renamed {
+            if let Err(error) = files::remove_dir(&dir) {
+                complain(&dir, &error);
+            }
         }
     }
 
