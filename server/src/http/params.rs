@@ -5,7 +5,7 @@ use super::error::ApiError;
 use super::go;
 use axum::extract::{FromRequest, Request};
 use http::{Method, header};
-use http_body_util::{BodyExt, Limited};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
 use model::Matcher;
 
 /// Longest form that is read, in bytes.
@@ -33,8 +33,11 @@ impl<S: Send + Sync> FromRequest<S> for Params {
         let is_form = media_type.eq_ignore_ascii_case("application/x-www-form-urlencoded");
         if is_form && [Method::POST, Method::PUT, Method::PATCH].contains(request.method()) {
             let body = Limited::new(request.into_body(), FORM_BYTES_MAX).collect().await.map_err(|error| {
-                let limit = FORM_BYTES_MAX / 1024 / 1024;
-                ApiError::bad_data(format!("the form cannot be read: {error}; at most {limit} MiB are"))
+                if error.is::<LengthLimitError>() {
+                    let limit = FORM_BYTES_MAX / 1024 / 1024;
+                    return ApiError::bad_data(format!("the form is larger than {limit} MiB; ask for less at a time"));
+                }
+                ApiError::bad_data(format!("error parsing form values: {error}"))
             })?;
             params.read(&body.to_bytes());
         }

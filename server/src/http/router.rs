@@ -262,15 +262,16 @@ async fn cors(State(app): State<Arc<App>>, request: Request, next: Next) -> Resp
     let is_allowed = app.flags.cors_origin == ".*"
         || regexp::Regexp::anchored(&app.flags.cors_origin)
             .is_ok_and(|regex| regex.is_match(origin.to_str().unwrap_or_default()));
+    let headers = response.headers_mut();
     if is_allowed {
-        let headers = response.headers_mut();
         headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
-        headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET, POST, OPTIONS"));
-        headers.insert(
-            header::ACCESS_CONTROL_ALLOW_HEADERS,
-            HeaderValue::from_static("Accept, Authorization, Content-Type, Origin"),
-        );
-        headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("Date"));
     }
+    // Without the one above, a browser heeds none of these.
+    headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET, POST, OPTIONS"));
+    headers.insert(
+        header::ACCESS_CONTROL_ALLOW_HEADERS,
+        HeaderValue::from_static("Accept, Authorization, Content-Type, Origin"),
+    );
+    headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("Date"));
     response
 }

@@ -186,3 +186,27 @@ fn a_batch_streams_to_who_still_listens() -> Result<()> {
         Ok(())
     })
 }
+
+/// An origin, and whether pages of it may read answers: the expression must fit the whole of it.
+const ORIGINS: &[(&str, bool)] = &[
+    ("http://a.example", true),
+    ("https://b.example", true),
+    ("http://c.example", false),
+    ("http://a.example.evil", false),
+    ("http://x/?http://a.example", false),
+    ("null", false),
+];
+
+#[test]
+fn pages_of_some_origins_may_read() -> Result<()> {
+    let vigie = start(&["--web.cors.origin=https?://(a|b)\\.example"])?;
+    for (origin, may) in ORIGINS {
+        for method in ["GET", "OPTIONS"] {
+            let answer = http::send(method, &vigie.url("/api/v1/query?query=1"), &[("Origin", origin)], b"")?;
+            let allowed = answer.header("access-control-allow-origin");
+            assert_eq!(allowed, may.then_some(*origin), "{method} from {origin}");
+            ensure!(answer.headers.iter().any(|(name, value)| name == "vary" && value == "Origin"), "{origin}");
+        }
+    }
+    Ok(())
+}

@@ -44,7 +44,7 @@ scrape_configs:
 }
 
 const FLAGS: [&str; 5] = [
-    "--enable-feature=exemplar-storage,promql-experimental-functions",
+    "--enable-feature=exemplar-storage,promql-experimental-functions,promql-per-step-stats",
     "--storage.tsdb.retention.time=100y",
     "--web.enable-admin-api",
     "--web.enable-lifecycle",

@@ -255,6 +255,7 @@ impl Report {
         Ok(())
     }
 
+    #[expect(clippy::print_stdout, reason = "what a comparison of chance saw is worth a line")]
     fn finish(self) -> Result<()> {
         println!(
             "{} requests, {} of them errors, {} answered differently on purpose, {} by mistake",
