@@ -178,6 +178,10 @@ impl<'a> Evaluator<'a> {
         self.engine.max_samples
     }
 
+    pub(crate) fn max_memory(&self) -> usize {
+        self.engine.max_memory_bytes
+    }
+
     pub(crate) fn default_step(&self) -> i64 {
         self.engine.default_step_ms.max(1)
     }

@@ -43,6 +43,32 @@ proptest! {
     }
 }
 
+/// Quantiles of many values are worked out some steps at a time, which nobody may see.
+#[test]
+fn quantiles_in_parts_are_those_of_the_whole() {
+    let storage = data();
+    let options = QueryOptions::default();
+    for query in [
+        "quantile by (a) (0.3, m)",
+        "quantile(0.9, {__name__=~\"m|n\"})",
+        "quantile without (le) (0.5, rate(m[2m]))",
+        "quantile(scalar(count(m)) / 5, m offset 30s)",
+        "quantile by (__name__) (time(), {__name__=~\".+\"} @ 300)",
+        "sum(quantile by (a) (0.5, abs(m)))",
+    ] {
+        let result = |max_memory_bytes| {
+            let engine = Engine::new(EngineOptions { max_memory_bytes, ..EngineOptions::default() });
+            let output = engine.range(&storage, query, 0, 900_000, 7_000, &options).unwrap();
+            let Value::Matrix(series) = output.value else { panic!("no matrix") };
+            let series: Vec<_> =
+                series.into_iter().map(|s| (s.labels, s.samples.timestamps, s.samples.values)).collect();
+            (format!("{series:?}"), output.warnings, output.infos)
+        };
+        // 200 kB: the limit of what is held at once is less than a column.
+        assert_eq!(result(2 << 30), result(200_000), "{query}");
+    }
+}
+
 #[test]
 fn limits_and_cancelling() {
     let storage = data();

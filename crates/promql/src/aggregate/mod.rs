@@ -1,6 +1,7 @@
 //! Aggregations. Those that can take one series after the other do so (see [`fold`] and [`choose`]); for `quantile` series
 //! are sorted into groups once, then every group runs over the steps.
 
+mod by_quantile;
 mod choose;
 mod fold;
 
@@ -54,23 +55,7 @@ impl Evaluator<'_> {
             AggregateOp::Topk | AggregateOp::Bottomk => self.best(e, &params, grid),
             AggregateOp::Limitk => self.limitk(e, &params, grid),
             AggregateOp::LimitRatio => self.limit_ratio(e, &params, grid, span),
-            _ => {
-                let input = self.eval_vector(&e.inner, grid)?;
-                for q in Extremes::of(&params).beyond(0.0, 1.0) {
-                    self.annotations.warn(span, bad_quantile(q));
-                }
-                let groups = group(e, &input);
-                let mut out = Vec::with_capacity(groups.len());
-                for group in groups {
-                    self.check_time()?;
-                    let mut column = Column::empty(grid.count);
-                    self.group_quantile(e, &group, &params, &input, &mut column);
-                    if !column.is_empty() {
-                        out.push(VectorSeries { labels: group.labels, drop_name: group.drop_name, column });
-                    }
-                }
-                Ok(out)
-            }
+            _ => self.quantiles_of_groups(e, &params, grid, span),
         }
     }
 
