@@ -187,6 +187,8 @@ fn requests_are_answered_alike() -> Result<()> {
         until(SOON, "targets scraped and rules evaluated", || {
             let targets = http::get(&format!("{base}/api/v1/targets?scrapePool=gone"))?.json()?;
             ensure!(targets["data"]["activeTargets"][0]["health"] == "down", "{targets}");
+            let scraped = http::get(&format!("{base}/api/v1/query?query=g"))?.json()?;
+            ensure!(scraped["data"]["result"][0]["value"][1] == "1", "{scraped}");
             let rules = http::get(&format!("{base}/api/v1/rules?rule_group[]=b"))?.json()?;
             ensure!(rules["data"]["groups"][0]["rules"][0]["health"] == "ok", "{rules}");
             let alerts = http::get(&format!("{base}/api/v1/rules?rule_name[]=Always"))?.json()?;
