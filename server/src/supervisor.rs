@@ -428,13 +428,17 @@ impl Supervisor {
             return Ok(());
         }
         self.stop_shipper().await;
+        // Until a shipper knows what it has sent, everything may be still to be sent.
+        self.tsdb.hold_from(config.map(|_| i64::MIN));
         let Some(config) = config else { return Ok(()) };
         let (engine, complete, clock) = (Arc::clone(&self.tsdb), Arc::clone(&self.tsdb), Arc::clone(&self.clock));
+        let held = Arc::clone(&self.tsdb);
         let options = ShipperOptions {
             source: Arc::clone(&self.tsdb) as Arc<dyn Queryable>,
             extents: Arc::new(move || engine.extents()),
             complete_before_ms: Arc::new(move || complete.complete_before_ms()),
             now_ms: Arc::new(move || clock.now_ms()),
+            hold_from: Arc::new(move |from_ms| held.hold_from(Some(from_ms))),
             dir: self.flags.storage_path.clone(),
             external_labels: external_labels.clone(),
             registry: self.registry.clone(),

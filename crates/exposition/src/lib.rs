@@ -15,6 +15,7 @@ pub mod format;
 mod key;
 mod number;
 mod parse;
+pub mod pieces;
 pub mod protobuf;
 
 pub use check::check_guessing as check;

@@ -45,6 +45,8 @@ pub struct ShipperOptions {
     /// Nothing older is taken any more.
     pub complete_before_ms: Arc<dyn Fn() -> i64 + Send + Sync>,
     pub now_ms: Arc<dyn Fn() -> i64 + Send + Sync>,
+    /// Hears from which time on history is still to be shipped: it should not be deleted for its age.
+    pub hold_from: Arc<dyn Fn(i64) + Send + Sync>,
     /// The data folder.
     pub dir: PathBuf,
     /// Tell this history from that of others in the bucket.
@@ -191,12 +193,17 @@ impl Shipper {
         for block in self.spooled()? {
             sent += u64::from(self.send(&block).await?);
         }
-        for window in self.complete_windows() {
+        // Before the windows are listed: one that is complete a moment later waits for the next round.
+        let complete = self.complete_before();
+        for window in self.complete_windows(complete) {
+            // All before it are sent, and stay so if this one fails.
+            (self.options.hold_from)(window.saturating_mul(BLOCK_RANGE_MS));
             match self.write(window).await? {
                 Some(block) => sent += u64::from(self.send(&block).await?),
                 None => drop(self.empty.insert(window)),
             }
         }
+        (self.options.hold_from)(complete.saturating_mul(BLOCK_RANGE_MS));
         Ok(sent)
     }
 
@@ -257,15 +264,19 @@ impl Shipper {
         Ok(blocks)
     }
 
+    /// Number of the first window that is not complete.
+    fn complete_before(&self) -> i64 {
+        (self.options.complete_before_ms)().div_euclid(BLOCK_RANGE_MS)
+    }
+
     /// Windows with samples to which nothing comes any more, and which are not sent, ascending.
-    fn complete_windows(&mut self) -> Vec<i64> {
+    fn complete_windows(&mut self, complete: i64) -> Vec<i64> {
         let epoch = self.options.source.history().map_or(0, |history| history.epoch);
         if epoch != self.empty_epoch {
             // History may have come from elsewhere.
             self.empty_epoch = epoch;
             self.empty.clear();
         }
-        let complete = (self.options.complete_before_ms)().div_euclid(BLOCK_RANGE_MS);
         let state = self.state.as_ref();
         let mut windows = BTreeSet::new();
         for (first_ms, end_ms) in (self.options.extents)() {

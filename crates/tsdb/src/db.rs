@@ -23,7 +23,10 @@ use std::{
     fs::{self, File},
     io,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak, atomic::AtomicU64},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak,
+        atomic::{AtomicI64, AtomicU64, Ordering},
+    },
     time::Instant,
 };
 use storage::{
@@ -48,6 +51,8 @@ pub struct Tsdb {
     pub(crate) metadata: RwLock<MetadataMap>,
     pub(crate) shared: Arc<BlockShared>,
     pub(crate) metrics: Metrics,
+    /// See [`Tsdb::hold_from`]; the latest time that there is for none.
+    pub(crate) held_from_ms: AtomicI64,
     /// What is kept how long, as it is now.
     rules: RwLock<Arc<Rules>>,
     /// Held as long as the folder is open.
@@ -155,6 +160,7 @@ impl Tsdb {
             metadata: RwLock::new(metadata),
             shared,
             metrics,
+            held_from_ms: AtomicI64::new(i64::MAX),
             rules: RwLock::new(Arc::new(rules)),
             _lock: lock_file,
             options,
@@ -197,6 +203,12 @@ impl Tsdb {
             *self.rules.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(rules);
         }
         Ok(())
+    }
+
+    /// Raw samples at this time and later are still to be copied elsewhere: blocks that have some are not deleted for their
+    /// age, only where there are too many bytes. `None`, as at first: nothing waits.
+    pub fn hold_from(&self, from_ms: Option<i64>) {
+        self.held_from_ms.store(from_ms.unwrap_or(i64::MAX), Ordering::Relaxed);
     }
 
     /// Shows readers other blocks from now on; gives what they saw until now.

@@ -2,7 +2,7 @@
 
 use crate::wal::WalMetrics;
 use storage::AppendReport;
-use telemetry::{Counter, Histogram, Registry};
+use telemetry::{Counter, Gauge, Histogram, Registry};
 
 pub(crate) struct Metrics {
     pub(crate) floats_appended: Counter,
@@ -27,6 +27,8 @@ pub(crate) struct Metrics {
     pub(crate) wal_corruptions: Counter,
     pub(crate) time_retentions: Counter,
     pub(crate) size_retentions: Counter,
+    pub(crate) unshipped_deleted: Counter,
+    pub(crate) held_blocks: Gauge,
     pub(crate) exemplars_appended: Counter,
     pub(crate) exemplars_out_of_order: Counter,
     pub(crate) wal: WalMetrics,
@@ -103,6 +105,15 @@ impl Metrics {
             size_retentions: plain(
                 "prometheus_tsdb_size_retentions_total",
                 "Blocks deleted because of the size limit.",
+            ),
+            unshipped_deleted: plain(
+                "vigie_tsdb_unshipped_blocks_deleted_total",
+                "Blocks deleted because of the size limit before all of them was shipped to object storage.",
+            ),
+            held_blocks: registry.gauge(
+                "vigie_tsdb_retention_held_blocks",
+                "Blocks older than the retention that are still to be shipped to object storage.",
+                &[],
             ),
             exemplars_appended: plain("prometheus_tsdb_exemplar_exemplars_appended_total", "Exemplars appended."),
             exemplars_out_of_order: plain(

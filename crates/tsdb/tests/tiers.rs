@@ -345,3 +345,43 @@ fn a_limit_on_bytes_shortens_every_kind_of_history() {
     assert_eq!((oldest(Some(FINE_MS)), oldest(Some(COARSE_MS))), (1, 1), "windows of years stay");
     assert!(oldest(None) > raw_from, "raw samples make room");
 }
+
+#[test]
+fn what_is_still_to_be_copied_is_not_deleted_for_its_age() {
+    let dir = tempfile::tempdir().unwrap();
+    let engine = Tsdb::open(TsdbOptions { retention_ms: 300, ..options(dir.path()) }).unwrap();
+    engine.hold_from(Some(i64::MIN));
+    let one = |time: i64| SeriesSamples {
+        labels: common::labels(1),
+        samples: vec![(time, SampleValue::Float(time as f64))],
+        ..SeriesSamples::default()
+    };
+    for time in (0..2_000).step_by(10) {
+        engine.append_series(&[one(time)]).unwrap();
+        engine.maintain().unwrap();
+    }
+    let oldest = || oldest_of(&engine);
+    assert_eq!(oldest(), Some(0), "nothing was copied");
+    engine.hold_from(Some(900));
+    (0..2).for_each(|_| engine.maintain().unwrap());
+    assert_eq!(oldest(), Some(900), "what was copied goes");
+    // Nobody copies any more.
+    engine.hold_from(None);
+    for time in (2_000..3_000).step_by(10) {
+        engine.append_series(&[one(time)]).unwrap();
+        engine.maintain().unwrap();
+    }
+    assert!(oldest() >= Some(1_800), "{:?}", oldest());
+    drop(engine);
+    // A limit on bytes knows no mercy, and counts.
+    let registry = telemetry::Registry::new();
+    let small = TsdbOptions { retention_bytes: 1, registry: registry.clone(), ..options(dir.path()) };
+    let engine = Tsdb::open(small).unwrap();
+    engine.hold_from(Some(i64::MIN));
+    (0..2).for_each(|_| engine.maintain().unwrap());
+    assert_eq!(oldest_of(&engine), None);
+}
+
+fn oldest_of(engine: &Tsdb) -> Option<i64> {
+    engine.blocks().first().map(|block| block.min_time_ms)
+}

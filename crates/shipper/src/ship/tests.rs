@@ -112,6 +112,7 @@ fn shipper(memory: &Arc<MemoryStorage>, store: &Arc<Failing>, dir: &Path, comple
         extents: Arc::new(|| vec![(0, 4 * BLOCK_RANGE_MS)]),
         complete_before_ms: Arc::new(move || complete.load(Ordering::Relaxed)),
         now_ms: Arc::new(|| 1_700_000_000_000),
+        hold_from: Arc::new(|_| {}),
         dir: dir.to_owned(),
         external_labels: Labels::from_pairs([("site", "a")]),
         registry: Registry::new(),
@@ -121,6 +122,13 @@ fn shipper(memory: &Arc<MemoryStorage>, store: &Arc<Failing>, dir: &Path, comple
 
 /// Samples of all blocks of the bucket, by series and time; no two blocks may have the same.
 fn content(bucket: &Path) -> BTreeMap<(String, i64), u64> {
+    let (all, damage) = found(bucket);
+    assert_eq!(damage.list, []);
+    all
+}
+
+/// As [`content`], and what is there in part.
+fn found(bucket: &Path) -> (BTreeMap<(String, i64), u64>, DamageList) {
     let mut damage = DamageList::default();
     let mut all = BTreeMap::new();
     for (path, meta) in prometheus_tsdb::block::list(&bucket.join("history"), &mut damage).unwrap() {
@@ -140,8 +148,7 @@ fn content(bucket: &Path) -> BTreeMap<(String, i64), u64> {
             }
         }
     }
-    assert_eq!(damage.list, []);
-    all
+    (all, damage)
 }
 
 #[tokio::test]
@@ -192,6 +199,39 @@ async fn only_what_is_complete_is_sent() {
     let state: serde_json::Value =
         serde_json::from_slice(&fs::read(dir.path().join(crate::state::STATE_FILE)).unwrap()).unwrap();
     assert_eq!((state["version"].as_i64(), state["uploaded"].as_array().unwrap().len()), (Some(1), 3));
+}
+
+#[tokio::test]
+async fn what_is_not_sent_is_held() {
+    let (dir, bucket) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (memory, store) = (history(), Failing::new(bucket.path()));
+    let complete = Arc::new(AtomicI64::new(4 * BLOCK_RANGE_MS + 1));
+    fs::create_dir_all(bucket.path().join("history")).unwrap();
+    let held = Arc::new(AtomicI64::new(i64::MIN));
+    let mut seen = BTreeSet::new();
+    for steps in 0.. {
+        store.steps_left.store(steps, Ordering::Relaxed);
+        let mut shipper = shipper(&memory, &store, dir.path(), &complete);
+        let own = Arc::clone(&held);
+        shipper.options.hold_from = Arc::new(move |from_ms| own.store(from_ms, Ordering::Relaxed));
+        let outcome = shipper.round().await;
+        let from_ms = held.load(Ordering::Relaxed);
+        // All that is not held is in the bucket.
+        let (there, _) = found(bucket.path());
+        let wanted = memory.querier(i64::MIN, from_ms.saturating_sub(1)).unwrap();
+        for series in wanted.select(&storage::SelectHints::default(), &[]).unwrap() {
+            let (series, mut samples) = (series.unwrap(), Samples::default());
+            series.read(&mut samples).unwrap();
+            let name = series.labels().to_string();
+            assert!(samples.timestamps.iter().all(|time| there.contains_key(&(name.clone(), *time))), "{steps} steps");
+        }
+        seen.insert(from_ms);
+        if outcome.is_ok() {
+            break;
+        }
+    }
+    assert_eq!(held.load(Ordering::Relaxed), 4 * BLOCK_RANGE_MS);
+    assert!(seen.len() > 2, "{seen:?}");
 }
 
 /// What S3 answers to the requests of a shipper, for one bucket, from memory.

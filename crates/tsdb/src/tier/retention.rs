@@ -7,7 +7,7 @@ use crate::{
     options::RETENTION_MS_DEFAULT,
     postings::Selector,
 };
-use std::sync::Arc;
+use std::sync::{Arc, atomic::Ordering};
 use storage::StorageError;
 
 impl Tsdb {
@@ -30,6 +30,8 @@ impl Tsdb {
         // Raw samples stay until they are down-sampled.
         let ends = rules.resolutions().into_iter().filter_map(|resolution_ms| self.tier_end_ms(state, resolution_ms));
         let tiers_end_ms = ends.min().unwrap_or(i64::MAX);
+        let held_from_ms = self.held_from_ms.load(Ordering::Relaxed);
+        let mut held = 0_u32;
         let mut gone: Vec<Arc<Block>> = Vec::new();
         let mut outcome = Ok(());
         for block in &blocks {
@@ -41,6 +43,10 @@ impl Tsdb {
             let keeps_ms = rules.keeps_ms(resolution_ms, otherwise_ms);
             // How many of the lengths of time are over.
             let over = keeps_ms.partition_point(|keep_ms| *keep_ms <= age_ms);
+            if resolution_ms == 0 && block.meta.max_time_ms > held_from_ms {
+                held += u32::from(over > 0);
+                continue;
+            }
             if over == keeps_ms.len() {
                 gone.push(Arc::clone(block));
                 continue;
@@ -61,6 +67,10 @@ impl Tsdb {
                 Err(error) => outcome = outcome.and(Err(error)),
             }
         }
+        if held > 0 && self.metrics.held_blocks.get() == 0.0 {
+            tracing::warn!(blocks = held, "history is older than its retention and still to be shipped; it is kept");
+        }
+        self.metrics.held_blocks.set(f64::from(held));
         let there: Vec<String> = self.view().blocks.iter().map(|block| block.meta.ulid.clone()).collect();
         state.stripped.retain(|ulid, _| there.contains(ulid));
         self.metrics.time_retentions.add(gone.len() as f64);
@@ -93,6 +103,16 @@ impl Tsdb {
             bytes <= bytes_max
         });
         let gone = blocks.split_off(kept.count());
+        let held_from_ms = self.held_from_ms.load(Ordering::Relaxed);
+        let is_held = |block: &&Arc<Block>| block.meta.resolution_ms.is_none() && block.meta.max_time_ms > held_from_ms;
+        let unshipped = gone.iter().filter(is_held).count();
+        if unshipped > 0 {
+            tracing::error!(
+                blocks = unshipped,
+                "too many bytes: history is deleted that was not shipped; see why shipping fails, or raise retention.size"
+            );
+            self.metrics.unshipped_deleted.add(unshipped as f64);
+        }
         self.metrics.size_retentions.add(gone.len() as f64);
         self.delete_blocks(state, &gone);
     }

@@ -2,17 +2,22 @@
 
 use super::{export::Exported, import::Gathered, select::Selected};
 use anyhow::{Result, anyhow, bail};
-use exposition::{Entry, Format, Parser, ScrapeProtocol, Writer, format::Served};
+use exposition::{
+    Entry, Format, Parser, ScrapeProtocol, Writer,
+    format::Served,
+    pieces::{Piece, Pieces},
+};
 use model::{Exemplar, Matcher, Metadata, MetricType, labels::METRIC_NAME};
 use std::{
     collections::{BTreeMap, HashMap},
-    io::Write,
+    fs::File,
+    io::{BufReader, Write},
     path::Path,
 };
 use storage::{Queryable, Samples};
 
-/// Samples between two reports of progress.
-const TOLD_EVERY: usize = 4096;
+/// What is read of a file at once.
+const PIECE_BYTES: usize = 4 << 20;
 const SERVED: Served =
     Served { protocol: ScrapeProtocol::OpenMetricsText1_0_0, escaping: exposition::Escaping::AllowUtf8 };
 /// What the names of a family's samples add to its own, and for which types.
@@ -94,13 +99,21 @@ fn shown<'a>(family: &'a str, names: &[&'a str], metric_type: MetricType) -> &'a
 }
 
 pub(super) fn read(path: &Path, gathered: &mut Gathered<'_>, told: &mut dyn FnMut(u64, u64)) -> Result<()> {
-    let body = std::fs::read(path)?;
-    let parser = Parser::new(&body, Format::OpenMetrics).map_err(|fault| anyhow!("{fault}"))?;
+    let file = File::open(path)?;
+    let all = file.metadata()?.len();
+    let mut pieces = Pieces::new(BufReader::new(file), Format::OpenMetrics, PIECE_BYTES);
+    while let Some(piece) = pieces.next_piece()? {
+        read_piece(&piece, gathered)?;
+        told(pieces.bytes(), all);
+    }
+    Ok(())
+}
+
+fn read_piece(piece: &Piece, gathered: &mut Gathered<'_>) -> Result<()> {
+    let parser = Parser::new(&piece.body, Format::OpenMetrics).map_err(|fault| anyhow!("{}", piece.fault(fault)))?;
     let mut slots: HashMap<&str, usize> = HashMap::new();
-    let start = body.as_ptr().addr();
-    let mut count = 0;
     for entry in parser {
-        match entry.map_err(|fault| anyhow!("{fault}"))? {
+        match entry.map_err(|fault| anyhow!("{}", piece.fault(fault)))? {
             Entry::Type { name, metric_type } => {
                 // `le` and `quantile` get their form by the type.
                 slots.clear();
@@ -110,12 +123,12 @@ pub(super) fn read(path: &Path, gathered: &mut Gathered<'_>, told: &mut dyn FnMu
             Entry::Unit { name, unit } => unit.clone_into(&mut family(&mut gathered.metadata, &name).unit),
             Entry::Sample(sample) => {
                 let Some(timestamp_ms) = sample.timestamp_ms else {
-                    bail!("line {}: a sample without a timestamp cannot be imported", sample.line)
+                    bail!("line {}: a sample without a timestamp cannot be imported", piece.line(sample.line))
                 };
                 let slot = match slots.get(sample.key) {
                     Some(slot) => *slot,
                     None => {
-                        let labels = sample.labels().map_err(|fault| anyhow!("{fault}"))?;
+                        let labels = sample.labels().map_err(|fault| anyhow!("{}", piece.fault(fault)))?;
                         let slot = gathered.slot(labels);
                         slots.insert(sample.key, slot);
                         slot
@@ -126,10 +139,6 @@ pub(super) fn read(path: &Path, gathered: &mut Gathered<'_>, told: &mut dyn FnMu
                     let at_ms = exemplar.timestamp_ms.unwrap_or(timestamp_ms);
                     let (labels, value) = (exemplar.labels(), exemplar.value);
                     gathered.exemplar(slot, Exemplar { labels, value, timestamp_ms: Some(at_ms) });
-                }
-                count += 1;
-                if count % TOLD_EVERY == 0 {
-                    told((sample.key.as_ptr().addr() - start) as u64, body.len() as u64);
                 }
             }
         }
