@@ -523,20 +523,14 @@ fn set_operation(
         _ => {
             let added = select(right, presence(&left), false);
             let mut out = left;
-            let mut places: HashMap<Labels, usize> = HashMap::new();
+            // With its name and without one, a series is another one: what a step answers does not hang on the steps before.
+            let mut places: HashMap<(Labels, bool), usize> = HashMap::new();
             for (place, series) in out.iter().enumerate() {
-                places.insert(series.labels.clone(), place);
+                places.insert((series.labels.clone(), series.drop_name), place);
             }
             for series in added {
-                match places.get(&series.labels) {
-                    Some(&place) => {
-                        // Whether the name is to vanish is decided by what came first.
-                        let begin = |column: &Column| (0..grid.count).find(|&step| column.is_present(step));
-                        if begin(&series.column) < begin(&out[place].column) {
-                            out[place].drop_name = series.drop_name;
-                        }
-                        merge_into(&mut out[place], &series)?;
-                    }
+                match places.get(&(series.labels.clone(), series.drop_name)) {
+                    Some(&place) => merge_into(&mut out[place], &series)?,
                     None => out.push(series),
                 }
             }

@@ -1,5 +1,6 @@
-//! Spans to lists and back, and the bounds of buckets.
+//! Spans to lists and back, and buckets with their bounds.
 
+use super::bounds::upper_bound;
 use model::{FloatHistogram, histogram::Span};
 
 /// (index, population), ascending by index.
@@ -60,26 +61,6 @@ pub(crate) fn reduce(buckets: &Sparse, from: i32, to: i32) -> Sparse {
         }
     }
     out
-}
-
-/// Upper bound of bucket `index` in an exponential schema. The bucket that ends at 2^1024 ends at the largest float
-/// instead; the one after it is for infinity.
-pub fn upper_bound(index: i32, schema: i32) -> f64 {
-    let (exponent, fraction) = if schema < 0 {
-        (i64::from(index) << (-schema).min(31), 0.0)
-    } else {
-        let per_power = 1_i64 << schema.min(31);
-        (i64::from(index).div_euclid(per_power), i64::from(index).rem_euclid(per_power) as f64 / per_power as f64)
-    };
-    if exponent == 1024 && fraction == 0.0 {
-        return f64::MAX;
-    }
-    // Beyond these bounds the power is infinite or zero anyway.
-    let exponent = exponent.clamp(-1100, 1100) as i32;
-    if exponent < -1000 {
-        return fraction.exp2() * 2f64.powi(-1000) * 2f64.powi(exponent + 1000);
-    }
-    fraction.exp2() * 2f64.powi(exponent)
 }
 
 /// All populated buckets from the lowest to the highest, the zero bucket among them if its count is above zero.

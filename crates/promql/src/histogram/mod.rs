@@ -3,12 +3,14 @@
 //! Buckets are taken out of their spans into lists of (index, population), worked on, and put back without the empty
 //! ones, which is what Prometheus calls compact.
 
+mod bounds;
 mod buckets;
 mod estimate;
 mod trim;
 
+pub use bounds::upper_bound;
 pub(crate) use buckets::buckets;
-pub use buckets::{Bucket, all_buckets, upper_bound};
+pub use buckets::{Bucket, all_buckets};
 pub use estimate::{QuantileNote, fraction, quantile, variance};
 pub use trim::{trim_above, trim_below};
 

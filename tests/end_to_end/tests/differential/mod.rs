@@ -47,11 +47,13 @@ fn is_meant(query: &str, theirs: &Value, ours: &Value) -> bool {
         || any(&["mad_over_time", "histogram_fraction", "histogram_stddev", "histogram_stdvar"])
         // Growth of histograms is not taken below zero; kinds that follow each other do not mix.
         || (of_histograms && any(&["rate(", "increase(", "delta("]))
-        // Bounds in texts differ in the last digit; ranges of histograms come with values of other times.
+        // Numbers in texts differ in the last digit; ranges of histograms come with values of other times.
         || (query.contains("count_values") && any(&["log", "ln(", "exp(", "sin", "cos", "tan", "sqrt(", "deg(", "rad("]))
         || (of_histograms && (query.contains("count_values") || theirs["data"]["resultType"] == "matrix" && query.contains('[')))
         // A parameter that changes under an aggregation that does not is read once.
         || (any(&["(time(), "]) && query.contains(" @ "))
+        // What comes from `or` without a name is no series with one, whatever came first in the range.
+        || (query.contains(" or ") && numbers(theirs) == numbers(ours))
         // Of equal elements any may be chosen.
         || query.contains("limitk")
         || any(&["topk", "bottomk"]) && numbers(theirs) == numbers(ours)
