@@ -235,34 +235,53 @@ pub fn merge_samples(mut parts: Vec<Samples>, into: &mut Samples) {
     // Mostly the parts follow each other in time: an old block, a newer one, the head.
     let mut order: Vec<usize> = (0..parts.len()).collect();
     order.sort_by_key(|&index| parts[index].timestamps[0]);
-    let disjoint = order.windows(2).all(|pair| {
-        let (first, second) = (&parts[pair[0]], &parts[pair[1]]);
-        first.timestamps.last() < second.timestamps.first()
-    });
-    if disjoint {
-        for index in order {
-            into.extend_from(&parts[index], 0, parts[index].len());
+    let mut rest = order.as_mut_slice();
+    while let Some((&mut first, _)) = rest.split_first_mut() {
+        let mut end = parts[first].timestamps.last();
+        let mut count = 1;
+        while let Some(part) = rest.get(count).map(|&index| &parts[index])
+            && part.timestamps.first() <= end
+        {
+            end = end.max(part.timestamps.last());
+            count += 1;
         }
+        let (together, others) = rest.split_at_mut(count);
+        // An earlier part goes first.
+        together.sort_unstable();
+        merge_overlapping(&parts, together, into);
+        rest = others;
+    }
+}
+
+/// As [`merge_samples`], of some of the parts; an earlier one in `which` counts at equal times.
+fn merge_overlapping(parts: &[Samples], which: &[usize], into: &mut Samples) {
+    if let [only] = which {
+        into.extend_from(&parts[*only], 0, parts[*only].len());
         return;
     }
-    let mut at = vec![0_usize; parts.len()];
+    let mut at = vec![0_usize; which.len()];
     loop {
-        let next = |index: usize, at: &[usize]| parts[index].timestamps.get(at[index]).copied();
+        let next = |place: usize, at: &[usize]| parts[which[place]].timestamps.get(at[place]).copied();
         let mut first: Option<(i64, usize)> = None;
-        for index in 0..parts.len() {
-            if let Some(time) = next(index, &at)
+        for place in 0..which.len() {
+            if let Some(time) = next(place, &at)
                 && first.is_none_or(|(best, _)| time < best)
             {
-                first = Some((time, index));
+                first = Some((time, place));
             }
         }
         let Some((time, winner)) = first else { return };
-        into.extend_from(&parts[winner], at[winner], at[winner] + 1);
-        for (index, at) in at.iter_mut().enumerate() {
-            if parts[index].timestamps.get(*at) == Some(&time) {
-                *at += 1;
-            }
+        // Up to where another part goes on.
+        let mut until = i64::MAX;
+        for (place, at) in at.iter_mut().enumerate().filter(|(place, _)| *place != winner) {
+            let times = &parts[which[place]].timestamps;
+            *at += usize::from(times.get(*at) == Some(&time));
+            until = times.get(*at).map_or(until, |time| until.min(*time));
         }
+        let part = &parts[which[winner]];
+        let run = 1 + part.timestamps[at[winner] + 1..].iter().take_while(|time| **time < until).count();
+        into.extend_from(part, at[winner], at[winner] + run);
+        at[winner] += run;
     }
 }
 

@@ -151,8 +151,11 @@ fn look(base: &str, server: &str, case: &Case, target: &Target, base_ms: i64) ->
     let asked = target.asked(case.name, server);
     out.insert("request path".into(), asked.path.replace(&format!("/{server}"), "/SERVER"));
     for header in ["accept", "accept-encoding", "authorization", "x-prometheus-scrape-timeout-seconds", "x-own"] {
-        // What Vigie takes beyond gzip is its own matter.
-        let value = asked.headers.get(header).map(|value| value.replace("zstd, gzip", "gzip")).unwrap_or_default();
+        // What Vigie takes beyond gzip is its own matter; and in protobuf, too, it asks for names as they are.
+        let own = [("zstd, gzip", "gzip"), (";encoding=delimited;escaping=allow-utf-8", ";encoding=delimited")];
+        let value = asked.headers.get(header).map_or_else(String::new, |value| {
+            own.iter().fold(value.clone(), |value, (own, theirs)| value.replace(own, theirs))
+        });
         out.insert(format!("request {header}"), value);
     }
     Ok(out)
