@@ -2,6 +2,7 @@
 
 use crate::StorageError;
 use model::{FloatHistogram, Labels, Matcher, SampleValue};
+use std::ops::Range;
 use std::sync::Arc;
 
 /// Tells whether the reader has given up. Engines then answer [`StorageError::Cancelled`], or whatever they have.
@@ -176,19 +177,26 @@ impl Samples {
 
     /// Appends `from[start..end]`, with all columns. Panics where that is out of bounds.
     pub fn extend_from(&mut self, from: &Samples, start: usize, end: usize) {
-        let plain = |samples: &Samples| {
-            samples.histograms.is_empty() && samples.start_timestamps.is_empty() && samples.tiers.is_empty()
-        };
-        if plain(self) && plain(from) {
-            self.timestamps.extend_from_slice(&from.timestamps[start..end]);
-            self.values.extend_from_slice(&from.values[start..end]);
-            return;
+        /// Appends a column that is not there where nothing in it differs from the default.
+        fn column<T: Clone + Default + PartialEq>(own: &mut Vec<T>, from: &[T], range: Range<usize>, before: usize) {
+            if from.is_empty() {
+                if !own.is_empty() {
+                    own.resize(before + range.len(), T::default());
+                }
+                return;
+            }
+            let part = &from[range];
+            if !own.is_empty() || part.iter().any(|value| *value != T::default()) {
+                own.resize(before, T::default());
+                own.extend_from_slice(part);
+            }
         }
-        for index in start..end {
-            self.push(from.timestamps[index], from.value(index));
-            self.set_last_start_timestamp(from.start_timestamp(index));
-            self.set_last_tier(from.tier(index));
-        }
+        let before = self.timestamps.len();
+        self.timestamps.extend_from_slice(&from.timestamps[start..end]);
+        self.values.extend_from_slice(&from.values[start..end]);
+        column(&mut self.histograms, &from.histograms, start..end, before);
+        column(&mut self.start_timestamps, &from.start_timestamps, start..end, before);
+        column(&mut self.tiers, &from.tiers, start..end, before);
     }
 
     /// The histogram at `index`, if that sample is one.

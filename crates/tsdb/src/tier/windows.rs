@@ -119,6 +119,11 @@ fn growth(samples: &Samples, list: &[usize]) -> f64 {
     growth
 }
 
+/// The last millisecond of a window.
+fn window_end(window: i64, resolution_ms: i64) -> i64 {
+    window.saturating_add(1).saturating_mul(resolution_ms)
+}
+
 impl Windows {
     /// Down-samples what was stored. Of gauges, resets are of no interest.
     pub(crate) fn of(samples: &Samples, resolution_ms: i64, is_gauge: bool) -> Windows {
@@ -126,8 +131,8 @@ impl Windows {
         let mut from = 0;
         while from < samples.len() {
             let window = window_of(samples.timestamps[from], resolution_ms);
-            let to =
-                from + samples.timestamps[from..].partition_point(|time| window_of(*time, resolution_ms) == window);
+            let end_ms = window_end(window, resolution_ms);
+            let to = from + samples.timestamps[from..].iter().take_while(|time| **time <= end_ms).count();
             windows.add(samples, from, to, window, is_gauge);
             from = to;
         }
@@ -161,7 +166,9 @@ impl Windows {
         let mut from = 0;
         self.totals.iter().map(move |totals| {
             let rest = self.kept.timestamps.get(from..).unwrap_or_default();
-            let to = from + rest.partition_point(|time| window_of(*time, resolution_ms) <= totals.window);
+            // A window keeps few samples, so that they are passed one by one.
+            let end_ms = window_end(totals.window, resolution_ms);
+            let to = from + rest.iter().take_while(|time| **time <= end_ms).count();
             (std::mem::replace(&mut from, to), to)
         })
     }
