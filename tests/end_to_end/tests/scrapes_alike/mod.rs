@@ -40,7 +40,6 @@ const DIFFERENT: &[(&str, &str, &str)] = &[
     ("proto_bucket_limit_hard", "metadata", "a body is not read on behind the histogram that refuses it"),
     ("own_up", "", "what a scrape says of itself counts, whatever the target claims"),
     ("nhcb_open", "", "`_created` of a converted histogram is kept as it is of others"),
-    ("proto_bucket_limit", "series", "bounds are the nearest floats; Prometheus' table is one bit off"),
     ("proto_bucket_limit_hard", "scrape_s", "a body is not read on behind the histogram that refuses it"),
     ("line_leading_blank", "", "Prometheus takes the blanks for a part of the name"),
     ("line_carriage_return", "", "programs on Windows write it"),
