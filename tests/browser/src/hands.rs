@@ -147,7 +147,7 @@ impl Browser {
              for (let x = Math.floor(c.width * 0.99); x > c.width * 0.2; x--)
                for (let y = Math.floor(c.height * 0.05); y < c.height * 0.85; y++) {{
                  const i = 4 * (y * c.width + x);
-                 if (d[i + 3] > 160 && Math.max(d[i], d[i + 1], d[i + 2]) - Math.min(d[i], d[i + 1], d[i + 2]) > 60)
+                 if (d[i + 3] > 160 && Math.max(d[i], d[i + 1], d[i + 2]) - Math.min(d[i], d[i + 1], d[i + 2]) > 35)
                    return [r.left + (x - 6) / k, r.top + y / k];
                }}
              return null",

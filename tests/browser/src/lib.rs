@@ -181,6 +181,7 @@ impl Browser {
     }
 
     /// Waits until the panel has drawn series: coloured pixels, which axes and grid have none of.
+    /// (Greyest colours of the palette: a spread of 41 and 58; of the grid and letters: 27.)
     ///
     /// # Errors
     /// It does not.
@@ -189,7 +190,7 @@ impl Browser {
             "const c = document.querySelector({}); if (!c || !c.width) return false;
              const d = c.getContext('2d').getImageData(0, 0, c.width, c.height).data; let n = 0;
              for (let i = 0; i < d.length; i += 4)
-               if (d[i + 3] > 60 && Math.max(d[i], d[i + 1], d[i + 2]) - Math.min(d[i], d[i + 1], d[i + 2]) > 60) n++;
+               if (d[i + 3] > 60 && Math.max(d[i], d[i + 1], d[i + 2]) - Math.min(d[i], d[i + 1], d[i + 2]) > 35) n++;
              return n > 60",
             json!(format!("{panel} canvas[data-t=\"plot\"]"))
         );

@@ -11,7 +11,7 @@ const CPU: &str = "[data-panel-id=\"8\"]";
 async fn a_bare_server_shows_lines() -> Result<()> {
     let vigie = Vigie::start(None, &[])?;
     let browser = Browser::start(DESKTOP).await?;
-    browser.goto(&vigie.url("/d/overview?from=now-1m&to=now&refresh=5s")).await?;
+    browser.goto(&vigie.url("/d/overview?from=now-1m&to=now&refresh=5s&theme=dark")).await?;
     browser.drawn("[data-panel-id=\"11\"]").await?;
     browser.says("[data-panel-id=\"1\"] [data-t=stat-value]", "2").await?;
     browser.drawn(CPU).await?;
