@@ -186,44 +186,39 @@ impl Series for MergedSeries {
     }
 
     fn read(&self, into: &mut Samples) -> Result<(), StorageError> {
-        // Mostly the parts follow each other in time: an old block, a newer one, the head. Then nothing is copied.
-        let begin = into.len();
-        for (index, part) in self.parts.iter().enumerate() {
-            let before = into.len();
-            part.read(into)?;
-            if before > begin && into.timestamps.get(before).is_some_and(|time| *time <= into.timestamps[before - 1]) {
-                let mut first = Samples::default();
-                first.extend_from(into, begin, before);
-                let mut own = Samples::default();
-                own.extend_from(into, before, into.len());
-                into.truncate(begin);
-                return self.merge(vec![first, own], index + 1, into);
-            }
-        }
-        Ok(())
+        self.read_with(|part, into| part.read(into), into)
     }
 
     fn read_between(&self, start_ms: i64, end_ms: i64, into: &mut Samples) -> Result<(), StorageError> {
-        let mut parts = Vec::with_capacity(self.parts.len());
-        for part in &self.parts {
-            let mut samples = Samples::default();
-            part.read_between(start_ms, end_ms, &mut samples)?;
-            parts.push(samples);
-        }
-        merge_samples(parts, into);
-        Ok(())
+        self.read_with(|part, into| part.read_between(start_ms, end_ms, into), into)
     }
 }
 
 impl MergedSeries {
-    /// Merges what was read already with the parts from `next` on.
-    fn merge(&self, mut read: Vec<Samples>, next: usize, into: &mut Samples) -> Result<(), StorageError> {
-        for part in &self.parts[next..] {
-            let mut samples = Samples::default();
-            part.read(&mut samples)?;
-            read.push(samples);
+    fn read_with(
+        &self,
+        read: impl Fn(&dyn Series, &mut Samples) -> Result<(), StorageError>,
+        into: &mut Samples,
+    ) -> Result<(), StorageError> {
+        // Mostly the parts follow each other in time: an old block, a newer one, the head. Then nothing is copied.
+        let begin = into.len();
+        for (index, part) in self.parts.iter().enumerate() {
+            let before = into.len();
+            read(part.as_ref(), into)?;
+            if before > begin && into.timestamps.get(before).is_some_and(|time| *time <= into.timestamps[before - 1]) {
+                let mut parts = vec![Samples::default(), Samples::default()];
+                parts[0].extend_from(into, begin, before);
+                parts[1].extend_from(into, before, into.len());
+                into.truncate(begin);
+                for part in &self.parts[index + 1..] {
+                    let mut samples = Samples::default();
+                    read(part.as_ref(), &mut samples)?;
+                    parts.push(samples);
+                }
+                merge_samples(parts, into);
+                return Ok(());
+            }
         }
-        merge_samples(read, into);
         Ok(())
     }
 }

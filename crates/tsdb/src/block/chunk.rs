@@ -38,6 +38,11 @@ pub(crate) fn encode(samples: &Samples, start: usize, end: usize, out: &mut Vec<
     }
 }
 
+/// The column of a chunk that is one of floats and nothing else.
+pub(crate) fn plain_floats(bytes: &[u8]) -> Option<&[u8]> {
+    bytes.split_first().filter(|(head, _)| **head == KIND_FLOATS).map(|(_, column)| column)
+}
+
 /// Appends the samples between two times, both inclusive, to `into`. `None`, and `into` as before, if the bytes
 /// cannot have been written.
 pub(crate) fn decode(bytes: &[u8], column: &[i64], start_ms: i64, end_ms: i64, into: &mut Samples) -> Option<()> {

@@ -1,6 +1,12 @@
 //! Compressed pieces with a checksum: the unit of reading, and of damage. See `FORMAT.md`, "Frames".
 
-use std::{fs::File, io, os::unix::fs::FileExt};
+use std::{
+    fs::File,
+    io,
+    os::unix::fs::FileExt,
+    sync::{Mutex, PoisonError},
+};
+use zstd::bulk::Decompressor;
 
 /// Compressed length, raw length, checksum.
 pub(crate) const HEADER_BYTES: usize = 12;
@@ -59,7 +65,24 @@ fn checked(header: &[u8; HEADER_BYTES], compressed: &[u8], raw: usize) -> Result
     if found != expected {
         return Err(FrameError::Damaged(format!("checksum {expected:08x}, data gives {found:08x}")));
     }
-    zstd::bulk::decompress(compressed, raw).map_err(|error| FrameError::Damaged(format!("zstd: {error}")))
+    decompress(compressed, raw).map_err(|error| FrameError::Damaged(format!("zstd: {error}")))
+}
+
+/// Decompressors that are at rest: one takes longer to make than a frame to decompress.
+static DECOMPRESSORS: Mutex<Vec<Decompressor<'static>>> = Mutex::new(Vec::new());
+/// So many are kept, of some 100 KiB each.
+const DECOMPRESSORS_MAX: usize = 4;
+
+fn decompress(compressed: &[u8], raw: usize) -> io::Result<Vec<u8>> {
+    let at_rest = || DECOMPRESSORS.lock().unwrap_or_else(PoisonError::into_inner);
+    let found = at_rest().pop();
+    let mut own = found.map_or_else(Decompressor::new, Ok)?;
+    let outcome = own.decompress(compressed, raw);
+    let mut list = at_rest();
+    if list.len() < DECOMPRESSORS_MAX {
+        list.push(own);
+    }
+    outcome
 }
 
 /// Reads the frame at a place of a file.

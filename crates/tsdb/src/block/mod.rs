@@ -40,6 +40,7 @@ use std::{
 };
 use storage::{Samples, Series, SeriesSet, StorageError};
 use tombstones::Tombstones;
+use windows::Wanted;
 
 pub(crate) const DATA_FILE: &str = "data";
 pub(crate) const TIMES_FILE: &str = "times";
@@ -628,6 +629,32 @@ impl BlockSeries {
         }
         Ok(Windows::joined(parts).without(self.tombstones.of(self.number), resolution_ms))
     }
+
+    /// Appends what stands for windows, none of which is deleted.
+    fn read_windows(&self, wanted: Wanted, into: &mut Samples) -> Result<(), StorageError> {
+        self.reserve(wanted.start_ms, wanted.end_ms, into);
+        let mut scratch = windows::Scratch::default();
+        for chunk in self.chunks(wanted.start_ms, wanted.end_ms) {
+            let decode = |blob: &[u8], column: &[i64]| windows::read(blob, column, wanted, &mut scratch, into);
+            self.block.read_chunk(&self.index, chunk, decode)?;
+        }
+        Ok(())
+    }
+
+    /// Makes room for the chunks that lie between two times as a whole; of others nobody knows how much will be read.
+    fn reserve(&self, start_ms: i64, end_ms: i64, into: &mut Samples) {
+        let chunks = self.page.chunks(self.place);
+        let whole = chunks.filter(|extent| start_ms <= extent.min_ms && extent.max_ms <= end_ms);
+        let samples: usize = whole.map(|extent| extent.count as usize).sum();
+        // Of windows, one sample comes out of two or more where totals are asked for.
+        let is_one_a_window = matches!(self.mode, Mode::Min | Mode::Max | Mode::Sum);
+        let samples = if is_one_a_window { samples / 2 } else { samples };
+        into.timestamps.reserve(samples);
+        into.values.reserve(samples);
+        if self.block.meta.resolution_ms.is_some() {
+            into.tiers.reserve(samples);
+        }
+    }
 }
 
 impl Series for BlockSeries {
@@ -640,12 +667,18 @@ impl Series for BlockSeries {
     }
 
     fn read_between(&self, start_ms: i64, end_ms: i64, into: &mut Samples) -> Result<(), StorageError> {
-        if let Some(resolution_ms) = self.block.meta.resolution_ms {
-            let windows = self.windows(start_ms, end_ms)?;
-            windows.read(resolution_ms.max(1), self.mode, start_ms, end_ms, into);
-            return Ok(());
-        }
         let deleted = self.tombstones.of(self.number);
+        if let Some(resolution_ms) = self.block.meta.resolution_ms {
+            let wanted = Wanted { resolution_ms: resolution_ms.max(1), mode: self.mode, start_ms, end_ms };
+            return if deleted.is_empty() {
+                self.read_windows(wanted, into)
+            } else {
+                let windows = self.windows(start_ms, end_ms)?;
+                windows.read(wanted.resolution_ms, self.mode, start_ms, end_ms, into);
+                Ok(())
+            };
+        }
+        self.reserve(start_ms, end_ms, into);
         for chunk in self.chunks(start_ms, end_ms) {
             let read = |into: &mut Samples| {
                 let decode = |blob: &[u8], column: &[i64]| chunk::decode(blob, column, start_ms, end_ms, into);

@@ -323,6 +323,16 @@ pub fn constant(bytes: &[u8]) -> Option<f64> {
     }
 }
 
+/// False if no value of a column is a NaN (a stale marker, say), an infinity or -0.0. Told by its head, for nothing.
+pub fn has_specials(bytes: &[u8]) -> bool {
+    match bytes.first() {
+        None => false,
+        Some(head) if head & FLAG_SPECIALS != 0 => true,
+        Some(head) if head >> 4 == CONST_BITS => constant(bytes).is_none_or(is_special),
+        Some(_) => false,
+    }
+}
+
 /// Appends the `count` values of a column to `out` and gives the number of bytes read.
 ///
 /// # Errors

@@ -216,20 +216,28 @@ impl TieredSeries {
             from_ms = if start_ms == shared.start_ms { beyond.0 } else { window_end(start_ms - 1) + 1 };
             to_ms = if end_ms == shared.end_ms { beyond.1 } else { window_end(end_ms).min(shared.end_ms) };
         }
-        let mut own = Samples::default();
-        series.read_between(from_ms, to_ms, &mut own)?;
-        let (Some(&first), Some(&last)) = (own.timestamps.first(), own.timestamps.last()) else {
+        let known = into.len();
+        series.read_between(from_ms, to_ms, into)?;
+        let (Some(&first), Some(&last)) = (into.timestamps.get(known), into.timestamps.last()) else {
             return self.fill(rest, start_ms, end_ms, into);
         };
         let before =
             if resolution_ms > 0 { window_of(first, resolution_ms).saturating_mul(resolution_ms) } else { first - 1 };
-        self.fill(rest, start_ms, before.min(end_ms), into)?;
-        let known = into.timestamps.last().map_or(0, |last| own.timestamps.partition_point(|time| time <= last));
-        if known < own.len() {
-            into.extend_from(&own, known, own.len());
-            if resolution_ms > 0 {
-                shared.notes.add(resolution_ms, last, &shared.plan.function);
-            }
+        // Mostly there is nothing before, and what was read stays where it is.
+        let mut early = Samples::default();
+        self.fill(rest, start_ms, before.min(end_ms), &mut early)?;
+        let newest = early.timestamps.last().or(known.checked_sub(1).and_then(|at| into.timestamps.get(at))).copied();
+        let told = into.timestamps.get(known..).unwrap_or_default();
+        let from = known + newest.map_or(0, |newest| told.partition_point(|time| *time <= newest));
+        if from < into.len() && resolution_ms > 0 {
+            shared.notes.add(resolution_ms, last, &shared.plan.function);
+        }
+        if !early.is_empty() || from > known {
+            let mut own = Samples::default();
+            own.extend_from(into, from, into.len());
+            into.truncate(known);
+            into.extend_from(&early, 0, early.len());
+            into.extend_from(&own, 0, own.len());
         }
         self.fill(rest, last.saturating_add(1).max(start_ms), end_ms, into)
     }
@@ -241,7 +249,10 @@ impl Series for TieredSeries {
     }
 
     fn read(&self, into: &mut Samples) -> Result<(), StorageError> {
-        // `into` may have samples of others.
+        if into.is_empty() {
+            return self.fill(&self.parts, self.shared.start_ms, self.shared.end_ms, into);
+        }
+        // `into` has samples of others.
         let mut own = Samples::default();
         self.fill(&self.parts, self.shared.start_ms, self.shared.end_ms, &mut own)?;
         into.extend_from(&own, 0, own.len());

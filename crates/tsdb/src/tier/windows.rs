@@ -251,8 +251,8 @@ impl Windows {
                 out.keep(&self.kept, from..last);
                 if hidden {
                     // Up by what is hidden, and down to nothing: both before the last sample, milliseconds away from it.
-                    out.push(time - 2, SampleValue::Float(totals.hidden), 0, 0);
-                    out.push(time - 1, SampleValue::Float(0.0), 0, 0);
+                    out.push(time.saturating_sub(2), SampleValue::Float(totals.hidden), 0, 0);
+                    out.push(time.saturating_sub(1), SampleValue::Float(0.0), 0, 0);
                 }
                 out.keep(&self.kept, last..to);
                 continue;

@@ -1,5 +1,9 @@
 //! Chunks of down-sampled blocks: kept samples as an ordinary chunk, then totals in columns. See `FORMAT.md`, "data".
 
+mod read;
+
+pub(crate) use read::{Scratch, Wanted, read};
+
 use super::chunk;
 use crate::{
     bytes::{Reader, put_uvarint},
@@ -109,8 +113,8 @@ pub(crate) fn decode(bytes: &[u8], column: &[i64], resolution_ms: i64) -> Option
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::codec::histograms::tests::any_histogram;
-    use model::SampleValue;
+    use crate::{codec::histograms::tests::any_histogram, tier::Mode};
+    use model::{SampleValue, stale::is_stale_nan};
     use proptest::prelude::*;
     use std::sync::Arc;
     use storage::Samples;
@@ -132,7 +136,94 @@ mod tests {
         })
     }
 
+    /// Whatever can be told of samples, bit for bit.
+    fn told(samples: &Samples) -> Vec<String> {
+        let one = |at: usize| {
+            let (value, start) = (samples.values[at].to_bits(), samples.start_timestamp(at));
+            let histogram = samples.histogram(at);
+            format!("{} {value:x} {histogram:?} {start} {:?}", samples.timestamps[at], samples.tier(at))
+        };
+        (0..samples.len()).map(one).collect()
+    }
+
+    /// Samples of a counter that falls often, or of a gauge.
+    fn any_floats() -> impl Strategy<Value = Samples> {
+        let value = prop_oneof![
+            12 => (0..20_u32).prop_map(f64::from),
+            1 => Just(model::stale::STALE_NAN),
+            1 => any::<f64>(),
+        ];
+        proptest::collection::vec((1_i64..8, value), 1..200).prop_map(|list| {
+            let (mut samples, mut time) = (Samples::default(), -50);
+            for (gap, value) in list {
+                time += gap;
+                samples.push_float(time, value);
+            }
+            samples
+        })
+    }
+
     proptest! {
+        #[test]
+        fn columns_that_a_function_needs_tell_what_all_tell(
+            samples in prop_oneof![4 => any_floats(), 1 => any_samples()],
+            is_gauge: bool,
+            resolution_ms in 1_i64..60,
+            most in 1_usize..40,
+            (start_ms, length_ms) in prop_oneof![1 => Just((i64::MIN, i64::MAX)), 1 => (-60_i64..300, 0_i64..600)],
+            before in any_floats(),
+        ) {
+            let windows = Windows::of(&samples, resolution_ms, is_gauge);
+            let end_ms = start_ms.saturating_add(length_ms);
+            for mode in [Mode::Kept, Mode::Counter, Mode::Min, Mode::Max, Mode::Sum] {
+                let wanted = Wanted { resolution_ms, mode, start_ms, end_ms };
+                // Behind other samples, raw ones.
+                let (mut all, mut own, mut scratch) = (before.clone(), before.clone(), Scratch::default());
+                windows.read(resolution_ms, mode, start_ms, end_ms, &mut all);
+                for (kept, totals) in windows.chunks(resolution_ms, most) {
+                    let mut bytes = Vec::new();
+                    encode(&windows, resolution_ms, kept, totals, &mut bytes);
+                    let column = &windows.kept.timestamps[kept.0..kept.1];
+                    let length = own.len();
+                    let other = Wanted { resolution_ms: resolution_ms + 1, ..wanted };
+                    let outcome = read(&bytes, column, other, &mut scratch, &mut own);
+                    prop_assert!(outcome.is_none());
+                    prop_assert_eq!(own.len(), length);
+                    let outcome = read(&bytes, column, wanted, &mut scratch, &mut own);
+                    prop_assert!(outcome.is_some());
+                }
+                prop_assert_eq!(told(&own), told(&all), "{:?}", mode);
+                prop_assert_eq!((own.values.len(), own.timestamps.len()), (own.len(), all.len()));
+                let stale = |samples: &Samples| samples.values.iter().filter(|value| is_stale_nan(**value)).count();
+                prop_assert_eq!(stale(&own), stale(&all));
+            }
+        }
+
+        #[test]
+        fn damaged_chunks_are_read_or_not(
+            samples in prop_oneof![3 => any_floats(), 1 => any_samples()],
+            resolution_ms in 1_i64..60,
+            damage in proptest::collection::vec((any::<usize>(), any::<u8>()), 1..4),
+        ) {
+            let windows = Windows::of(&samples, resolution_ms, false);
+            let mut bytes = Vec::new();
+            encode(&windows, resolution_ms, (0, windows.kept.len()), (0, windows.totals.len()), &mut bytes);
+            for (place, byte) in damage {
+                let place = place % bytes.len();
+                bytes[place] = byte;
+            }
+            for mode in [Mode::Kept, Mode::Counter, Mode::Min, Mode::Max, Mode::Sum] {
+                let wanted = Wanted { resolution_ms, mode, start_ms: i64::MIN, end_ms: i64::MAX };
+                let mut own = Samples::default();
+                own.push_float(i64::MIN, 1.0);
+                let outcome = read(&bytes, &windows.kept.timestamps, wanted, &mut Scratch::default(), &mut own);
+                // Every sample has all that samples have.
+                prop_assert_eq!(own.values.len(), own.timestamps.len());
+                prop_assert!(own.tiers.is_empty() || own.tiers.len() == own.len());
+                prop_assert!(outcome.is_some() || own.len() == 1);
+            }
+        }
+
         #[test]
         fn chunks_survive(samples in any_samples(), resolution_ms in 1_i64..40, most in 1_usize..20, place: usize, byte: u8) {
             let windows = Windows::of(&samples, resolution_ms, false);
