@@ -226,6 +226,10 @@ async fn tcp(host: &str, port: u16) -> Result<TcpStream, ConnectError> {
     let mut tried = format!("{host}:{port}");
     for address in addresses {
         match TcpStream::connect(address).await {
+            Ok(stream) if is_own_peer(&stream) => {
+                last = io::ErrorKind::ConnectionRefused.into();
+                tried = address.to_string();
+            }
             Ok(stream) => {
                 // Requests are written whole; waiting for more only costs time.
                 let _ = stream.set_nodelay(true);
@@ -238,6 +242,12 @@ async fn tcp(host: &str, port: u16) -> Result<TcpStream, ConnectError> {
         }
     }
     Err(ConnectError::Tcp { address: tried, source: last })
+}
+
+/// A port of the range that the system gives to clients, with nobody behind it, may be connected with itself: as long as
+/// that lasted, its server could not come back to it.
+fn is_own_peer(stream: &TcpStream) -> bool {
+    stream.local_addr().ok().zip(stream.peer_addr().ok()).is_some_and(|(local, peer)| local == peer)
 }
 
 impl tower::Service<Uri> for Connector {
@@ -279,5 +289,22 @@ impl hyper::rt::Write for Conn {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.io).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::net::{TcpListener, TcpSocket};
+
+    #[tokio::test]
+    async fn a_connection_with_itself_is_told_from_one_with_a_server() -> io::Result<()> {
+        let socket = TcpSocket::new_v4()?;
+        socket.bind(([127, 0, 0, 1], 0).into())?;
+        let address = socket.local_addr()?;
+        assert!(is_own_peer(&socket.connect(address).await?));
+        let server = TcpListener::bind("127.0.0.1:0").await?;
+        assert!(!is_own_peer(&TcpStream::connect(server.local_addr()?).await?));
+        Ok(())
     }
 }

@@ -1,6 +1,6 @@
 //! A blocking HTTP/1.1 client, one connection a request: enough for tests, nothing to configure.
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
@@ -56,6 +56,8 @@ pub fn send(method: &str, url: &str, headers: &[(&str, &str)], body: &[u8]) -> R
     let rest = url.strip_prefix("http://").with_context(|| format!("no http URL: {url}"))?;
     let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
     let mut stream = TcpStream::connect(authority).with_context(|| format!("connect to {authority}"))?;
+    // A port of the range that the system gives to clients, with nobody behind it, can be connected with itself.
+    ensure!(stream.local_addr()? != stream.peer_addr()?, "connect to {authority}: nobody listens there");
     stream.set_read_timeout(Some(TIMEOUT))?;
     stream.set_write_timeout(Some(TIMEOUT))?;
     let mut head = format!(

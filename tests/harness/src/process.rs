@@ -48,6 +48,25 @@ impl Program {
         std::fs::read_to_string(&self.log).unwrap_or_default()
     }
 
+    /// What its threads do now, a line each: name, state, seconds of processor time, and what they wait for in the system.
+    /// Nothing where the system does not tell.
+    pub fn threads(&self) -> String {
+        let tasks = Path::new("/proc").join(self.child.id().to_string()).join("task");
+        let mut lines = String::new();
+        for task in std::fs::read_dir(tasks).into_iter().flatten().flatten() {
+            let read = |file: &str| std::fs::read_to_string(task.path().join(file)).unwrap_or_default();
+            let stat = read("stat");
+            // Behind the name in parentheses: the state, and the ticks, of which there are a hundred a second.
+            let Some((name, rest)) = stat.rsplit_once(')') else { continue };
+            let fields: Vec<&str> = rest.split_whitespace().collect();
+            let ticks = fields.iter().skip(11).take(2).filter_map(|field| field.parse::<f64>().ok()).sum::<f64>();
+            let name = name.split_once('(').map_or(name, |(_, name)| name);
+            let state = fields.first().copied().unwrap_or_default();
+            lines.push_str(&format!("{name}: {state}, {:.2} s, {}\n", ticks / 100.0, read("wchan").trim()));
+        }
+        lines
+    }
+
     /// Sends a signal by name, as `TERM` or `HUP`.
     ///
     /// # Errors

@@ -105,6 +105,8 @@ impl Vigie {
             let status = http::get(&url)?.status;
             if status == 200 { Ok(()) } else { bail!("HTTP {status}") }
         })
+        // Starved by others, waiting for the disk, or waiting for itself: that shows who is to blame.
+        .with_context(|| format!("its threads:\n{}", self.program.threads()))
     }
 
     /// Starts again after [`Program::kill`] or a clean end, with the same folder, port and flags.
