@@ -1,6 +1,6 @@
-//! Days of an engine in seconds: a writer, maintenance and readers at once, with short blocks, series that come and go, and a
-//! retention. Answers stay right, disk and memory stay within bounds. A few seconds on every run;
-//! `VIGIE_SOAK_SECONDS=3600 cargo test -p tsdb --test soak` for longer.
+//! Days of an engine in seconds: a writer, maintenance, deletions and readers at once, with short blocks, series that come and
+//! go, a retention, and windows beyond it. Answers stay right; disk, memory and open files stay within bounds. A few seconds
+//! on every run; `VIGIE_SOAK_SECONDS=3600 cargo test -p tsdb --test soak -- --nocapture` for longer, with what it sees.
 #![allow(clippy::unwrap_used, reason = "a test ends where something is not as it should be")]
 
 mod common;
@@ -15,7 +15,7 @@ use std::{
     time::{Duration, Instant},
 };
 use storage::{Ingest, Queryable, Samples, SelectHints, SeriesSamples};
-use tsdb::{Tsdb, TsdbOptions};
+use tsdb::{RetentionRule, Tsdb, TsdbOptions};
 
 const STEP_MS: i64 = 15_000;
 const BLOCK_MS: i64 = 40 * STEP_MS;
@@ -25,13 +25,19 @@ const STEADY: usize = 60;
 /// Series that are others after so many steps.
 const PASSING: usize = 20;
 const PASS_STEPS: i64 = 30;
+/// Series that are deleted again and again, up to some time before now.
+const DOOMED: usize = 4;
+/// Series of which windows are kept beyond the retention.
+const KPIS: usize = 4;
+const WINDOW_MS: i64 = 4 * STEP_MS;
+const KPI_RETENTION_MS: i64 = 4 * RETENTION_MS;
 
 fn value(series: usize, time_ms: i64) -> f64 {
     (time_ms / STEP_MS * (series as i64 + 1) % 10_007) as f64
 }
 
-fn steady(series: usize) -> Labels {
-    Labels::from_pairs([("__name__", "steady"), ("s", series.to_string().as_str())])
+fn named(name: &str, series: usize) -> Labels {
+    Labels::from_pairs([("__name__", name), ("s", series.to_string().as_str())])
 }
 
 fn step(time_ms: i64) -> Vec<SeriesSamples> {
@@ -43,8 +49,10 @@ fn step(time_ms: i64) -> Vec<SeriesSamples> {
     let age = time_ms / STEP_MS / PASS_STEPS;
     let passing = |series: usize| Labels::from_pairs([("__name__", "passing"), ("s", &format!("{series}-{age}"))]);
     (0..STEADY)
-        .map(|series| one(steady(series), series))
+        .map(|series| one(named("steady", series), series))
         .chain((0..PASSING).map(|series| one(passing(series), series)))
+        .chain((0..DOOMED).map(|series| one(named("doomed", series), series)))
+        .chain((0..KPIS).map(|series| one(named("kpi", series), series)))
         .collect()
 }
 
@@ -66,22 +74,84 @@ fn resident_bytes() -> u64 {
     line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<u64>().ok()).unwrap_or(0) << 10
 }
 
-/// Reads a piece of one series and counts what is missing or wrong.
-fn ask(engine: &Tsdb, series: usize, start_ms: i64, end_ms: i64) {
+/// Files that the process has open; nothing where the system does not tell.
+fn open_files() -> u64 {
+    fs::read_dir("/proc/self/fd").map_or(0, |files| files.count() as u64)
+}
+
+fn read(engine: &Tsdb, name: &str, series: usize, start_ms: i64, end_ms: i64, hints: &SelectHints) -> Samples {
     let querier = engine.querier(start_ms, end_ms).unwrap();
-    let matchers = [Matcher::equal("__name__", "steady"), Matcher::equal("s", series.to_string())];
+    let matchers = [Matcher::equal("__name__", name), Matcher::equal("s", series.to_string())];
     let mut samples = Samples::default();
-    for found in querier.select(&SelectHints::default(), &matchers).unwrap() {
+    for found in querier.select(hints, &matchers).unwrap() {
         found.unwrap().read(&mut samples).unwrap();
     }
+    samples
+}
+
+/// Reads a piece of one series and counts what is missing or wrong.
+fn ask(engine: &Tsdb, name: &str, series: usize, start_ms: i64, end_ms: i64) {
+    let samples = read(engine, name, series, start_ms, end_ms, &SelectHints::default());
     let wanted: Vec<i64> = (start_ms..=end_ms).filter(|time| time % STEP_MS == 0).collect();
-    assert_eq!(samples.timestamps, wanted, "times of series {series} from {start_ms} to {end_ms}");
+    assert_eq!(samples.timestamps, wanted, "times of {name} {series} from {start_ms} to {end_ms}");
     for (time, own) in samples.timestamps.iter().zip(&samples.values) {
-        assert_eq!(own.to_bits(), value(series, *time).to_bits(), "series {series} at {time}");
+        assert_eq!(own.to_bits(), value(series, *time).to_bits(), "{name} {series} at {time}");
+    }
+}
+
+/// Sums over windows older than any raw sample are those over what was written; both times are ends of windows.
+fn ask_windows(engine: &Tsdb, series: usize, start_ms: i64, end_ms: i64) {
+    let hints = SelectHints {
+        start_ms: start_ms + 1,
+        end_ms,
+        step_ms: end_ms - start_ms,
+        range_ms: end_ms - start_ms,
+        function: "sum_over_time".to_owned(),
+        tiers: true,
+        ..SelectHints::default()
+    };
+    let samples = read(engine, "kpi", series, start_ms + 1, end_ms, &hints);
+    let within = (0..samples.len()).filter(|at| (start_ms + 1..=end_ms).contains(&samples.timestamps[*at]));
+    let (mut sum, mut count) = (0.0, 0);
+    for at in within {
+        sum += samples.values[at];
+        count += i64::from(samples.tier(at).samples());
+    }
+    let wanted: f64 = (start_ms + 1..=end_ms).filter(|time| time % STEP_MS == 0).map(|time| value(series, time)).sum();
+    let place = format!("kpi {series} from {start_ms} to {end_ms}");
+    assert_eq!((count, sum.to_bits()), ((end_ms - start_ms) / STEP_MS, wanted.to_bits()), "{place}");
+}
+
+/// What the process and its folder take.
+#[derive(Clone, Copy, Debug, Default)]
+struct Usage {
+    disk_bytes: u64,
+    memory_bytes: u64,
+    files: u64,
+}
+
+impl Usage {
+    fn most(list: &[Usage]) -> Usage {
+        let of = |pick: fn(&Usage) -> u64| list.iter().map(pick).max().unwrap_or(0);
+        Usage {
+            disk_bytes: of(|own| own.disk_bytes),
+            memory_bytes: of(|own| own.memory_bytes),
+            files: of(|own| own.files),
+        }
+    }
+}
+
+/// Ends the other threads, whatever fails.
+struct End<'a>(&'a AtomicBool);
+
+impl Drop for End<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
     }
 }
 
 #[test]
+#[allow(clippy::print_stderr, reason = "with `--nocapture` it tells what it sees")]
 fn answers_stay_right_and_bounds_hold() {
     let seconds = std::env::var("VIGIE_SOAK_SECONDS").ok().and_then(|text| text.parse().ok()).unwrap_or(6);
     let dir = tempfile::tempdir().unwrap();
@@ -90,30 +160,31 @@ fn answers_stay_right_and_bounds_hold() {
         block_range_ms_max: 3 * BLOCK_MS,
         retention_ms: RETENTION_MS,
         segment_bytes_max: 100_000,
+        retention_rules: vec![RetentionRule {
+            selector: "kpi".into(),
+            matchers: vec![Matcher::equal("__name__", "kpi")],
+            keep_ms: KPI_RETENTION_MS,
+            resolution_ms: Some(WINDOW_MS),
+        }],
         ..options(dir.path())
     };
     let engine = Tsdb::open(options).unwrap();
     let (newest, maintained, stop) = (AtomicI64::new(0), AtomicI64::new(0), AtomicBool::new(false));
+    // Up to when a deletion was begun, and up to when one is done.
+    let (deleting, deleted) = (AtomicI64::new(0), AtomicI64::new(0));
     let begin = Instant::now();
-    // Bytes of disk and memory over time.
-    let mut seen: Vec<(u64, u64)> = Vec::new();
+    let mut seen: Vec<Usage> = Vec::new();
     let mut questions = 0;
     thread::scope(|scope| {
         let (engine, newest, maintained, stop) = (&engine, &newest, &maintained, &stop);
-        // Whatever fails ends the others.
-        struct End<'a>(&'a AtomicBool);
-        impl Drop for End<'_> {
-            fn drop(&mut self) {
-                self.0.store(true, Ordering::Relaxed);
-            }
-        }
+        let (deleting, deleted) = (&deleting, &deleted);
         scope.spawn(move || {
             let _end = End(stop);
             let mut time = 0;
             while !stop.load(Ordering::Relaxed) {
                 time += STEP_MS;
                 let report = engine.append_series(&step(time)).unwrap();
-                assert_eq!(report.samples_appended, (STEADY + PASSING) as u64);
+                assert_eq!(report.samples_appended, (STEADY + PASSING + DOOMED + KPIS) as u64);
                 newest.store(time, Ordering::Relaxed);
                 // No target is scraped faster than maintenance can follow.
                 while time - maintained.load(Ordering::Relaxed) > 3 * BLOCK_MS && !stop.load(Ordering::Relaxed) {
@@ -129,18 +200,64 @@ fn answers_stay_right_and_bounds_hold() {
                 let oldest_ms = (end_ms - RETENTION_MS + BLOCK_MS).max(STEP_MS);
                 if end_ms > STEP_MS {
                     let start_ms = oldest_ms + noise.below((end_ms - oldest_ms).unsigned_abs() as usize + 1) as i64;
-                    ask(engine, noise.below(STEADY), start_ms, end_ms);
+                    ask(engine, "steady", noise.below(STEADY), start_ms, end_ms);
+                    ask(
+                        engine,
+                        "doomed",
+                        noise.below(DOOMED),
+                        start_ms.max(deleting.load(Ordering::SeqCst) + 1),
+                        end_ms,
+                    );
+                    // What was deleted before the question does not come back.
+                    let gone_ms = deleted.load(Ordering::SeqCst);
+                    let back = read(engine, "doomed", noise.below(DOOMED), oldest_ms, gone_ms, &SelectHints::default());
+                    assert!(back.is_empty(), "{:?} until {gone_ms} are back", back.timestamps);
                     questions += 1;
+                }
+                // Between what is surely there still and what surely has no raw samples.
+                let (from, to) = (end_ms - KPI_RETENTION_MS + 6 * BLOCK_MS, end_ms - RETENTION_MS - 6 * BLOCK_MS);
+                if from > 0 {
+                    let start_ms = from + noise.below((to - from).unsigned_abs() as usize / 2) as i64;
+                    let aligned = |time_ms: i64| time_ms / WINDOW_MS * WINDOW_MS;
+                    ask_windows(engine, noise.below(KPIS), aligned(start_ms), aligned(to));
                 }
             }
             questions
         });
         let _end = End(stop);
+        let mut told = Duration::ZERO;
         while begin.elapsed() < Duration::from_secs(seconds) && !stop.load(Ordering::Relaxed) {
             let until_ms = newest.load(Ordering::Relaxed);
             engine.maintain().unwrap();
             maintained.store(until_ms, Ordering::Relaxed);
-            seen.push((folder_bytes(dir.path()), resident_bytes()));
+            let round = seen.len();
+            if round % 10 == 3 {
+                // Some of it in the head, some in blocks.
+                let end_ms = until_ms - round as i64 / 10 % 4 * BLOCK_MS / 2;
+                if end_ms > deleted.load(Ordering::SeqCst) {
+                    deleting.store(end_ms, Ordering::SeqCst);
+                    engine.delete_series(0, end_ms, &[Matcher::equal("__name__", "doomed")]).unwrap();
+                    deleted.store(end_ms, Ordering::SeqCst);
+                }
+            }
+            if round % 40 == 39 {
+                engine.clean_tombstones().unwrap();
+            }
+            let usage =
+                Usage { disk_bytes: folder_bytes(dir.path()), memory_bytes: resident_bytes(), files: open_files() };
+            seen.push(usage);
+            if begin.elapsed() >= told {
+                told += Duration::from_secs(seconds) / 20;
+                eprintln!(
+                    "{:4} s: {:3} blocks, until hour {}, {} KiB on disk, {} MiB of memory, {} files",
+                    begin.elapsed().as_secs(),
+                    engine.blocks().len(),
+                    until_ms / 3_600_000,
+                    usage.disk_bytes >> 10,
+                    usage.memory_bytes >> 20,
+                    usage.files
+                );
+            }
             thread::sleep(Duration::from_millis(5));
         }
         stop.store(true, Ordering::Relaxed);
@@ -148,24 +265,28 @@ fn answers_stay_right_and_bounds_hold() {
     });
     (0..3).for_each(|_| engine.maintain().unwrap());
     let end_ms = newest.load(Ordering::Relaxed);
-    assert!(questions > 10 && end_ms > 3 * BLOCK_MS, "{questions} questions, until {end_ms}");
+    assert!(questions > 2 && end_ms > 3 * BLOCK_MS, "{questions} questions, until {end_ms}");
     assert_eq!(engine.damage(), []);
     let blocks = engine.blocks();
-    let oldest_ms = blocks.iter().map(|block| block.min_time_ms).min().unwrap_or(0);
-    assert!(oldest_ms >= end_ms - RETENTION_MS - 6 * BLOCK_MS, "{oldest_ms} of {end_ms}: the retention deletes");
-    assert!(blocks.len() < 40, "{} blocks", blocks.len());
+    let oldest_of = |windows: bool| {
+        let own = blocks.iter().filter(|block| block.resolution_ms.is_some() == windows);
+        own.map(|block| block.min_time_ms).min().unwrap_or(end_ms)
+    };
+    let (raw_ms, windows_ms) = (oldest_of(false), oldest_of(true));
+    assert!(raw_ms >= end_ms - RETENTION_MS - 6 * BLOCK_MS, "{raw_ms} of {end_ms}: the retention deletes");
+    assert!(windows_ms >= end_ms - KPI_RETENTION_MS - 6 * BLOCK_MS, "{windows_ms} of {end_ms}: windows go as well");
+    assert!(blocks.len() < 60, "{} blocks", blocks.len());
     // Those that passed are forgotten with the blocks of their time.
-    let most = STEADY + PASSING * (5 * BLOCK_MS / STEP_MS / PASS_STEPS + 2) as usize;
+    let most = STEADY + DOOMED + KPIS + PASSING * (5 * BLOCK_MS / STEP_MS / PASS_STEPS + 2) as usize;
     assert!(engine.status(1).series <= most as u64, "{} series in the head", engine.status(1).series);
+    eprintln!("{questions} questions, until hour {}, {} rounds of maintenance", end_ms / 3_600_000, seen.len());
     // After the retention began to delete, nothing grows any more.
-    if end_ms > 4 * RETENTION_MS {
-        let (middle, last) = (&seen[seen.len() / 3..2 * seen.len() / 3], &seen[2 * seen.len() / 3..]);
-        let most = |list: &[(u64, u64)]| {
-            let of = |pick: fn(&(u64, u64)) -> u64| list.iter().map(pick).max().unwrap_or(0);
-            (of(|own| own.0), of(|own| own.1))
-        };
-        let (before, after) = (most(middle), most(last));
-        assert!(after.0 <= before.0 * 3 / 2 + (1 << 20), "disk: {after:?} bytes after {before:?}");
-        assert!(after.1 <= before.1 * 5 / 4 + (32 << 20), "memory: {after:?} bytes after {before:?}");
+    if end_ms > 4 * KPI_RETENTION_MS {
+        let thirds = seen.len() / 3;
+        let (before, after) = (Usage::most(&seen[thirds..2 * thirds]), Usage::most(&seen[2 * thirds..]));
+        eprintln!("at most {after:?} after {before:?}");
+        assert!(after.disk_bytes <= before.disk_bytes * 3 / 2 + (1 << 20), "{after:?} after {before:?}");
+        assert!(after.memory_bytes <= before.memory_bytes * 5 / 4 + (32 << 20), "{after:?} after {before:?}");
+        assert!(after.files <= before.files * 3 / 2 + 16, "{after:?} after {before:?}");
     }
 }
