@@ -235,14 +235,14 @@ mod tests {
 
     #[test]
     fn columns() {
-        mutation::run("column of floats", &floats_seeds(), 10_000, column_of_floats);
+        mutation::run("tsdb_column_of_floats", &floats_seeds(), 10_000, column_of_floats);
         let mut seeds = Vec::new();
         for (length, step) in [(0_i64, 1), (1, 5), (300, 15_000), (131, -7)] {
             let mut seed = Vec::new();
             times::encode(&(0..length).map(|at| 1_700_000_000_000 + at * step + at % 3).collect::<Vec<_>>(), &mut seed);
             seeds.push(seed);
         }
-        mutation::run("column of times", &seeds, 8_000, column_of_times);
+        mutation::run("tsdb_column_of_times", &seeds, 8_000, column_of_times);
         let mut seeds = Vec::new();
         for length in [1_u16, 3, 40] {
             let mut seed = length.to_le_bytes().to_vec();
@@ -252,7 +252,7 @@ mod tests {
             );
             seeds.push(seed);
         }
-        mutation::run("column of histograms", &seeds, 8_000, column_of_histograms);
+        mutation::run("tsdb_column_of_histograms", &seeds, 8_000, column_of_histograms);
     }
 
     /// A checkpoint with rows in columns and with pieces.
@@ -325,15 +325,15 @@ mod tests {
         };
         let (all, kinds) = records(SegmentReader::open(&path));
         assert_eq!(kinds.len(), 7, "a seed of every kind of record: {kinds:?}");
-        mutation::run("records of the log", &[all], 8_000, log_records);
+        mutation::run("tsdb_log_records", &[all], 8_000, log_records);
         let (all, kinds) = records(SegmentReader::open_as(&checkpoint::path(dir.path()), checkpoint::MAGIC));
         assert_eq!(
             kinds.into_iter().collect::<Vec<_>>(),
             [1, 5, 6, 16, 17, 19, 21],
             "seals and pieces come from others"
         );
-        mutation::run("records of a checkpoint", &[all, sealed()], 4_000, checkpoint_records);
-        mutation::run("segment of the log", &[fs::read(&path).unwrap()], 1_000, segment_file);
+        mutation::run("tsdb_checkpoint_records", &[all, sealed()], 4_000, checkpoint_records);
+        mutation::run("tsdb_segment_file", &[fs::read(&path).unwrap()], 1_000, segment_file);
     }
 
     #[test]

@@ -5,6 +5,7 @@ mod bundle;
 mod ci;
 mod conformance;
 mod deps;
+mod fuzz;
 mod layers;
 mod peers;
 mod recording;
@@ -31,6 +32,7 @@ const HELP: &str = "cargo xtask COMMAND
   layers                     which crate may import which
   deps                       licences of the dependencies, and crates that must not be among them
   bench                      timings of the whole: start to first chart, sizes, memory, incremental build
+  fuzz [SECONDS] [NAME …]    the programs of fuzz/ in turn, 60 s each (needs the nightly compiler)
   bench-charts [ROUNDS [CASE]]
                              our charts and uPlot in turns in Chromium (npm fetches uPlot once)
   record FOLDER SECONDS NAME=URL …
@@ -67,6 +69,7 @@ fn main() -> Result<()> {
         Some("e2e") => ci::e2e(&rest),
         Some("browser") => ci::browser(&rest),
         Some("bench") => ci::bench(),
+        Some("fuzz") => fuzz::run_all(&rest),
         Some("bench-charts") => bench_charts::run(&rest),
         Some("conformance") => {
             let list = rest.contains(&"--list-failures");

@@ -1,12 +1,15 @@
 //! Runs a decoder on damaged bytes, the same ones on every run: what `fuzz/` does without end, in seconds and with any
 //! compiler. A decoder may refuse or accept; it must not panic, take long, or ask for much memory.
 //!
-//! `VIGIE_FUZZ_ROUNDS=100000` runs more of them, `VIGIE_FUZZ_SEED=7` others.
+//! `VIGIE_FUZZ_ROUNDS=100000` runs more of them, `VIGIE_FUZZ_SEED=7` others; `VIGIE_FUZZ_CORPUS=FOLDER` writes what they
+//! begin with to `FOLDER/PROGRAM` and runs nothing. What a program of `fuzz/` once found lies in `fuzz/found/PROGRAM` and
+//! is run each time.
 #![allow(clippy::print_stderr, clippy::panic, reason = "what failed is told to who runs the tests")]
 
 use std::{
     fs,
     panic::{self, AssertUnwindSafe},
+    path::Path,
     time::{Duration, Instant},
 };
 
@@ -111,12 +114,35 @@ fn number(name: &str, otherwise: u64) -> u64 {
     std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(otherwise)
 }
 
-/// Runs `decode` on the seeds, and on `rounds` damaged copies of them.
+/// What the program `name` once found, in the order of the files' names.
+fn found(name: &str) -> Vec<Vec<u8>> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/found").join(name);
+    let mut files: Vec<_> = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
+    files.sort();
+    files.iter().filter_map(|file| fs::read(file).ok()).collect()
+}
+
+/// # Panics
+/// Where the folder cannot be written.
+fn write_corpus(folder: &Path, seeds: &[Vec<u8>]) {
+    let write = |(number, seed): (usize, &Vec<u8>)| fs::write(folder.join(format!("seed-{number:05}")), seed);
+    let written = fs::create_dir_all(folder).and_then(|()| seeds.iter().enumerate().try_for_each(write));
+    if let Err(error) = written {
+        panic!("{}: {error}; name a folder that can be written in VIGIE_FUZZ_CORPUS", folder.display());
+    }
+}
+
+/// Runs `decode` on the seeds, on what was found before, and on `rounds` damaged copies of both. `name` is the program's
+/// in `fuzz/`.
 ///
 /// # Panics
 /// Where `decode` does, or takes too much time or memory; the input is printed as hex.
 pub fn run(name: &str, seeds: &[Vec<u8>], rounds: u64, mut decode: impl FnMut(&[u8])) {
     assert!(!seeds.is_empty(), "{name}: nothing to begin with");
+    let seeds = &[seeds, &found(name)].concat();
+    if let Some(folder) = std::env::var_os("VIGIE_FUZZ_CORPUS") {
+        return write_corpus(&Path::new(&folder).join(name), seeds);
+    }
     let mut noise = Noise::new(number("VIGIE_FUZZ_SEED", 1));
     let mut peak = address_space_peak();
     let mut one = |bytes: &[u8]| {

@@ -24,7 +24,7 @@ fn texts() -> Vec<Vec<u8>> {
 
 #[test]
 fn texts_are_read_alike_or_refused_alike() {
-    mutation::run("text", &texts(), 6_000, targets::text);
+    mutation::run("exposition_text", &texts(), 6_000, targets::text);
     // The body before, and what may become of it.
     let pairs: Vec<Vec<u8>> = texts()
         .iter()
@@ -33,7 +33,7 @@ fn texts_are_read_alike_or_refused_alike() {
             [[body.clone(), vec![0xff], body.clone()].concat(), [body.clone(), vec![0xff], changed].concat()]
         })
         .collect();
-    mutation::run("difference of texts", &pairs, 6_000, targets::difference);
+    mutation::run("exposition_difference", &pairs, 6_000, targets::difference);
 }
 
 fn protobuf() -> Vec<u8> {
@@ -67,5 +67,5 @@ fn protobuf() -> Vec<u8> {
 
 #[test]
 fn protobuf_is_read_or_refused() {
-    mutation::run("protobuf", &[protobuf()], 10_000, targets::protobuf);
+    mutation::run("exposition_protobuf", &[protobuf()], 10_000, targets::protobuf);
 }

@@ -58,7 +58,7 @@ fn chunks_are_read_or_refused() {
     // Each kind of data also under the other encodings, of which we write none.
     let seeds: Vec<Vec<u8>> =
         chunks().iter().flat_map(|(_, data)| (1..=6).map(|byte| [&[byte], data.as_slice()].concat())).collect();
-    mutation::run("chunk", &seeds, 20_000, targets::chunk);
+    mutation::run("prometheus_tsdb_chunk", &seeds, 20_000, targets::chunk);
 }
 
 /// Numbers of all kinds as the format writes them, big-endian.
@@ -101,7 +101,7 @@ fn records_are_read_or_refused() {
     for record in records() {
         assert!(!matches!(Record::decode(&record), Ok(Record::Unknown(_)) | Err(_)), "{record:?}");
     }
-    mutation::run("record", &records(), 40_000, targets::record);
+    mutation::run("prometheus_tsdb_record", &records(), 40_000, targets::record);
 }
 
 fn fragment(kind: u8, bytes: &[u8]) -> Vec<u8> {
@@ -130,8 +130,8 @@ fn segments_are_read_or_refused() {
     // One that claims a gigabyte: snappy tells the length first.
     let claim = fragment(1 | 8, &[0x80, 0x80, 0x80, 0x80, 4, 0, b'x']);
     let seeds = [plain, split, packed, claim];
-    mutation::run("segment", &seeds, 300, targets::segment);
-    mutation::run("segment with right checksums", &seeds, 700, targets::segment_with_checksums);
+    mutation::run("prometheus_tsdb_segment", &seeds, 300, targets::segment);
+    mutation::run("prometheus_tsdb_segment_with_checksums", &seeds, 700, targets::segment_with_checksums);
 }
 
 #[test]
@@ -151,7 +151,7 @@ fn chunks_of_the_head_are_read_or_refused() {
         file.extend(checksum);
     }
     file.extend([0; 40]);
-    mutation::run("chunks of the head", &[file], 700, targets::head_chunks);
+    mutation::run("prometheus_tsdb_head_chunks", &[file], 700, targets::head_chunks);
 }
 
 #[test]
@@ -170,6 +170,6 @@ fn blocks_are_read_or_refused() {
         seed.extend(file);
     }
     // A seed is read to its end, sealed or not.
-    mutation::run("block", std::slice::from_ref(&seed), 150, targets::block);
-    mutation::run("block with right checksums", &[seed], 500, targets::block_with_checksums);
+    mutation::run("prometheus_tsdb_block", std::slice::from_ref(&seed), 150, targets::block);
+    mutation::run("prometheus_tsdb_block_with_checksums", &[seed], 500, targets::block_with_checksums);
 }

@@ -77,11 +77,11 @@ fn requests_are_taken_or_refused() {
     for body in version_1() {
         assert!(remote::receive::decode("", "", &snappy(&body)).is_ok());
     }
-    mutation::run("remote write 1", &version_1(), 20_000, targets::write_1);
+    mutation::run("remote_write_1", &version_1(), 20_000, targets::write_1);
     let type_2 = "application/x-protobuf;proto=io.prometheus.write.v2.Request";
     remote::receive::decode(type_2, "", &snappy(&version_2())).unwrap();
-    mutation::run("remote write 2", &[version_2()], 20_000, targets::write_2);
-    mutation::run("remote read", &[question()], 10_000, targets::read);
+    mutation::run("remote_write_2", &[version_2()], 20_000, targets::write_2);
+    mutation::run("remote_read", &[question()], 10_000, targets::read);
     let compressed = [snappy(&version_1()[0]), snappy(&version_2()), snappy(&question()), vec![0xff, 0xff, 0xff, 0x3f]];
-    mutation::run("compressed requests", &compressed, 10_000, targets::compressed);
+    mutation::run("remote_compressed", &compressed, 10_000, targets::compressed);
 }

@@ -204,17 +204,17 @@ type Target = (&'static str, fn(&[u8]), u64);
 #[cfg(test)]
 #[rustfmt::skip]
 pub(crate) const TARGETS: &[Target] = &[
-    ("page of series", series_page, 5_000),
-    ("page of symbols", symbols, 5_000),
-    ("bundle", bundle, 5_000),
-    ("chunk", chunk, 5_000),
-    ("chunk of windows", windows, 5_000),
-    ("page of exemplars", exemplars, 3_000),
-    ("directory of pages", directory, 5_000),
-    ("file of pages", page_file, 500),
-    ("tombstones", tombstones, 5_000),
-    ("meta.json", meta, 2_000),
-    ("block with a changed page", folder, 150),
+    ("tsdb_series_page", series_page, 5_000),
+    ("tsdb_symbols", symbols, 5_000),
+    ("tsdb_bundle", bundle, 5_000),
+    ("tsdb_chunk", chunk, 5_000),
+    ("tsdb_windows", windows, 5_000),
+    ("tsdb_exemplars", exemplars, 3_000),
+    ("tsdb_directory", directory, 5_000),
+    ("tsdb_page_file", page_file, 500),
+    ("tsdb_tombstones", tombstones, 5_000),
+    ("tsdb_meta", meta, 2_000),
+    ("tsdb_folder", folder, 150),
 ];
 
 #[cfg(test)]
@@ -233,19 +233,20 @@ mod tests {
                 if !path.exists() {
                     continue;
                 }
-                add("file of pages", fs::read(&path).unwrap());
+                add("tsdb_page_file", fs::read(&path).unwrap());
                 let (pages, _) = PagesFile::open(&path, magic);
                 for (page, at) in pages.pages().iter().enumerate() {
                     let raw = pages.read(at.at).unwrap();
                     let place = [number as u8, file as u8, page as u8];
-                    add("block with a changed page", [&place, raw.as_slice()].concat());
-                    let kind = ["bundle", "bundle", "page of symbols", "page of series", "page of exemplars"][file];
+                    add("tsdb_folder", [&place, raw.as_slice()].concat());
+                    let kind =
+                        ["tsdb_bundle", "tsdb_bundle", "tsdb_symbols", "tsdb_series_page", "tsdb_exemplars"][file];
                     add(kind, raw);
                 }
             }
-            add("meta.json", fs::read(block.join(META_FILE)).unwrap());
+            add("tsdb_meta", fs::read(block.join(META_FILE)).unwrap());
             if let Ok(bytes) = fs::read(block.join(TOMBSTONES_FILE)) {
-                add("tombstones", bytes[..bytes.len() - 4].to_vec());
+                add("tsdb_tombstones", bytes[..bytes.len() - 4].to_vec());
             }
             let (data, times) = (
                 PagesFile::open(&block.join(DATA_FILE), index::DATA_MAGIC).0,
@@ -258,13 +259,13 @@ mod tests {
             for number in 0..8 {
                 let Some((blob, times)) = bundle.blob(number).zip(bundle.times(number)) else { break };
                 let count = times.part.map_or(length.len(), |(_, count)| count as usize) as u16;
-                let kind = if blob[0] == windows_chunk::KIND_WINDOWS { "chunk of windows" } else { "chunk" };
+                let kind = if blob[0] == windows_chunk::KIND_WINDOWS { "tsdb_windows" } else { "tsdb_chunk" };
                 add(kind, [&count.to_le_bytes(), blob].concat());
             }
         }
         let mut directory = vec![0xff; 9];
         directory.extend_from_slice(&[1, 8, 0, 100, 3, 0x80, 1, 7]);
-        add("directory of pages", directory);
+        add("tsdb_directory", directory);
         seeds
     }
 }
