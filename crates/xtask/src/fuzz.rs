@@ -138,7 +138,9 @@ fn build(folder: &Path, names: &[String]) -> Result<()> {
         .env("RUSTFLAGS", FLAGS)
         .env_remove("CARGO")
         .env_remove("RUSTUP_TOOLCHAIN");
-    names.iter().for_each(|name| drop(command.args(["--bin", name])));
+    for name in names {
+        command.args(["--bin", name]);
+    }
     run(&mut command).context("`rustup toolchain install nightly` brings the compiler; a C++ compiler builds libFuzzer")
 }
 
