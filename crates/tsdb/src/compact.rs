@@ -29,9 +29,11 @@ pub(crate) fn ranges(options: &TsdbOptions, retention_ms: i64) -> Vec<i64> {
     ranges
 }
 
-/// Lengths of down-sampled blocks, ascending, the first that of one range.
-pub(crate) fn tier_ranges(span_ms: i64) -> Vec<i64> {
-    (0..TIER_RANGES).map(|power| span_ms.saturating_mul(RANGE_FACTOR.pow(power))).collect()
+/// Lengths of down-sampled blocks, ascending, the first that of one range. Blocks go as a whole: as those of raw samples, none
+/// is longer than a tenth of what its windows are kept for, so that they do not outlive it by much.
+pub(crate) fn tier_ranges(span_ms: i64, keep_ms: i64) -> Vec<i64> {
+    let longer = (1..TIER_RANGES).map(|power| span_ms.saturating_mul(RANGE_FACTOR.pow(power)));
+    std::iter::once(span_ms).chain(longer.take_while(|range_ms| *range_ms <= keep_ms / 10)).collect()
 }
 
 /// What is to be compacted.
@@ -114,6 +116,16 @@ mod tests {
 0-18 18-20               => nothing
 -4--2 -6--4 0-2          => -6--4 -4--2
 ";
+
+    #[test]
+    fn blocks_of_windows_do_not_outlive_their_windows_by_much() {
+        for (keep, expected) in
+            [(0, vec![1]), (29, vec![1]), (30, vec![1, 3]), (365, vec![1, 3, 9, 27]), (1826, vec![1, 3, 9, 27, 81])]
+        {
+            assert_eq!(tier_ranges(1, keep), expected, "{keep} days");
+        }
+        assert_eq!(tier_ranges(i64::MAX / 2, i64::MAX), [i64::MAX / 2]);
+    }
 
     #[test]
     fn plans() {

@@ -349,7 +349,10 @@ impl Tsdb {
         for resolution_ms in resolutions {
             let ranges = match resolution_ms {
                 None => ranges(&self.options, state.rules.retention.time_ms),
-                Some(_) => tier_ranges(state.rules.span_ms()),
+                Some(resolution_ms) => {
+                    let keep_ms = state.rules.of(resolution_ms).map(|rule| rule.keep_ms).max();
+                    tier_ranges(state.rules.span_ms(), keep_ms.unwrap_or(0))
+                }
             };
             loop {
                 let view = self.view();

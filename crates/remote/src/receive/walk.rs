@@ -71,11 +71,11 @@ impl<'a> Reader<'a> {
         None
     }
 
-    /// Number of the next field and its wire type.
+    /// Number of the next field and its wire type. Protobuf's numbers fit 29 bits: no key is longer than 32.
     #[inline]
     fn key(&mut self) -> Option<(u64, u64)> {
         let key = self.varint()?;
-        (key >> 3 > 0).then_some((key >> 3, key & 7))
+        (key >> 3 > 0 && key <= u64::from(u32::MAX)).then_some((key >> 3, key & 7))
     }
 
     #[inline]
