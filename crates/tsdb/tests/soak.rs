@@ -89,14 +89,30 @@ fn read(engine: &Tsdb, name: &str, series: usize, start_ms: i64, end_ms: i64, hi
     samples
 }
 
-/// Reads a piece of one series and counts what is missing or wrong.
-fn ask(engine: &Tsdb, name: &str, series: usize, start_ms: i64, end_ms: i64) {
-    let samples = read(engine, name, series, start_ms, end_ms, &SelectHints::default());
-    let wanted: Vec<i64> = (start_ms..=end_ms).filter(|time| time % STEP_MS == 0).collect();
-    assert_eq!(samples.timestamps, wanted, "times of {name} {series} from {start_ms} to {end_ms}");
-    for (time, own) in samples.timestamps.iter().zip(&samples.values) {
-        assert_eq!(own.to_bits(), value(series, *time).to_bits(), "{name} {series} at {time}");
+/// A piece of a series, and what it is a piece of.
+struct Piece<'a> {
+    name: &'a str,
+    series: usize,
+    start_ms: i64,
+    end_ms: i64,
+    samples: Samples,
+}
+
+impl Piece<'_> {
+    /// All that was written is there, and nothing else.
+    fn check(&self) {
+        let Piece { name, series, start_ms, end_ms, samples } = self;
+        let wanted: Vec<i64> = (*start_ms..=*end_ms).filter(|time| time % STEP_MS == 0).collect();
+        assert_eq!(samples.timestamps, wanted, "times of {name} {series} from {start_ms} to {end_ms}");
+        for (time, own) in samples.timestamps.iter().zip(&samples.values) {
+            assert_eq!(own.to_bits(), value(*series, *time).to_bits(), "{name} {series} at {time}");
+        }
     }
+}
+
+fn read_from<'a>(engine: &Tsdb, name: &'a str, series: usize, start_ms: i64, end_ms: i64) -> Piece<'a> {
+    let samples = read(engine, name, series, start_ms, end_ms, &SelectHints::default());
+    Piece { name, series, start_ms, end_ms, samples }
 }
 
 /// Sums over windows older than any raw sample are those over what was written; both times are ends of windows.
@@ -200,14 +216,13 @@ fn answers_stay_right_and_bounds_hold() {
                 let oldest_ms = (end_ms - RETENTION_MS + BLOCK_MS).max(STEP_MS);
                 if end_ms > STEP_MS {
                     let start_ms = oldest_ms + noise.below((end_ms - oldest_ms).unsigned_abs() as usize + 1) as i64;
-                    ask(engine, "steady", noise.below(STEADY), start_ms, end_ms);
-                    ask(
-                        engine,
-                        "doomed",
-                        noise.below(DOOMED),
-                        start_ms.max(deleting.load(Ordering::SeqCst) + 1),
-                        end_ms,
-                    );
+                    read_from(engine, "steady", noise.below(STEADY), start_ms, end_ms).check();
+                    // While a deletion is in work, a question may see it in one block and not in the next.
+                    let before_ms = deleting.load(Ordering::SeqCst);
+                    let own = read_from(engine, "doomed", noise.below(DOOMED), start_ms.max(before_ms + 1), end_ms);
+                    if deleting.load(Ordering::SeqCst) == before_ms {
+                        own.check();
+                    }
                     // What was deleted before the question does not come back.
                     let gone_ms = deleted.load(Ordering::SeqCst);
                     let back = read(engine, "doomed", noise.below(DOOMED), oldest_ms, gone_ms, &SelectHints::default());
