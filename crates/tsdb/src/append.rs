@@ -33,6 +33,7 @@ pub(crate) struct Appends {
     pub(crate) cut_ms: i64,
     /// The segment that has all metadata.
     metadata_segment: u64,
+    block_range_ms: i64,
 }
 
 struct LayoutState {
@@ -55,7 +56,7 @@ enum Members {
 }
 
 impl Appends {
-    pub(crate) fn new(wal: WalWriter, cut_ms: i64) -> Self {
+    pub(crate) fn new(wal: WalWriter, cut_ms: i64, block_range_ms: i64) -> Self {
         Appends {
             wal,
             logged: Logged::default(),
@@ -64,6 +65,7 @@ impl Appends {
             layouts_before_sweep: 64,
             cut_ms,
             metadata_segment: 0,
+            block_range_ms: block_range_ms.max(1),
         }
     }
 
@@ -79,9 +81,11 @@ impl Appends {
         alive.flat_map(|ids| ids.iter().map(|id| crate::head::index_of(*id)).collect::<Vec<_>>()).collect()
     }
 
-    /// The prepared segment.
-    fn prepare(&mut self) -> Result<u64, StorageError> {
-        let segment = self.wal.prepare()?;
+    /// The prepared segment, for samples of which the newest has this time; `i64::MIN` for what is no sample.
+    fn prepare(&mut self, newest_ms: i64) -> Result<u64, StorageError> {
+        // Blocks end there: what comes is not to hold back the segment of what will be in a block.
+        let border_ms = newest_ms.div_euclid(self.block_range_ms).saturating_mul(self.block_range_ms);
+        let segment = self.wal.prepare(border_ms)?;
         self.logged.begin(segment);
         Ok(segment)
     }
@@ -170,7 +174,7 @@ impl Tsdb {
     pub(crate) fn rows(&self, rows: &[Row<'_>]) -> Result<AppendReport, StorageError> {
         let mut guard = lock(&self.appends);
         let appends = &mut *guard;
-        appends.prepare()?;
+        appends.prepare(rows.iter().map(|row| row.timestamp_ms).max().unwrap_or(i64::MIN))?;
         let mut parts_of: Vec<Arc<[Part]>> = Vec::with_capacity(rows.len());
         for row in rows {
             let reason = match appends.layouts.get(&row.layout.id) {
@@ -221,7 +225,7 @@ impl Tsdb {
     pub(crate) fn series_samples(&self, list: &[SeriesSamples]) -> Result<AppendReport, StorageError> {
         let mut guard = lock(&self.appends);
         let appends = &mut *guard;
-        appends.prepare()?;
+        appends.prepare(list.iter().flat_map(|one| &one.samples).map(|(time, _)| *time).max().unwrap_or(i64::MIN))?;
         let labels: Vec<&Labels> = list.iter().map(|one| &one.labels).collect();
         let times: Vec<i64> = list.iter().map(|one| one.samples.first().map_or(0, |(time, _)| *time)).collect();
         let ids = self.resolve(&labels, Some(&times))?;
@@ -272,7 +276,7 @@ impl Tsdb {
         }
         let mut guard = lock(&self.appends);
         let appends = &mut *guard;
-        appends.prepare()?;
+        appends.prepare(timestamps_ms.iter().copied().max().unwrap_or(i64::MIN))?;
         let call = {
             let index = self.head.index();
             let store = self.head.store();
@@ -295,7 +299,7 @@ impl Tsdb {
             return Ok(());
         }
         let mut appends = lock(&self.appends);
-        appends.prepare()?;
+        appends.prepare(i64::MIN)?;
         let mut batch = Batch::default();
         batch.record(|out| record::metadata(changed.iter().map(|(family, metadata)| (family, metadata)), out));
         self.write(&mut appends, &mut batch, i64::MIN)?;
@@ -306,7 +310,7 @@ impl Tsdb {
 
     /// Logs what a segment with samples begins with: the segments before may be deleted.
     pub(crate) fn log_all_metadata(&self, appends: &mut Appends) -> Result<(), StorageError> {
-        let segment = appends.prepare()?;
+        let segment = appends.prepare(i64::MIN)?;
         let mut batch = Batch::default();
         {
             let known = self.metadata.read().unwrap_or_else(PoisonError::into_inner);
@@ -373,7 +377,7 @@ impl Tsdb {
         matchers: &[model::Matcher],
     ) -> Result<std::sync::MutexGuard<'_, Appends>, StorageError> {
         let mut appends = lock(&self.appends);
-        appends.prepare()?;
+        appends.prepare(i64::MIN)?;
         let mut batch = Batch::default();
         batch.record(|out| record::tombstone(start_ms, end_ms, matchers, out));
         self.write(&mut appends, &mut batch, i64::MIN)?;

@@ -152,7 +152,7 @@ impl Tsdb {
         let maintenance = Maintenance::new(&blocks, cut_ms, written);
         let tsdb = Arc::new(Tsdb {
             wal_end: Arc::new(Mutex::new(wal.end())),
-            appends: Mutex::new(Appends::new(wal, cut_ms)),
+            appends: Mutex::new(Appends::new(wal, cut_ms, options.block_range_ms)),
             head,
             view: RwLock::new(Arc::new(View { blocks })),
             maintenance: Mutex::new(maintenance),

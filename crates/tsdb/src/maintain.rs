@@ -357,7 +357,7 @@ impl Tsdb {
             loop {
                 let view = self.view();
                 let candidates = view.blocks.iter().filter(|block| block.meta.resolution_ms == resolution_ms);
-                let candidates: Vec<Arc<Block>> = candidates.filter(|block| !block.is_damaged()).cloned().collect();
+                let candidates: Vec<Arc<Block>> = candidates.cloned().collect();
                 drop(view);
                 let Some(sources) = plan_compaction(&candidates, &ranges) else { break };
                 if sources.vertical {

@@ -65,7 +65,7 @@ pub struct TsdbOptions {
     pub block_range_ms: i64,
     /// Longest block that compaction makes; 0: a tenth of the retention, at most 31 days, as Prometheus has it.
     pub block_range_ms_max: i64,
-    /// A log segment is closed when it is larger.
+    /// A log segment is closed when it is larger, or when samples of another block come and it has a 32nd of that.
     pub segment_bytes_max: u64,
     /// So much of the log is written, at the least, before the head is told on the disk again, so that a restart reads the
     /// log behind that only; `u64::MAX` for never.
@@ -89,7 +89,7 @@ impl TsdbOptions {
             block_range_ms: BLOCK_RANGE_MS_DEFAULT,
             block_range_ms_max: 0,
             segment_bytes_max: 32 << 20,
-            checkpoint_log_bytes: 4 << 20,
+            checkpoint_log_bytes: 16 << 20,
             exemplars_max: EXEMPLARS_MAX_DEFAULT,
             registry: Registry::new(),
             clock: Arc::new(system::SystemClock),

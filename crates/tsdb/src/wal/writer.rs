@@ -21,6 +21,10 @@ use std::{
 use storage::StorageError;
 use telemetry::{Counter, Histogram};
 
+/// A segment that ends at a border of blocks has at least this part of the bytes of a full one: times that leap must not
+/// make files without end.
+const BORDER_SHARE: u64 = 32;
+
 /// What is known of a segment.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct SegmentInfo {
@@ -127,11 +131,12 @@ impl WalWriter {
     }
 
     /// Makes sure that a segment is open that can take more, and tells its number. Records that depend on others
-    /// (a row on its layout) must find them in the same segment.
+    /// (a row on its layout) must find them in the same segment. Behind a segment whose samples are all older than
+    /// `border_ms` a new one is begun, unless it is small: what is behind the border stays in the log for longer.
     ///
     /// # Errors
     /// `Unavailable` with the reason.
-    pub(crate) fn prepare(&mut self) -> Result<u64, StorageError> {
+    pub(crate) fn prepare(&mut self, border_ms: i64) -> Result<u64, StorageError> {
         if self.closed {
             return Err(StorageError::Unavailable { reason: "the storage is closed".into() });
         }
@@ -143,7 +148,10 @@ impl WalWriter {
             );
             self.file = None;
         }
-        let full = self.segments.get(&self.current).is_some_and(|info| info.bytes >= self.segment_bytes_max);
+        let full = self.segments.get(&self.current).is_some_and(|info| {
+            let is_older = info.max_ms != i64::MIN && info.max_ms < border_ms;
+            info.bytes >= if is_older { self.segment_bytes_max / BORDER_SHARE } else { self.segment_bytes_max }
+        });
         if self.file.is_none() || full {
             self.rotate().map_err(|error| self.unavailable(&error))?;
         }
@@ -155,7 +163,7 @@ impl WalWriter {
     /// # Errors
     /// `Unavailable` with the reason.
     pub(crate) fn begin_segment(&mut self) -> Result<(), StorageError> {
-        self.prepare()?;
+        self.prepare(i64::MIN)?;
         let has_records = |info: &SegmentInfo| info.bytes > MAGIC.len() as u64;
         if self.segments.get(&self.current).is_some_and(has_records) {
             self.rotate().map_err(|error| self.unavailable(&error))?;
