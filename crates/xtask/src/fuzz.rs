@@ -15,17 +15,12 @@ const SECONDS: u64 = 60;
 /// What libFuzzer needs to be told by the program: which edges were taken, and what was compared with what.
 const FLAGS: &str = "-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
                      -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
-                     -Cllvm-args=-sanitizer-coverage-trace-compares -Zsanitizer=address -Cdebug-assertions \
-                     -Ccodegen-units=1 --cfg fuzzing";
+                     -Cllvm-args=-sanitizer-coverage-trace-compares --cfg fuzzing -Cdebug-assertions \
+                     -Zsanitizer=address -Ccodegen-units=1";
 /// Limits of one input: the largest allocation as in the tests, and what AddressSanitizer keeps of freed memory on top.
 const LIMITS: [&str; 4] = ["-malloc_limit_mb=192", "-rss_limit_mb=2048", "-timeout=10", "-max_len=65536"];
-/// Crates whose tests begin with the same inputs, and where those tests are.
-const SEEDS: [(&str, &[&str]); 4] = [
-    ("tsdb", &["--lib", "fuzz::"]),
-    ("prometheus-tsdb", &["--test", "mutated"]),
-    ("exposition", &["--test", "mutated"]),
-    ("remote", &["--test", "mutated"]),
-];
+/// The tests that begin with the same inputs: crates, targets, and parts of the tests' names.
+const SEEDS: &str = "-p tsdb -p prometheus-tsdb -p exposition -p remote --lib --test mutated -- fuzz:: refused";
 
 /// What a run of a program said.
 struct Outcome {
@@ -88,11 +83,9 @@ fn programs() -> Result<Vec<String>> {
 
 /// What the tests begin with, and bodies of real exporters where there are some.
 fn seeds(corpus: &Path) -> Result<()> {
-    for (package, place) in SEEDS {
-        let mut command = shell::cargo();
-        command.args(["test", "--quiet", "--package", package]).args(place).env("VIGIE_FUZZ_CORPUS", corpus);
-        shell::output(&mut command)?;
-    }
+    let mut command = shell::cargo();
+    command.args(["test", "--quiet"]).args(SEEDS.split(' ')).env("VIGIE_FUZZ_CORPUS", corpus);
+    shell::output(&mut command)?;
     let shared = root().join("../shared/conformance/exposition");
     if !shared.is_dir() {
         say("bodies of exporters are not there: the tests' own seeds alone\n");
