@@ -98,11 +98,18 @@ impl BlockReader {
         let mut overlapping: Vec<Samples> = Vec::new();
         for meta in &self.entry.chunks {
             let Some(Found { encoding, data, path, at }) = self.chunks.read(meta.reference, damage)? else { continue };
-            // Chunks of one series overlap only where late samples came.
-            let late = samples.timestamps.last().is_some_and(|last| meta.min_ms <= *last);
+            // Chunks of one series overlap only where late samples came, or where the index lies about their times.
+            let begin = samples.len();
+            let mut late = samples.timestamps.last().is_some_and(|last| meta.min_ms <= *last);
             let mut own = Samples::default();
-            let target = if late { &mut own } else { &mut *samples };
-            if let Err(error) = chunk::decode(encoding, data, target) {
+            let decoded = chunk::decode(encoding, data, if late { &mut own } else { &mut *samples });
+            let (before, after) = samples.timestamps.split_at(begin);
+            if before.last().zip(after.first()).is_some_and(|(last, first)| first <= last) {
+                own.extend_from(samples, begin, samples.len());
+                samples.truncate(begin);
+                late = true;
+            }
+            if let Err(error) = decoded {
                 damage.report(path, at + error.at as u64, format!("{error}; it is left out"));
             } else if late {
                 overlapping.push(own);
