@@ -117,11 +117,7 @@ impl Base {
 
     /// Takes a body that was walked over to its end. `body` gets the memory of the one before.
     pub fn replace(&mut self, body: &mut Vec<u8>, lines: &[Line], format: Format) {
-        std::mem::swap(&mut self.body, body);
-        let enough = self.body.len() / SLACK_DIVISOR * SLACK_FACTOR + SLACK_BYTES;
-        if self.body.capacity() > enough {
-            self.body.shrink_to_fit();
-        }
+        keep_body(&mut self.body, body);
         self.lines.clear();
         self.lines.reserve_exact(lines.len());
         self.lines.extend_from_slice(lines);
@@ -134,6 +130,14 @@ impl Base {
     /// Forgets the body.
     pub fn clear(&mut self) {
         *self = Base::default();
+    }
+}
+
+/// Takes a body to be kept in the place of the one that was; `body` gets its memory.
+pub(crate) fn keep_body(kept: &mut Vec<u8>, body: &mut Vec<u8>) {
+    std::mem::swap(kept, body);
+    if kept.capacity() > kept.len() / SLACK_DIVISOR * SLACK_FACTOR + SLACK_BYTES {
+        kept.shrink_to_fit();
     }
 }
 

@@ -124,6 +124,18 @@ impl<'a> Wire<'a> {
             || self.zero_count > 0.0
     }
 
+    /// How many samples its classic buckets are told as: count, sum, and every bucket, also that without a bound.
+    pub(super) fn classic_samples(&self) -> usize {
+        let infinite = self.buckets.iter().any(|bucket| bucket.upper_bound == f64::INFINITY);
+        2 + self.buckets.len() + usize::from(!infinite)
+    }
+
+    /// Classic buckets have the same bounds, in the same order, and both or neither are native.
+    pub(super) fn is_like(&self, other: &Wire<'_>) -> bool {
+        let bound = |bucket: &Bucket<'_>| bucket.upper_bound.to_bits();
+        self.is_native() == other.is_native() && self.buckets.iter().map(bound).eq(other.buckets.iter().map(bound))
+    }
+
     /// The native histogram, in at most the resolution that `options` allow.
     pub(super) fn native(&self, gauge: bool, options: &Options) -> Result<FloatHistogram, Refusal> {
         if !(SCHEMA_MIN..=SCHEMA_WIRE_MAX).contains(&self.schema) {

@@ -1,9 +1,10 @@
 //! The protobuf format: `io.prometheus.client.MetricFamily` messages, each behind its length.
 //! Source: `metrics.proto` of Prometheus' client model; only names and numbers of fields are from there.
 //!
-//! [`walk()`] tells every sample of a body under the name that the text formats give it. Bodies are read where they lie:
-//! of a series that was seen before nothing is decoded but its value, see [`Series::put_key`].
+//! [`walk()`] tells every sample of a body under the name that the text formats give it. Bodies are read where they lie.
+//! Of a body that is nearly equal to the one before it [`diff::walk`] reads what changed.
 
+pub mod diff;
 mod histogram;
 mod series;
 mod walk;
@@ -74,6 +75,8 @@ pub struct Family<'a> {
 #[derive(Clone, Debug)]
 pub struct Sample<'a> {
     pub series: Series<'a>,
+    /// Which sample of the base has this series, where that is known; see [`diff::walk`].
+    pub known: Option<usize>,
     pub value: SampleValue,
     /// Unix milliseconds; `None` where the target gave none.
     pub timestamp_ms: Option<i64>,
@@ -92,17 +95,15 @@ impl Exemplar<'_> {
     /// Why it is none.
     pub fn read(&self) -> Result<model::Exemplar, String> {
         let mut fields = Fields::new(self.0);
-        let mut labels: Vec<&[u8]> = Vec::new();
         let (mut value, mut timestamp) = (0.0, None);
         while let Some((number, field)) = fields.next()? {
             match number {
-                1 => labels.push(field.bytes()?),
                 2 => value = field.float()?,
                 3 => timestamp = timestamp_ms(field.bytes()?)?,
                 _ => {}
             }
         }
-        Ok(model::Exemplar { labels: series::pairs(&labels)?.build(), value, timestamp_ms: timestamp })
+        Ok(model::Exemplar { labels: series::pairs(self.0)?.build(), value, timestamp_ms: timestamp })
     }
 
     fn has_timestamp(&self) -> bool {

@@ -5,6 +5,9 @@ use crate::number::float_label;
 use model::labels::METRIC_NAME;
 use model::{Labels, LabelsBuilder};
 
+/// Number of the field that has a label, in metrics and in exemplars.
+pub(super) const LABEL: u64 = 1;
+
 /// Which series of its metric it is.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Part {
@@ -20,39 +23,17 @@ pub(super) enum Part {
 pub struct Series<'a> {
     pub(super) family: &'a str,
     pub(super) part: Part,
-    /// Messages of name and value.
-    pub(super) labels: &'a [&'a [u8]],
+    /// The message of the metric, which has the labels.
+    pub(super) metric: &'a [u8],
 }
 
 impl Series<'_> {
-    /// Adds bytes that are those of no other series: who has seen them knows the labels.
-    pub fn put_key(&self, into: &mut Vec<u8>) {
-        let (tag, bits) = match self.part {
-            Part::Whole => (0, 0),
-            Part::Count => (1, 0),
-            Part::Sum => (2, 0),
-            Part::Bucket(bound) => (3, bound.to_bits()),
-            Part::Quantile(quantile) => (4, quantile.to_bits()),
-        };
-        into.push(tag);
-        if tag > 2 {
-            into.extend_from_slice(&bits.to_le_bytes());
-        }
-        into.extend_from_slice(self.family.as_bytes());
-        for label in self.labels {
-            // No UTF-8 has this byte; the length tells where a message ends that may have it.
-            into.push(0xff);
-            into.extend_from_slice(&label.len().to_le_bytes());
-            into.extend_from_slice(label);
-        }
-    }
-
     /// The labels, `__name__` among them; bounds and quantiles in the form that all formats share.
     ///
     /// # Errors
     /// What is wrong with them.
     pub fn labels(&self) -> Result<Labels, String> {
-        let mut builder = pairs(self.labels)?;
+        let mut builder = pairs(self.metric)?;
         if builder.get(METRIC_NAME).is_some() {
             return Err(format!("a series of {:?} has a label {METRIC_NAME}; the name is the family's", self.family));
         }
@@ -75,7 +56,14 @@ impl Series<'_> {
 
     /// True when the target wrote this label with an empty value, which [`Series::labels`] leaves out.
     pub fn has_empty_label(&self, name: &str) -> bool {
-        self.labels.iter().any(|label| pair(label).is_ok_and(|pair| pair == (name.as_bytes(), b"".as_slice())))
+        let mut fields = Fields::new(self.metric);
+        while let Ok(Some((number, value))) = fields.next() {
+            let label = if number == LABEL { value.bytes() } else { continue };
+            if label.and_then(pair).is_ok_and(|pair| pair == (name.as_bytes(), b"".as_slice())) {
+                return true;
+            }
+        }
+        false
     }
 }
 
@@ -93,11 +81,16 @@ fn pair(message: &[u8]) -> Result<(&[u8], &[u8]), WireError> {
     Ok((name, value))
 }
 
-pub(super) fn pairs(messages: &[&[u8]]) -> Result<LabelsBuilder, String> {
+/// The labels of a metric or of an exemplar: both have them in the same field.
+pub(super) fn pairs(message: &[u8]) -> Result<LabelsBuilder, String> {
     let mut builder = LabelsBuilder::default();
-    let mut names: Vec<&str> = Vec::with_capacity(messages.len());
-    for message in messages {
-        let (name, value) = pair(message)?;
+    let mut names: Vec<&str> = Vec::new();
+    let mut fields = Fields::new(message);
+    while let Some((number, value)) = fields.next()? {
+        if number != LABEL {
+            continue;
+        }
+        let (name, value) = pair(value.bytes()?)?;
         let name = std::str::from_utf8(name).map_err(|_| "a label's name is not valid UTF-8")?;
         let value =
             std::str::from_utf8(value).map_err(|_| format!("the value of label {name:?} is not valid UTF-8"))?;

@@ -394,39 +394,6 @@ fn faults_have_a_place() {
     }
 }
 
-#[test]
-fn keys_tell_series_apart() {
-    struct Keys(Vec<(Labels, Vec<u8>)>);
-    impl Visit for Keys {
-        type Error = Fault;
-        fn family(&mut self, _: &Family<'_>) -> Result<(), Fault> {
-            Ok(())
-        }
-        fn sample(&mut self, sample: Sample<'_>) -> Result<(), Fault> {
-            let mut key = Vec::new();
-            sample.series.put_key(&mut key);
-            self.0.push((sample.series.labels().unwrap(), key));
-            Ok(())
-        }
-    }
-    let mut body = body("h", 4, &histogram(false, false));
-    let gauges =
-        [("h_count", "", ""), ("g", "", ""), ("g", "a", "b"), ("g", "ab", ""), ("g", "a", "c"), ("ga", "b", "")];
-    for (name, label_name, value) in gauges {
-        let mut writer = Writer::default();
-        writer.family(&Family { name, help: "", unit: "", metric_type: MetricType::Gauge });
-        let labels = (!label_name.is_empty()).then_some((label_name, value));
-        writer.metric(labels, &Metric::new(MetricValue::Float(1.0)));
-        body.extend(writer.finish());
-    }
-    let mut keys = Keys(Vec::new());
-    walk(&body, &Options { classic_always: true, ..NATIVE }, &mut keys).unwrap();
-    assert_eq!(keys.0.len(), 5 + gauges.len());
-    for (i, (_, key)) in keys.0.iter().enumerate() {
-        assert!(keys.0.iter().take(i).all(|(_, earlier)| earlier != key), "{:?}", keys.0);
-    }
-}
-
 fn any_float_histogram() -> impl Strategy<Value = FloatHistogram> {
     let side = || {
         proptest::collection::vec((-50_i32..50, 1_u32..4), 0..4).prop_map(|list| {

@@ -30,6 +30,12 @@ impl<'a> Fields<'a> {
         Fields(message)
     }
 
+    /// Bytes that are left.
+    #[inline]
+    pub(super) fn left(&self) -> usize {
+        self.0.len()
+    }
+
     /// Number and content of the next field; `None` at the end.
     #[inline]
     pub(super) fn next(&mut self) -> Result<Option<(u64, Value<'a>)>, WireError> {

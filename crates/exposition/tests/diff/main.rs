@@ -1,6 +1,8 @@
 //! A body read by its difference to another is read as if it stood alone: on real bodies, mutated, and generated ones.
 #![expect(clippy::print_stdout, clippy::unwrap_used, reason = "tests")]
 
+mod messages;
+mod protobuf;
 mod reader;
 
 use exposition::Format;

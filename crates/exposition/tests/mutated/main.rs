@@ -68,4 +68,12 @@ fn protobuf() -> Vec<u8> {
 #[test]
 fn protobuf_is_read_or_refused() {
     mutation::run("exposition_protobuf", &[protobuf()], 10_000, targets::protobuf);
+    // The body before, and what may become of it.
+    let body = protobuf();
+    let mut changed = body.clone();
+    let one = changed.windows(8).rposition(|bytes| bytes == 1.0_f64.to_le_bytes()).unwrap();
+    changed[one..one + 8].copy_from_slice(&3.5_f64.to_le_bytes());
+    let pair = |after: &[u8]| [&(body.len() as u16).to_le_bytes(), body.as_slice(), after].concat();
+    let pairs = [pair(&body), pair(&changed)];
+    mutation::run("exposition_protobuf_difference", &pairs, 1_500, targets::protobuf_difference);
 }

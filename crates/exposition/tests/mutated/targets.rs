@@ -1,5 +1,7 @@
 //! One function for each way to read a body: any bytes are read or refused.
 
+#[path = "../diff/messages.rs"]
+mod messages;
 #[path = "../diff/reader.rs"]
 mod reader;
 
@@ -7,6 +9,7 @@ use exposition::{
     Entry, Format, Parser,
     protobuf::{Family, Fault, Options, Sample, Visit, walk},
 };
+use messages::Messages;
 use model::SampleValue;
 use reader::{Reader, same_from};
 
@@ -64,15 +67,32 @@ impl Visit for Everything {
     }
 }
 
+/// What can be asked of histograms.
+const ASKED: [(bool, bool, bool); 4] =
+    [(false, false, false), (true, false, false), (true, true, false), (true, false, true)];
+
 /// A body as protobuf, with all that can be asked of histograms.
 pub(crate) fn protobuf(data: &[u8]) {
-    for (native, classic_always, custom_buckets) in
-        [(false, false, false), (true, false, false), (true, true, false), (true, false, true)]
-    {
+    for (native, classic_always, custom_buckets) in ASKED {
         for (schema_max, buckets_max) in [(8, 0), (0, 4)] {
             let options = Options { native, classic_always, custom_buckets, schema_max, buckets_max };
             let mut everything = Everything(0);
             let _ = walk(data, &options, &mut everything);
+        }
+    }
+}
+
+/// Two bodies in protobuf, the length of the first one in front, in two bytes, low one first: the second one, read by its
+/// difference to the first, is what it is alone.
+pub(crate) fn protobuf_difference(data: &[u8]) {
+    let Some((length, bodies)) = data.split_first_chunk::<2>() else { return };
+    let length = usize::from(u16::from_le_bytes(*length)).min(bodies.len());
+    let (before, after) = bodies.split_at(length);
+    for (native, classic_always, custom_buckets) in ASKED {
+        let options = Options { native, classic_always, custom_buckets, ..Options::default() };
+        let mut reader = Messages::default();
+        for body in [before, after, before] {
+            reader.same_from(body, &options);
         }
     }
 }

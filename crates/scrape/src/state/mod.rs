@@ -2,8 +2,8 @@
 //! and which series live.
 //!
 //! A scrape walks over the body by its difference to the one before, so that what did not change is not read, and
-//! appends one row. (A body in protobuf is read in full; series that stand where they stood are known by their bytes.) New
-//! series make a new layout; series that are gone get the staleness marker once and are absent after that.
+//! appends one row. New series make a new layout; series that are gone get the staleness marker once and are absent after
+//! that.
 
 mod bits;
 mod custom_buckets;
@@ -21,12 +21,12 @@ use crate::metrics::Metrics;
 use bits::{Bits, words_for};
 use custom_buckets::Parts;
 use exposition::diff::{Base, Line};
+use exposition::protobuf::diff as messages;
 use exposition::{Entry, Format};
 use foldhash::fast::RandomState;
 use layout::LayoutSeries;
 use model::stale::STALE_NAN;
 use model::{Exemplar, FloatHistogram, Labels, Metadata, SampleValue};
-use protobuf::Keys;
 use relabel::Rules;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -106,7 +106,7 @@ pub(crate) struct Scratch {
     /// The body; the state takes it out while it reads.
     pub(crate) body: Vec<u8>,
     lines: Vec<Line>,
-    keys: Keys,
+    places: messages::Places,
     slots: Vec<u32>,
 }
 
@@ -131,9 +131,9 @@ pub(crate) struct TargetState {
     generation: u64,
     /// The last body that was good, if it was a text,
     base: Base,
-    /// or the keys of its samples, if it was protobuf.
-    keys: Keys,
-    /// Of every line or key of it the index of its series in the layout, with [`REPEATED`], or [`DROPPED`].
+    /// or if it was protobuf.
+    messages: messages::Base,
+    /// Of every sample of it the index of its series in the layout, with [`REPEATED`], or [`DROPPED`].
     slots: Vec<u32>,
     /// What stands in the place of a series where classic histograms are stored as native ones.
     parts: Parts,
@@ -198,7 +198,7 @@ impl TargetState {
     /// come back get their marker.
     pub(crate) fn forget_keys(&mut self) {
         self.base.clear();
-        self.keys = Keys::default();
+        self.messages.clear();
         self.slots.clear();
         self.parts = Parts::default();
         self.report_slots.clear();

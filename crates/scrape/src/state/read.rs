@@ -1,13 +1,13 @@
 //! From a body to the values of a row.
 
 use super::custom_buckets::{CLASSIC_REPEATED, bare, is_part};
-use super::protobuf::Keys;
 use super::{Body, BodyError, DROPPED, REPEATED, Report, Rulebook, Scratch, TargetState, VERIFY_EVERY};
 use crate::labels::{check_limits, modern_name, sample_labels};
 use crate::metrics::Metrics;
 use exposition::diff::{Base, Step, Walk};
 use exposition::{Format, Reading, Sample};
 use model::{FloatHistogram, Labels, SampleValue};
+use std::ops::Range;
 use std::sync::Arc;
 
 /// Faults of a body that its error names; the rest is counted.
@@ -24,13 +24,75 @@ pub(super) struct Reader<'a> {
     /// What refuses the body when all of it is counted.
     pub(super) exceeded: Option<BodyError>,
     /// A quick walk has put the slots of the lines into the scratch, for they are not those of the base.
-    reordered: bool,
+    pub(super) reordered: bool,
 }
 
 impl Reader<'_> {
     /// The time that a sample brings, where that counts.
     pub(super) fn own_timestamp(&self, timestamp_ms: Option<i64>) -> Option<i64> {
         timestamp_ms.filter(|_| self.book.honor_timestamps)
+    }
+}
+
+/// In which order the samples of the base come in the body. While it is that of the base their slots are as they were;
+/// otherwise the scratch gets them.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Order {
+    /// The sample of the base that comes next.
+    expected: usize,
+    moved: bool,
+}
+
+impl Order {
+    /// Samples of the base.
+    pub(super) fn kept(&mut self, samples: Range<usize>, slots: &[u32], scratch: &mut Scratch) {
+        self.meet(Some(samples.start), slots, scratch);
+        self.expected = samples.end;
+        if self.moved {
+            scratch.slots.extend_from_slice(slots.get(samples).unwrap_or_default());
+        }
+    }
+
+    /// A sample of the base; returns its slot.
+    pub(super) fn known(&mut self, sample: usize, slots: &[u32], scratch: &mut Scratch) -> Option<u32> {
+        self.meet(Some(sample), slots, scratch);
+        self.expected = sample + 1;
+        let slot = slots.get(sample).copied()?;
+        if self.moved {
+            scratch.slots.push(slot);
+        }
+        Some(slot)
+    }
+
+    /// A sample that the base does not have.
+    pub(super) fn new(&mut self, slot: u32, slots: &[u32], scratch: &mut Scratch) {
+        self.meet(None, slots, scratch);
+        scratch.slots.push(slot);
+    }
+
+    fn meet(&mut self, sample: Option<usize>, slots: &[u32], scratch: &mut Scratch) {
+        if !self.moved && sample != Some(self.expected) {
+            self.leave(slots, scratch);
+        }
+    }
+
+    /// From here on the order is another one.
+    fn leave(&mut self, slots: &[u32], scratch: &mut Scratch) {
+        self.moved = true;
+        scratch.slots.clear();
+        scratch.slots.extend_from_slice(slots.get(..self.expected).unwrap_or_default());
+    }
+
+    /// All samples of the base came, in its order, and no others.
+    fn is_same(self, base_samples: usize) -> bool {
+        !self.moved && self.expected == base_samples
+    }
+
+    /// The body ends.
+    fn end(mut self, slots: &[u32], scratch: &mut Scratch) {
+        if !self.moved {
+            self.leave(slots, scratch);
+        }
     }
 }
 
@@ -49,9 +111,12 @@ impl TargetState {
         let Body { bytes, format } = body;
         let mut reader = Reader { timestamp_ms, book, scratch, report, exceeded: None, reordered: false };
         if format == Format::Protobuf {
-            return self.read_protobuf(bytes, &mut reader);
+            return self.read_protobuf(bytes, metrics, &mut reader);
         }
-        self.keys = Keys::default();
+        if !self.messages.is_empty() {
+            // What the slots say is about messages.
+            self.forget_keys();
+        }
         let quick = self.settled && !self.distrusted && Walk::comparable(&self.base, bytes, format);
         let base = std::mem::take(&mut self.base);
         let done = if quick { self.quick(&base, bytes, format, &mut reader) } else { Ok(false) };
@@ -63,23 +128,37 @@ impl TargetState {
         self.base = base;
         done?;
         self.base.replace(bytes, &reader.scratch.lines, format);
-        if quick {
-            let walks = self.walks.unwrap_or_else(|| self.series.any_number()).wrapping_add(1);
-            self.walks = Some(walks);
-            if walks.is_multiple_of(VERIFY_EVERY) {
-                return self.check(format, metrics, &mut reader);
-            }
+        if quick && let Some(turn) = self.turn_to_check() {
+            return self.check(format, turn, metrics, &mut reader);
         }
         Ok(())
     }
 
-    /// Reads the base again by the plain parser; where that says something else, it is believed from now on.
-    fn check(&mut self, format: Format, metrics: &Metrics, reader: &mut Reader<'_>) -> Result<(), BodyError> {
-        metrics.walks_checked.inc();
-        let Err(difference) = self.verify(format, reader.book, self.walks.unwrap_or(0)) else { return Ok(()) };
+    /// Counts a quick walk. For one in [`VERIFY_EVERY`] returns a number that grows by one each time.
+    pub(super) fn turn_to_check(&mut self) -> Option<u64> {
+        let walks = self.walks.unwrap_or_else(|| self.series.any_number()).wrapping_add(1);
+        self.walks = Some(walks);
+        walks.is_multiple_of(VERIFY_EVERY).then_some(walks / VERIFY_EVERY)
+    }
+
+    /// A quick walk was wrong: no more of them.
+    pub(super) fn distrust(&mut self, difference: &str, metrics: &Metrics, book: &Rulebook) {
         metrics.walks_wrong.inc();
-        tracing::error!(target_labels = %reader.book.target, %difference, "reading by difference was wrong; this target is read in full from now on");
+        tracing::error!(target_labels = %book.target, %difference, "reading by difference was wrong; this target is read in full from now on");
         self.distrusted = true;
+    }
+
+    /// Reads the base again by the plain parser; where that says something else, it is believed from now on.
+    fn check(
+        &mut self,
+        format: Format,
+        turn: u64,
+        metrics: &Metrics,
+        reader: &mut Reader<'_>,
+    ) -> Result<(), BodyError> {
+        metrics.walks_checked.inc();
+        let Err(difference) = self.verify(format, reader.book, turn) else { return Ok(()) };
+        self.distrust(&difference, metrics, reader.book);
         let mut bytes = self.base.body().to_vec();
         self.forget_keys();
         self.careful(&Base::default(), &bytes, format, reader)?;
@@ -113,39 +192,13 @@ impl TargetState {
         base_lines: usize,
         reader: &mut Reader<'_>,
     ) -> Result<bool, BodyError> {
-        // While all lines come in the order of the base their slots are as they were.
-        let mut ordered = true;
-        let mut expected = 0;
+        let mut order = Order::default();
         let (mut new, limit) = (0, reader.book.limits.samples);
         while let Some(step) = walk.next() {
-            let next = match &step {
-                Step::Kept { first, .. } => Some(*first),
-                Step::Known { line, .. } => Some(*line),
-                Step::New(_) => None,
-                Step::Entry(entry) => {
-                    self.note(entry);
-                    continue;
-                }
-                Step::Fault(_) | Step::Unsure => return Ok(false),
-            };
-            if ordered && next != Some(expected) {
-                ordered = false;
-                reader.scratch.slots.clear();
-                reader.scratch.slots.extend_from_slice(self.slots.get(..expected).unwrap_or_default());
-            }
             match step {
-                Step::Kept { first, end } => {
-                    expected = end;
-                    if !ordered {
-                        reader.scratch.slots.extend_from_slice(self.slots.get(first..end).unwrap_or_default());
-                    }
-                }
+                Step::Kept { first, end } => order.kept(first..end, &self.slots, reader.scratch),
                 Step::Known { line, reading } => {
-                    expected = line + 1;
-                    let Some(slot) = self.slots.get(line).copied() else { return Ok(false) };
-                    if !ordered {
-                        reader.scratch.slots.push(slot);
-                    }
+                    let Some(slot) = order.known(line, &self.slots, reader.scratch) else { return Ok(false) };
                     self.take(slot, &reading, reader);
                 }
                 Step::New(sample) => {
@@ -155,27 +208,30 @@ impl TargetState {
                         return Ok(false);
                     }
                     let Ok(slot) = self.learn_line(&sample, reader)? else { return Ok(false) };
-                    reader.scratch.slots.push(slot);
+                    order.new(slot, &self.slots, reader.scratch);
                     self.take(slot, &sample.reading(), reader);
                 }
-                Step::Entry(_) | Step::Fault(_) | Step::Unsure => {}
+                Step::Entry(entry) => self.note(&entry),
+                Step::Fault(_) | Step::Unsure => return Ok(false),
             }
         }
-        if ordered && expected == base_lines {
-            return Ok(true);
+        Ok(self.take_order(order, base_lines, reader))
+    }
+
+    /// The end of a quick walk over a body whose base had so many samples. False: all has to be read.
+    pub(super) fn take_order(&mut self, order: Order, base_samples: usize, reader: &mut Reader<'_>) -> bool {
+        if order.is_same(base_samples) {
+            return true;
         }
-        if ordered {
-            reader.scratch.slots.clear();
-            reader.scratch.slots.extend_from_slice(self.slots.get(..expected).unwrap_or_default());
-        }
+        order.end(&self.slots, reader.scratch);
         self.reorder(reader)
     }
 
     /// Takes other lines in the place of those of the base. False: some series comes twice, or did, and which line
     /// counts has to be found out.
-    fn reorder(&mut self, reader: &mut Reader<'_>) -> Result<bool, BodyError> {
+    fn reorder(&mut self, reader: &mut Reader<'_>) -> bool {
         if self.slots.iter().any(|slot| *slot != DROPPED && slot & (REPEATED | CLASSIC_REPEATED) != 0) {
-            return Ok(false);
+            return false;
         }
         self.seen.clear();
         self.parts.clear_seen();
@@ -183,7 +239,7 @@ impl TargetState {
         for slot in reader.scratch.slots.iter().copied().filter(|slot| *slot != DROPPED) {
             let slot = if is_part(slot) {
                 match self.parts.see(slot) {
-                    (false, _) => return Ok(false),
+                    (false, _) => return false,
                     (true, None) => continue,
                     (true, Some(classic)) => classic,
                 }
@@ -191,17 +247,17 @@ impl TargetState {
                 slot
             };
             if !self.seen.insert(slot) {
-                return Ok(false);
+                return false;
             }
             self.kept += 1;
         }
         let limit = reader.book.limits.samples;
         if limit > 0 && self.kept > limit {
             // All of it is to be counted.
-            return Ok(false);
+            return false;
         }
         reader.reordered = true;
-        Ok(true)
+        true
     }
 
     pub(super) fn take_slots(&mut self, scratch: &Scratch) {
@@ -218,6 +274,7 @@ impl TargetState {
         self.parts.clear_seen();
         reader.report.samples_scraped = 0;
         reader.report.samples_after_relabelling = 0;
+        reader.report.samples_ahead = 0;
         reader.exceeded = None;
         let mut lines = std::mem::take(&mut reader.scratch.lines);
         let done = match Walk::careful(base, bytes, format, &mut lines) {

@@ -381,7 +381,7 @@ fn classic_histograms_of_a_text_become_native_ones() {
 }
 
 #[test]
-fn keys_of_protobuf_are_found_wherever_they_are() {
+fn series_of_protobuf_are_found_wherever_they_are() {
     let mut bench = bench();
     let series = |order: &mut dyn Iterator<Item = u32>| {
         let texts: Vec<(String, f64)> = order.map(|i| (i.to_string(), f64::from(i))).collect();
@@ -485,6 +485,39 @@ fn a_wrong_walk_is_found_and_mended() {
     assert_eq!(bench.scrape(Some("a 1\nb 5\nc 4\n")), "");
     assert_eq!(bench.series("b"), "{} 1000=2 2000=2 3000=2 4000=5");
     assert_eq!(bench.metrics.walks_wrong.get(), 1.0, "it is not walked any more");
+}
+
+/// The same of a body in protobuf.
+#[test]
+fn a_wrong_walk_over_messages_is_found_and_mended() {
+    let wrongs: [fn(&mut TargetState); 3] = [
+        |state| state.values[state.slots[1] as usize] = 77.0,
+        |state| state.slots.swap(1, 2),
+        |state| drop(state.seen.remove(state.slots[1])),
+    ];
+    for wrong in wrongs {
+        let mut bench = bench();
+        bench.book.histograms.native = true;
+        // Gauges, a counter and a histogram.
+        let body = |last, h| Some((messages(&[(0, 1), (1, 2), (2, last), (4, h)]), Format::Protobuf));
+        bench.state.walks = Some(0);
+        for _ in 0..2 {
+            assert_eq!(bench.scrape_bytes(body(3, 1)), "");
+        }
+        wrong(&mut bench.state);
+        bench.state.walks = Some(super::VERIFY_EVERY - 1);
+        assert_eq!(bench.scrape_bytes(body(4, 2)), "");
+        assert_eq!((bench.metrics.walks_checked.get(), bench.metrics.walks_wrong.get()), (1.0, 1.0));
+        assert!(bench.state.distrusted);
+        assert_eq!(bench.scrape_bytes(body(5, 2)), "");
+        let a = "{k=\"0\"} 1000=1 2000=1 3000=1 4000=1; {k=\"1\"} 1000=2 2000=2 3000=2 4000=2";
+        assert_eq!(bench.series("a"), a);
+        let since = "since 5000";
+        let b = format!("{{k=\"0\"}} 1000=3 {since} 2000=3 {since} 3000=4 {since} 4000=5 {since}");
+        assert_eq!(bench.series("b"), b);
+        assert_eq!(bench.series("h"), "{k=\"0\"} 1000=h:1/0.5 2000=h:1/0.5 3000=h:2/1 4000=h:2/1");
+        assert_eq!(bench.metrics.walks_wrong.get(), 1.0, "it is not walked any more");
+    }
 }
 
 #[test]
@@ -647,6 +680,41 @@ const LINES: [&str; 19] = [
     "d oops\n",
 ];
 
+/// A body of metrics of these kinds and values: what stands in a family of its own or with others, has a start, a time, a
+/// histogram, or the place of a series of the report; `up` and what comes twice among them.
+fn messages(list: &[(usize, u8)]) -> Vec<u8> {
+    let mut writer = Writer::default();
+    let mut last = "";
+    for (kind, number) in list {
+        let value = f64::from(*number);
+        let histogram = native(u32::from(*number));
+        let buckets = [(0.5, value), (1.0, value + 1.0)];
+        let classic = MetricValue::Classic { count: value + 2.0, sum: value, buckets: &buckets };
+        let (name, metric_type, k, metric) = match kind {
+            0 | 1 => ("a", MetricType::Gauge, *kind, Metric::new(MetricValue::Float(value))),
+            2 => {
+                let metric = Metric { start_ms: Some(5000), ..Metric::new(MetricValue::Float(value)) };
+                ("b", MetricType::Counter, 0, metric)
+            }
+            3 => {
+                let metric =
+                    Metric { timestamp_ms: Some(700 + i64::from(*number)), ..Metric::new(MetricValue::Float(1.0)) };
+                ("c", MetricType::Unknown, 0, metric)
+            }
+            4 => ("h", MetricType::Histogram, 0, Metric::new(MetricValue::Histogram(&histogram))),
+            5 => ("h", MetricType::Histogram, 1, Metric::new(classic)),
+            _ => ("up", MetricType::Gauge, 0, Metric::new(MetricValue::Float(value))),
+        };
+        if name != last {
+            writer.family(&Family { name, help: "Help.", unit: "", metric_type });
+            last = name;
+        }
+        let k = k.to_string();
+        writer.metric([("k", k.as_str())].into_iter().filter(|_| name != "up"), &metric);
+    }
+    writer.finish()
+}
+
 proptest::proptest! {
     /// Whatever comes in, in whatever order of formats, a good body after it is stored.
     #[test]
@@ -675,6 +743,60 @@ proptest::proptest! {
         proptest::prop_assert_eq!(bench.scrape(Some("last 5\n")), "");
         let stored = bench.series("last");
         proptest::prop_assert!(stored.ends_with("=5"), "{}", stored);
+    }
+
+    /// Reading messages by difference stores what reading them in full stores, and tells truly what changed.
+    #[test]
+    fn difference_and_full_reading_of_messages_agree(
+        bodies in proptest::collection::vec(proptest::collection::vec((0..7_usize, 0..4_u8), 0..8), 1..10),
+        steps in proptest::collection::vec((0..4_u8, 0..8_usize, 0..7_usize, 0..4_u8), 8),
+        native_too in proptest::bool::ANY,
+        classic_always in proptest::bool::ANY,
+    ) {
+        let (mut quick, mut full) = (bench(), bench());
+        for bench in [&mut quick, &mut full] {
+            bench.book.histograms.native = native_too;
+            bench.book.histograms.classic_always = classic_always;
+        }
+        let storage = MemoryStorage::new();
+        let watching = Watching { storage: &storage, before: std::sync::Mutex::default() };
+        let mut scratch = Scratch::default();
+        // Each list, and what becomes of it.
+        let lists = bodies.into_iter().flat_map(|list| {
+            let changed = steps.iter().scan(list.clone(), |list: &mut Vec<(usize, u8)>, (what, at, kind, number)| {
+                match what {
+                    0 => list.insert((*at).min(list.len()), (*kind, *number)),
+                    1 if !list.is_empty() => drop(list.remove(at % list.len())),
+                    _ if !list.is_empty() => {
+                        let at = at % list.len();
+                        list[at].1 = *number;
+                    }
+                    _ => {}
+                }
+                Some(list.clone())
+            });
+            std::iter::once(list.clone()).chain(changed.collect::<Vec<_>>())
+        });
+        for list in lists {
+            let body = messages(&list);
+            full.state.forget_keys();
+            let said = full.scrape_bytes(Some((body.clone(), Format::Protobuf)));
+            quick.now_ms = full.now_ms;
+            let mut bytes = body;
+            let body = Some(Body { bytes: &mut bytes, format: Format::Protobuf });
+            let outside = Outside { ingest: &watching, metrics: &quick.metrics, families: &quick.families };
+            let done = quick.state.scrape(body, quick.now_ms, &quick.book, outside, &mut scratch, |_| ());
+            proptest::prop_assert_eq!(done.unwrap().1.map(|error| error.to_string()).unwrap_or_default(), said);
+            if quick.state.settled {
+                for turn in 0..8 {
+                    quick.state.verify_messages(&quick.book, turn).unwrap();
+                }
+            }
+        }
+        quick.storage = storage;
+        for metric in ["a", "b", "c", "h", "h_bucket", "h_count", "h_sum", "up", "scrape_samples_scraped", "scrape_samples_post_metric_relabeling"] {
+            proptest::prop_assert_eq!(quick.series(metric), full.series(metric));
+        }
     }
 
     /// Reading by difference stores what reading in full stores, and tells truly what changed.
