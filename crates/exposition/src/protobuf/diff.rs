@@ -184,6 +184,9 @@ pub fn walk_quick<V: Visit>(
     Walk::new(base, options, true, places, visitor).body(body)
 }
 
+/// Places by what stands there.
+type Index<K> = HashMap<K, usize, RandomState>;
+
 struct Walk<'a, 'w, V> {
     base: &'a Base,
     options: &'a Options,
@@ -194,8 +197,8 @@ struct Walk<'a, 'w, V> {
     /// The family of the base that is expected.
     next: usize,
     /// Families of the base by name and type, and its metrics by family and labels: made when some moved.
-    by_name: Option<HashMap<(&'a [u8], u64), usize, RandomState>>,
-    by_labels: Option<HashMap<(usize, &'a [u8]), usize, RandomState>>,
+    by_name: Option<Index<(&'a [u8], u64)>>,
+    by_labels: Option<Index<(usize, &'a [u8])>>,
 }
 
 /// Hands on what is told, and counts it.

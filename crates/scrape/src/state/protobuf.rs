@@ -250,7 +250,7 @@ impl Visit for QuickTaker<'_, '_> {
                 return Err(Unsure);
             }
             let slot = state.learn_sample(&sample, reader).map_err(|_| Unsure)?;
-            self.order.new(slot, &state.slots, reader.scratch);
+            self.order.unknown(slot, &state.slots, reader.scratch);
             slot
         };
         state.take_sample(slot, sample, reader);

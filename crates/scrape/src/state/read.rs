@@ -65,7 +65,7 @@ impl Order {
     }
 
     /// A sample that the base does not have.
-    pub(super) fn new(&mut self, slot: u32, slots: &[u32], scratch: &mut Scratch) {
+    pub(super) fn unknown(&mut self, slot: u32, slots: &[u32], scratch: &mut Scratch) {
         self.meet(None, slots, scratch);
         scratch.slots.push(slot);
     }
@@ -208,7 +208,7 @@ impl TargetState {
                         return Ok(false);
                     }
                     let Ok(slot) = self.learn_line(&sample, reader)? else { return Ok(false) };
-                    order.new(slot, &self.slots, reader.scratch);
+                    order.unknown(slot, &self.slots, reader.scratch);
                     self.take(slot, &sample.reading(), reader);
                 }
                 Step::Entry(entry) => self.note(&entry),

@@ -493,7 +493,7 @@ fn a_wrong_walk_over_messages_is_found_and_mended() {
     let wrongs: [fn(&mut TargetState); 3] = [
         |state| state.values[state.slots[1] as usize] = 77.0,
         |state| state.slots.swap(1, 2),
-        |state| drop(state.seen.remove(state.slots[1])),
+        |state| state.seen.remove(state.slots[1]),
     ];
     for wrong in wrongs {
         let mut bench = bench();
