@@ -84,7 +84,7 @@ impl Visit for Values {
 
 fn main() -> std::io::Result<()> {
     let mut out = std::io::stdout().lock();
-    let cases: [(&str, fn(usize, usize) -> Vec<u8>); 2] = [("counters", counters), ("histograms", histograms)];
+    let cases: [(&str, Bodies); 2] = [("counters", counters), ("histograms", histograms)];
     for (what, body) in cases {
         for changed in [0, 14, 71] {
             let bodies: Vec<Vec<u8>> = (0..ROUNDS).map(|round| body(round, changed)).collect();
@@ -108,6 +108,9 @@ fn in_full(bodies: &[Vec<u8>]) -> usize {
     }
     values.0
 }
+
+/// The body of a round, of which so many of a hundred values change.
+type Bodies = fn(usize, usize) -> Vec<u8>;
 
 type Walk = fn(&Base, &[u8], &Options, &mut Places, &mut Values) -> Result<(), Fault>;
 
