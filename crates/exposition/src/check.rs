@@ -28,6 +28,8 @@ pub fn check(body: &[u8], format: Format) -> Vec<Fault> {
         checker.line = parser.line();
         match entry {
             Ok(Entry::Sample(sample)) => checker.sample(&sample),
+            // Not of the versions that are checked.
+            Ok(Entry::Detailed(_)) => {}
             // Classic text: a HELP line without a text says nothing, and may be repeated.
             Ok(Entry::Help { help, .. }) if help.is_empty() && !checker.openmetrics => {}
             Ok(Entry::Help { name, .. }) => checker.metadata(&name, Kind::Help),

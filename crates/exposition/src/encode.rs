@@ -2,9 +2,11 @@
 
 use crate::escaping::Escaping;
 use crate::format::Served;
+use crate::native::write_histogram;
 use crate::number::format_float;
 use model::labels::{METRIC_NAME, is_legacy_label_name, is_legacy_metric_name};
-use model::{Labels, MetricType};
+use model::{Exemplar, Labels, MetricType, SampleValue};
+use std::fmt::Write;
 
 /// Writes families of samples in the format that was agreed on.
 #[derive(Debug)]
@@ -55,6 +57,65 @@ impl Writer {
         self.family_type = metric_type;
     }
 
+    /// The unit of the family begun last, where OpenMetrics allows it: as the end of the family's name.
+    pub fn unit(&mut self, unit: &str) {
+        let name = self.family.clone();
+        let shown = match self.family_type {
+            MetricType::Counter => name.strip_suffix("_total").unwrap_or(&name),
+            _ => &name,
+        };
+        let fits = shown.strip_suffix(unit).is_some_and(|head| head.ends_with('_') && head.len() > 1);
+        if self.served.is_openmetrics() && !unit.is_empty() && fits {
+            self.out.push_str("# UNIT ");
+            self.name(shown);
+            self.out.push(' ');
+            self.out.push_str(unit);
+            self.out.push('\n');
+        }
+    }
+
+    /// One sample of OpenMetrics with all that belongs to it; histograms, a start timestamp and more than one exemplar are
+    /// of version 2.0.
+    pub fn detailed(
+        &mut self,
+        name: &str,
+        labels: &Labels,
+        value: &SampleValue,
+        (timestamp_ms, start_ms): (i64, Option<i64>),
+        exemplars: &[Exemplar],
+    ) {
+        self.series(name, labels.iter().filter(|(name, _)| *name != METRIC_NAME), None);
+        self.out.push(' ');
+        match value {
+            SampleValue::Float(value) => self.number(*value),
+            SampleValue::Histogram(histogram) => write_histogram(histogram, &mut self.out),
+        }
+        self.out.push(' ');
+        self.seconds(timestamp_ms);
+        if let Some(start_ms) = start_ms {
+            self.out.push_str(" st@");
+            self.seconds(start_ms);
+        }
+        for exemplar in exemplars {
+            self.out.push_str(" # {");
+            for (at, (name, value)) in exemplar.labels.iter().enumerate() {
+                if at > 0 {
+                    self.out.push(',');
+                }
+                self.label(name);
+                self.out.push('=');
+                quoted(&mut self.out, value);
+            }
+            self.out.push_str("} ");
+            self.number(exemplar.value);
+            if let Some(time) = exemplar.timestamp_ms {
+                self.out.push(' ');
+                self.seconds(time);
+            }
+        }
+        self.out.push('\n');
+    }
+
     /// One sample: of the metric `name`, with the labels but `__name__`, then `extra` as `le` or `quantile`.
     pub fn sample(
         &mut self,
@@ -76,6 +137,33 @@ impl Writer {
         value: f64,
         timestamp_ms: Option<i64>,
     ) {
+        self.series(name, pairs, extra);
+        self.out.push(' ');
+        if self.served.is_openmetrics() {
+            self.number(value)
+        } else {
+            self.out.push_str(&format_float(value))
+        }
+        if let Some(ms) = timestamp_ms {
+            self.out.push(' ');
+            if self.served.is_openmetrics() {
+                self.seconds(ms);
+            } else {
+                self.out.push_str(&ms.to_string());
+            }
+        }
+        self.out.push('\n');
+    }
+
+    /// A time in seconds.
+    fn seconds(&mut self, ms: i64) {
+        let sign = if ms < 0 { "-" } else { "" };
+        let ms = ms.unsigned_abs();
+        let _ = write!(self.out, "{sign}{}.{:03}", ms / 1000, ms % 1000);
+    }
+
+    /// What a sample is of.
+    fn series<'a>(&mut self, name: &str, pairs: impl Iterator<Item = (&'a str, &'a str)>, extra: Option<(&str, f64)>) {
         let quoted_name = self.served.escaping == Escaping::AllowUtf8 && !is_legacy_metric_name(name);
         let mut open = false;
         if quoted_name {
@@ -103,23 +191,6 @@ impl Writer {
         if open {
             self.out.push('}');
         }
-        self.out.push(' ');
-        if self.served.is_openmetrics() {
-            self.number(value)
-        } else {
-            self.out.push_str(&format_float(value))
-        }
-        if let Some(ms) = timestamp_ms {
-            self.out.push(' ');
-            if self.served.is_openmetrics() {
-                let sign = if ms < 0 { "-" } else { "" };
-                let ms = ms.unsigned_abs();
-                self.out.push_str(&format!("{sign}{}.{:03}", ms / 1000, ms % 1000));
-            } else {
-                self.out.push_str(&ms.to_string());
-            }
-        }
-        self.out.push('\n');
     }
 
     /// What is written so far, for those who send it on piece by piece.

@@ -2,9 +2,14 @@
 
 use crate::Format;
 use crate::key::{key_length, labels, split_key, unescape};
+use crate::native::parse_histogram;
 use crate::number::parse_float;
-use model::{Labels, MetricType};
+use model::{Labels, MetricType, SampleValue};
 use std::borrow::Cow;
+use std::sync::Arc;
+
+/// Exemplars of one line; nobody has more of a histogram.
+const EXEMPLARS_MAX: usize = 1000;
 
 /// Something in a body that the format does not allow.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -18,10 +23,32 @@ pub struct Fault {
 /// One line of a body that says something.
 #[derive(Clone, Debug)]
 pub enum Entry<'a> {
-    Help { name: Cow<'a, str>, help: Cow<'a, str> },
-    Type { name: Cow<'a, str>, metric_type: MetricType },
-    Unit { name: Cow<'a, str>, unit: &'a str },
+    Help {
+        name: Cow<'a, str>,
+        help: Cow<'a, str>,
+    },
+    Type {
+        name: Cow<'a, str>,
+        metric_type: MetricType,
+    },
+    Unit {
+        name: Cow<'a, str>,
+        unit: &'a str,
+    },
     Sample(Sample<'a>),
+    /// A sample with what only OpenMetrics 2.0 can say; read by parsers that were told to, [`Parser::with_version_2`].
+    Detailed(Box<DetailedSample<'a>>),
+}
+
+/// A sample with a histogram as its value, with a start timestamp, or with several exemplars.
+#[derive(Clone, Debug)]
+pub struct DetailedSample<'a> {
+    /// Key, timestamp, labels; its value is that of `value` if that is a float, and it has no exemplar.
+    pub sample: Sample<'a>,
+    pub value: SampleValue,
+    /// When the counter started, in Unix milliseconds.
+    pub start_ms: Option<i64>,
+    pub exemplars: Vec<Exemplar<'a>>,
 }
 
 /// A sample. Nothing is copied until [`Sample::labels`] is asked.
@@ -123,12 +150,21 @@ pub struct Parser<'a> {
     rest: &'a str,
     line: usize,
     format: Format,
+    version_2: bool,
     family_type: MetricType,
     eof_seen: bool,
     ended: bool,
 }
 
 impl<'a> Parser<'a> {
+    /// Reads also what only OpenMetrics 2.0 can say: [`Entry::Detailed`]. For histories from files; targets are not asked
+    /// for that version.
+    #[must_use]
+    pub fn with_version_2(mut self) -> Self {
+        self.version_2 = self.format == Format::OpenMetrics;
+        self
+    }
+
     /// A parser for `body` in one of the text formats.
     ///
     /// # Errors
@@ -142,6 +178,7 @@ impl<'a> Parser<'a> {
                 rest: text,
                 line: 0,
                 format,
+                version_2: false,
                 family_type: MetricType::Unknown,
                 eof_seen: false,
                 ended: false,
@@ -218,7 +255,8 @@ impl<'a> Parser<'a> {
 
     /// A parser that is given line by line what to read.
     pub(crate) fn of_lines(format: Format) -> Self {
-        Parser { rest: "", line: 0, format, family_type: MetricType::Unknown, eof_seen: false, ended: false }
+        let family_type = MetricType::Unknown;
+        Parser { rest: "", line: 0, format, version_2: false, family_type, eof_seen: false, ended: false }
     }
 
     /// One line more, for the places in messages.
@@ -300,7 +338,11 @@ impl<'a> Parser<'a> {
         }
         let (key, rest) = self.key(line, expected)?;
         let tail = rest.strip_prefix(' ').ok_or("expected one space and a value after the metric")?;
-        Ok(Some(self.sample(key, line.len() - tail.len(), reading(tail, Format::OpenMetrics)?)))
+        match reading(tail, Format::OpenMetrics) {
+            Ok(reading) => Ok(Some(self.sample(key, line.len() - tail.len(), reading))),
+            Err(_) if self.version_2 => self.detailed(key, line.len() - tail.len(), tail).map(Some),
+            Err(message) => Err(message),
+        }
     }
 
     fn openmetrics_metadata<'b>(&mut self, comment: &'b str) -> Result<Entry<'b>, String> {
@@ -345,9 +387,24 @@ impl<'a> Parser<'a> {
     }
 
     fn sample<'b>(&self, key: &'b str, value_at: usize, reading: Reading<'b>) -> Entry<'b> {
+        Entry::Sample(self.plain(key, value_at, reading))
+    }
+
+    fn detailed<'b>(&self, key: &'b str, value_at: usize, tail: &'b str) -> Result<Entry<'b>, String> {
+        let Details { value, timestamp, start_ms, exemplars } = details(tail)?;
+        let float = match &value {
+            SampleValue::Float(value) => *value,
+            SampleValue::Histogram(_) => 0.0,
+        };
+        let (timestamp_ms, timestamp) = timestamp.unzip();
+        let sample = self.plain(key, value_at, Reading { value: float, timestamp_ms, exemplar: None, timestamp });
+        Ok(Entry::Detailed(Box::new(DetailedSample { sample, value, start_ms, exemplars })))
+    }
+
+    fn plain<'b>(&self, key: &'b str, value_at: usize, reading: Reading<'b>) -> Sample<'b> {
         let Reading { value, timestamp_ms, exemplar, timestamp } = reading;
         let (line, format, family_type) = (self.line, self.format, self.family_type);
-        Entry::Sample(Sample { key, value, timestamp_ms, exemplar, line, value_at, timestamp, format, family_type })
+        Sample { key, value, timestamp_ms, exemplar, line, value_at, timestamp, format, family_type }
     }
 }
 
@@ -411,6 +468,46 @@ fn openmetrics_reading(tail: &str) -> Result<Reading<'_>, String> {
         None => return Err(format!("unexpected {rest:?} at the end of the line")),
     };
     Ok(Reading { value, timestamp_ms: timestamp.map(|t| t.0), exemplar, timestamp: timestamp.map(|t| t.1) })
+}
+
+/// What stands behind a key in OpenMetrics 2.0.
+struct Details<'a> {
+    value: SampleValue,
+    timestamp: Option<(i64, f64)>,
+    start_ms: Option<i64>,
+    exemplars: Vec<Exemplar<'a>>,
+}
+
+fn details(tail: &str) -> Result<Details<'_>, String> {
+    let (text, mut rest) = tail.split_at(tail.find(' ').unwrap_or(tail.len()));
+    let value = match text.starts_with('{') {
+        true => SampleValue::Histogram(Arc::new(parse_histogram(text)?)),
+        false => SampleValue::Float(value(Some(text), "after the metric")?),
+    };
+    let (mut timestamp, mut start_ms, mut exemplars) = (None, None, Vec::new());
+    while !rest.is_empty() && !rest.starts_with(" # ") {
+        let (text, tail) = word(rest).ok_or("expected one space and a timestamp after the value")?;
+        match text.strip_prefix("st@") {
+            Some(text) if start_ms.is_none() => start_ms = Some(seconds(text)?.0),
+            None if start_ms.is_none() && timestamp.is_none() => timestamp = Some(seconds(text)?),
+            _ => return Err(format!("unexpected {text:?} behind the timestamps")),
+        }
+        rest = tail;
+    }
+    while let Some(text) = rest.strip_prefix(" # ") {
+        if exemplars.len() >= EXEMPLARS_MAX {
+            return Err(format!("more than {EXEMPLARS_MAX} exemplars"));
+        }
+        if !text.starts_with('{') {
+            return Err("an exemplar starts with its labels in braces".into());
+        }
+        // Behind the labels there is no text that could hold the sign of the next one.
+        let length = key_length(text, Format::OpenMetrics)?;
+        let end = text.get(length..).and_then(|behind| behind.find(" # ")).map_or(text.len(), |at| length + at);
+        exemplars.push(exemplar(text.get(..end).unwrap_or_default())?);
+        rest = text.get(end..).unwrap_or_default();
+    }
+    Ok(Details { value, timestamp, start_ms, exemplars })
 }
 
 fn value(text: Option<&str>, place: &str) -> Result<f64, String> {
@@ -489,4 +586,56 @@ fn metadata_name<'a>(text: &'a str, word: &str) -> Result<(Cow<'a, str>, &'a str
 
 fn unescaped(text: &str, quotes: bool) -> Cow<'_, str> {
     if text.contains('\\') { Cow::Owned(unescape(text, quotes)) } else { Cow::Borrowed(text) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{ScrapeProtocol, Writer, format::Served};
+
+    /// Lines of version 2.0, as they are written.
+    #[rustfmt::skip]
+    const LINES: &[&str] = &[
+        "a_total 17.0 1520879607.789 st@1520430000.123",
+        "a_total 17.0 1520879607.789 st@-1.000 # {trace_id=\"KOO # {\"} 0.67 1520879606.100",
+        "h{x=\"1\"} {count:2,sum:120,schema:0,zero_threshold:0.0001,zero_count:0,positive_spans:[1:2],positive_buckets:[1,1]} 3.000",
+        "h{x=\"1\"} {gcount:2,gsum:1,bucket:[1:1,+Inf:2]} 4.000 # {a=\"1\"} 0.5 1.000 # {\"b.c\"=\"\\\"\",d=\"2\"} 1.5 2.000",
+    ];
+
+    #[test]
+    fn version_2_is_read_as_it_is_written() {
+        let body = format!("{}\n# EOF\n", LINES.join("\n"));
+        let escaping = crate::Escaping::AllowUtf8;
+        let mut writer = Writer::new(Served { protocol: ScrapeProtocol::OpenMetricsText1_0_0, escaping });
+        for entry in Parser::new(body.as_bytes(), Format::OpenMetrics).unwrap().with_version_2() {
+            let Entry::Detailed(own) = entry.unwrap() else { panic!("a plain sample") };
+            let labels = own.sample.labels().unwrap();
+            let exemplars: Vec<_> = own.exemplars.iter().map(Exemplar::to_exemplar).collect();
+            let times = (own.sample.timestamp_ms.unwrap(), own.start_ms);
+            writer.detailed(labels.metric_name(), &labels, &own.value, times, &exemplars);
+        }
+        assert_eq!(writer.finish(), body);
+        // Targets are asked for version 1.0.
+        let faults = Parser::new(body.as_bytes(), Format::OpenMetrics).unwrap().filter(Result::is_err).count();
+        assert_eq!(faults, LINES.len());
+    }
+
+    /// What stands behind a key, part of what is told.
+    #[rustfmt::skip]
+    const BAD: &[(&str, &str)] = &[
+        ("x 1", "\"x\" is no number"), ("1 2 3", "unexpected \"3\""), ("1 st@x", "no timestamp in seconds"),
+        ("1 st@1 2", "unexpected \"2\""), ("1 st@1 st@2", "unexpected"), ("{count:1} 2", "count and sum"),
+        ("{count:1,sum:1,bucket:[+Inf:1]} 2 # {} 1 # x", "labels in braces"),
+        ("{count:1,sum:1,bucket:[+Inf:1]} 2 # {} 1 # {a=\"1\"", "closing brace"), ("1 2 st@1  # {} 1", "one space"),
+    ];
+
+    #[test]
+    fn faults_of_version_2() {
+        for (tail, part) in BAD {
+            let body = format!("a {tail}\n# EOF\n");
+            let mut parser = Parser::new(body.as_bytes(), Format::OpenMetrics).unwrap().with_version_2();
+            let fault = parser.next().unwrap().unwrap_err();
+            assert!(fault.line == 1 && fault.message.contains(part), "{tail}: {fault}");
+        }
+    }
 }

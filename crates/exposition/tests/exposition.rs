@@ -24,6 +24,7 @@ fn shown(body: &str, format: Format) -> Vec<String> {
                 }
                 Err(fault) => fault.to_string(),
             },
+            Ok(Entry::Detailed(own)) => format!("{own:?}"),
             Err(fault) => fault.to_string(),
         })
         .collect()
@@ -130,7 +131,7 @@ fn written_and_read_again() {
             match entry.unwrap() {
                 Entry::Help { help: text, .. } => help = text.into_owned(),
                 Entry::Type { name, metric_type } => writer.family(&name, &std::mem::take(&mut help), metric_type),
-                Entry::Unit { .. } => {}
+                Entry::Unit { .. } | Entry::Detailed(_) => {}
                 Entry::Sample(sample) => {
                     let labels = sample.labels().unwrap();
                     writer.sample(labels.metric_name(), &labels, None, sample.value, sample.timestamp_ms);

@@ -1,8 +1,10 @@
 //! History from elsewhere, written as a block at once: it takes neither the log nor the head.
 
 use crate::{
+    SeriesExemplars,
     block::{
         Block,
+        exemplars::{BySeries, tidy},
         meta::Compaction,
         writer::{BlockPlan, BlockWriter},
     },
@@ -56,7 +58,25 @@ impl BlockImport<'_> {
         self.writer.add_series(labels, samples)
     }
 
-    /// Puts the block in place, where readers see it from now on. Its name, or `None` if it has no samples.
+    /// Gives the block exemplars, in any order; those without a time or not of the block's range are left out, and of
+    /// equal ones one stays. Their series need no samples in the block. How many it has.
+    pub fn set_exemplars(&mut self, exemplars: impl IntoIterator<Item = SeriesExemplars>) -> u64 {
+        let (min_ms, max_ms) = self.writer.range();
+        let mut all = BySeries::new();
+        for SeriesExemplars { labels, mut exemplars } in exemplars {
+            exemplars.retain(|own| own.timestamp_ms.is_some_and(|time| (min_ms..max_ms).contains(&time)));
+            if !exemplars.is_empty() {
+                all.entry(labels).or_default().append(&mut exemplars);
+            }
+        }
+        let all = tidy(all);
+        let count = all.iter().map(|series| series.exemplars.len() as u64).sum();
+        self.writer.set_exemplars(all);
+        count
+    }
+
+    /// Puts the block in place, where readers see it from now on. Its name, or `None` if it has neither samples nor
+    /// exemplars.
     ///
     /// # Errors
     /// `Io`; nothing of the block stays.

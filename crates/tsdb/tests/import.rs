@@ -4,9 +4,9 @@
 mod common;
 
 use common::{labels, options, read_all};
-use model::SampleValue;
+use model::{Exemplar, SampleValue};
 use storage::{Ingest, Samples, SeriesSamples};
-use tsdb::Tsdb;
+use tsdb::{SeriesExemplars, Tsdb};
 
 fn samples(times: std::ops::Range<i64>, value: f64) -> Samples {
     let mut samples = Samples::default();
@@ -107,4 +107,41 @@ fn what_was_put_into_blocks_however_new_is_refused_again_after_reopening() {
     assert_eq!(read_all(&tsdb), content);
     let report = tsdb.append_series(&[one(0, &[(241, 3.0)]), one(1, &[(220, 6.0)])]).unwrap();
     assert_eq!((report.samples_appended, report.samples_refused()), (2, 0), "behind the newest of their own series");
+}
+
+#[test]
+fn exemplars_come_with_a_block_or_alone() {
+    let exemplar = |number: usize, time: i64| SeriesExemplars {
+        labels: labels(number),
+        exemplars: vec![Exemplar { labels: labels(7), value: time as f64, timestamp_ms: Some(time) }],
+    };
+    let told = |tsdb: &Tsdb| -> Vec<(String, Option<i64>)> {
+        let all = tsdb.exemplars(i64::MIN, i64::MAX, &[vec![]]).unwrap();
+        let one = |series: &SeriesExemplars| {
+            let name = series.labels.to_string();
+            series.exemplars.iter().map(|own| (name.clone(), own.timestamp_ms)).collect::<Vec<_>>()
+        };
+        all.iter().flat_map(one).collect()
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let tsdb = Tsdb::open(options(folder.path())).unwrap();
+    let mut import = tsdb.import_block(0, 200).unwrap();
+    import.add_series(&labels(0), &samples(10..60, 1.0)).unwrap();
+    // The last one is of another block.
+    assert_eq!(import.set_exemplars([exemplar(0, 50), exemplar(0, 20), exemplar(0, 20), exemplar(0, 200)]), 2);
+    import.finish().unwrap();
+    let mut import = tsdb.import_block(0, 200).unwrap();
+    assert_eq!(import.set_exemplars([exemplar(0, 20), exemplar(1, 30)]), 2);
+    assert!(import.finish().unwrap().is_some(), "a block of exemplars alone");
+    let name = |number: usize| labels(number).to_string();
+    let wanted = [(name(0), Some(20)), (name(0), Some(50)), (name(1), Some(30))];
+    assert_eq!(told(&tsdb), wanted);
+    let content = read_all(&tsdb);
+    tsdb.close().unwrap();
+    drop(tsdb);
+    assert_eq!(tsdb::verify(folder.path(), &mut |_, _| {}).unwrap().damage, []);
+    let tsdb = Tsdb::open(options(folder.path())).unwrap();
+    assert_eq!((told(&tsdb).as_slice(), tsdb.blocks().len()), (wanted.as_slice(), 2));
+    tsdb.maintain().unwrap();
+    assert_eq!((told(&tsdb).as_slice(), read_all(&tsdb), tsdb.blocks().len()), (wanted.as_slice(), content, 1));
 }

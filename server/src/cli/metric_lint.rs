@@ -54,7 +54,7 @@ pub(super) fn remarks(body: &[u8], format: Format) -> Vec<String> {
                     families.insert(name.to_owned(), Family::default());
                 }
             }
-            Ok(Entry::Unit { .. }) | Err(_) => {}
+            Ok(Entry::Unit { .. } | Entry::Detailed(_)) | Err(_) => {}
         }
     }
     let mut remarks: Vec<_> =

@@ -119,7 +119,7 @@ fn write_request(body: &[u8], labels: &[(String, String)], now_ms: i64) -> Resul
             }
             Entry::Type { name, metric_type } => families.entry(name.into_owned()).or_default().0 = metric_type,
             Entry::Help { name, help } => families.entry(name.into_owned()).or_default().1 = help.into_owned(),
-            Entry::Unit { .. } => {}
+            Entry::Unit { .. } | Entry::Detailed(_) => {}
         }
     }
     for (family, (metric_type, help)) in &families {

@@ -475,14 +475,14 @@ impl TargetState {
     fn note(&mut self, entry: &Entry<'_>) {
         let name = match entry {
             Entry::Help { name, .. } | Entry::Type { name, .. } | Entry::Unit { name, .. } => name,
-            Entry::Sample(_) => return,
+            Entry::Sample(_) | Entry::Detailed(_) => return,
         };
         let known = self.family(name);
         let told = match entry {
             Entry::Help { help, .. } => known.is_some_and(|known| known.help == *help),
             Entry::Type { metric_type, .. } => known.is_some_and(|known| known.metric_type == *metric_type),
             Entry::Unit { unit, .. } => known.is_some_and(|known| known.unit == *unit),
-            Entry::Sample(_) => true,
+            Entry::Sample(_) | Entry::Detailed(_) => true,
         };
         if told {
             return;
@@ -492,7 +492,7 @@ impl TargetState {
             Entry::Help { help, .. } => family.help = help.to_string(),
             Entry::Type { metric_type, .. } => family.metric_type = *metric_type,
             Entry::Unit { unit, .. } => (*unit).clone_into(&mut family.unit),
-            Entry::Sample(_) => {}
+            Entry::Sample(_) | Entry::Detailed(_) => {}
         }
     }
 

@@ -156,6 +156,11 @@ impl BlockWriter {
         self.exemplars = exemplars;
     }
 
+    /// Times of the block, the latter exclusive (Unix milliseconds).
+    pub(crate) fn range(&self) -> (i64, i64) {
+        (self.plan.min_time_ms, self.plan.max_time_ms)
+    }
+
     fn flush_frame(&mut self) -> io::Result<()> {
         if !self.bundle.is_empty() {
             let first = self.bundle.first();
@@ -165,12 +170,12 @@ impl BlockWriter {
         Ok(())
     }
 
-    /// Puts the block in place. `None`, and no folder, if it has no series.
+    /// Puts the block in place. `None`, and no folder, if it has neither series nor exemplars.
     ///
     /// # Errors
     /// `Io`.
     pub(crate) fn finish(mut self) -> Result<Option<PathBuf>, StorageError> {
-        if self.stats.series == 0 {
+        if self.stats.series == 0 && self.exemplars.is_empty() {
             return Ok(None);
         }
         let dir = self.parent.join(&self.plan.ulid);

@@ -1,15 +1,15 @@
 //! `vigie tsdb create-blocks-from …`: promtool's names for what fills a data folder with history.
 
 use super::super::query::{ask, http_config};
+use super::api_histogram;
 use super::import::{self, FileFormat, Gathered, Import};
 use crate::http::params::parse_time_ms;
 use anyhow::{Context, Result, anyhow, ensure};
 use clap::{Args, Subcommand};
-use model::Labels;
-use model::labels::METRIC_NAME;
+use model::{Labels, SampleValue, labels::METRIC_NAME};
 use rules::{RuleFile, RuleKind};
 use serde_json::Value;
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::Arc};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum CreateBlocksFrom {
@@ -61,7 +61,7 @@ pub(super) fn run(command: CreateBlocksFrom) -> Result<()> {
     match command {
         CreateBlocksFrom::Rules(flags) => from_rules(&flags),
         CreateBlocksFrom::Openmetrics { input, output } => {
-            import::run(&Import { file: input, format: Some(FileFormat::Openmetrics), dir: output })
+            import::run(&Import { files: vec![input], format: Some(FileFormat::Openmetrics), dir: output })
         }
     }
 }
@@ -141,16 +141,20 @@ fn store(
         }
         builder.set(METRIC_NAME, name);
         let labels = builder.build();
-        ensure!(
-            series["histograms"].is_null(),
-            "{labels} is a native histogram, which an answer of the API does not hold whole; record it with a rule that gives numbers"
-        );
         let slot = gathered.slot(labels);
+        #[expect(clippy::cast_possible_truncation, reason = "a time of the range that was asked for")]
+        let time_ms = |sample: &Value| sample[0].as_f64().map(|at| (at * 1000.0).round() as i64);
         for sample in series["values"].as_array().into_iter().flatten() {
-            let (Some(at), Some(value)) = (sample[0].as_f64(), sample[1].as_str()) else { continue };
+            let (Some(time_ms), Some(value)) = (time_ms(sample), sample[1].as_str()) else { continue };
             let value = model::float::parse_float(value).with_context(|| format!("{value:?} is no number"))?;
-            #[expect(clippy::cast_possible_truncation, reason = "a time of the range that was asked for")]
-            gathered.push(slot, (at * 1000.0).round() as i64, value)?;
+            gathered.push(slot, time_ms, SampleValue::Float(value), 0)?;
+        }
+        let mut schema = 0;
+        for sample in series["histograms"].as_array().into_iter().flatten() {
+            let Some(time_ms) = time_ms(sample) else { continue };
+            let histogram = api_histogram::read(&sample[1], schema).context("native histogram")?;
+            schema = histogram.schema;
+            gathered.push(slot, time_ms, SampleValue::Histogram(Arc::new(histogram)), 0)?;
         }
     }
     Ok(())

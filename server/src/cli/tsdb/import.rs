@@ -6,23 +6,31 @@ use super::{
     csv, openmetrics, parquet,
 };
 use anyhow::{Context, Result, ensure};
-use model::{Exemplar, Labels, Metadata};
+use model::{Exemplar, Labels, Metadata, SampleValue};
 use prometheus_tsdb::export::BLOCK_RANGE_MS;
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, HashMap},
     path::{Path, PathBuf},
 };
 use storage::{Ingest, Queryable, Samples, SelectHints, Series, SeriesSamples, SeriesSet};
-use tsdb::{BlockImport, Tsdb};
+use tsdb::{BlockImport, SeriesExemplars, Tsdb};
 
 /// Samples held in memory before they are put into blocks: half a GiB.
 const SAMPLES_MAX: usize = 32 << 20;
+/// What a native histogram counts for among them, beside its buckets.
+const HISTOGRAM_SAMPLES: usize = 8;
+/// What an exemplar counts for: its labels are texts.
+const EXEMPLAR_SAMPLES: usize = 8;
 /// Series that one append takes.
 const SERIES_PER_APPEND: usize = 1000;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum FileFormat {
+    /// Text; native histograms and start timestamps as OpenMetrics 2.0 writes them.
     Openmetrics,
+    /// Text that readers of OpenMetrics 1.0 understand: without native histograms and start timestamps.
+    #[value(name = "openmetrics1")]
+    Openmetrics1,
     Csv,
     Parquet,
 }
@@ -41,9 +49,10 @@ impl FileFormat {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Import {
-    #[arg(value_name = "FILE")]
-    pub(super) file: PathBuf,
-    /// Without it, the name's ending tells: .csv, .parquet, else OpenMetrics.
+    /// Samples, or the exemplars that an export wrote beside them.
+    #[arg(value_name = "FILE", required = true)]
+    pub(super) files: Vec<PathBuf>,
+    /// Without it, the names' endings tell: .csv, .parquet, else OpenMetrics.
     #[arg(long, value_enum)]
     pub(super) format: Option<FileFormat>,
     /// The data folder; made if it is not there.
@@ -52,20 +61,24 @@ pub(crate) struct Import {
 }
 
 pub(super) fn run(flags: &Import) -> Result<()> {
-    ensure!(flags.file.is_file(), "{}: there is no such file", flags.file.display());
+    for file in &flags.files {
+        ensure!(file.is_file(), "{}: there is no such file", file.display());
+    }
     let tsdb = super::open(&flags.dir)?;
     let mut gathered = Gathered::new(&tsdb);
-    let mut progress = Progress::new();
-    let mut told = |done: u64, all: u64| {
-        progress.tell(done, all, || format!("{} of {} read", bytes(done), bytes(all)));
-    };
-    let read = match flags.format.unwrap_or_else(|| FileFormat::of(&flags.file)) {
-        FileFormat::Openmetrics => openmetrics::read(&flags.file, &mut gathered, &mut told),
-        FileFormat::Csv => csv::read(&flags.file, &mut gathered, &mut told),
-        FileFormat::Parquet => parquet::read(&flags.file, &mut gathered, &mut told),
-    };
-    drop(progress);
-    read.with_context(|| flags.file.display().to_string())?;
+    for file in &flags.files {
+        let mut progress = Progress::new();
+        let mut told = |done: u64, all: u64| {
+            progress.tell(done, all, || format!("{}: {} of {} read", file.display(), bytes(done), bytes(all)));
+        };
+        let read = match flags.format.unwrap_or_else(|| FileFormat::of(file)) {
+            FileFormat::Openmetrics | FileFormat::Openmetrics1 => openmetrics::read(file, &mut gathered, &mut told),
+            FileFormat::Csv => csv::read(file, &mut gathered, &mut told),
+            FileFormat::Parquet => parquet::read(file, &mut gathered, &mut told),
+        };
+        drop(progress);
+        read.with_context(|| file.display().to_string())?;
+    }
     let total = gathered.finish()?;
     tsdb.close()?;
     total.tell(&flags.dir);
@@ -105,8 +118,8 @@ pub(super) struct Gathered<'a> {
     series: Vec<Samples>,
     samples: usize,
     pub(super) metadata: BTreeMap<String, Metadata>,
-    /// The last ones; the engine keeps no more.
-    exemplars: VecDeque<(usize, Exemplar)>,
+    /// By the number of their series.
+    exemplars: HashMap<usize, Vec<Exemplar>>,
     total: Imported,
 }
 
@@ -118,7 +131,7 @@ impl<'a> Gathered<'a> {
             series: Vec::new(),
             samples: 0,
             metadata: BTreeMap::new(),
-            exemplars: VecDeque::new(),
+            exemplars: HashMap::new(),
             total: Imported::default(),
         }
     }
@@ -133,20 +146,30 @@ impl<'a> Gathered<'a> {
         slot
     }
 
-    /// Of equal times, the sample that comes first counts.
-    pub(super) fn push(&mut self, slot: usize, timestamp_ms: i64, value: f64) -> Result<()> {
+    /// Of equal times, the sample that comes first counts. `start_ms`: when its counter started, 0 if unknown.
+    pub(super) fn push(&mut self, slot: usize, timestamp_ms: i64, value: SampleValue, start_ms: i64) -> Result<()> {
         if let Some(samples) = self.series.get_mut(slot) {
-            samples.push_float(timestamp_ms, value);
-            self.samples += 1;
+            self.samples += match &value {
+                SampleValue::Float(_) => 1,
+                SampleValue::Histogram(own) => {
+                    HISTOGRAM_SAMPLES + own.positive_buckets.len() + own.negative_buckets.len()
+                }
+            };
+            samples.push(timestamp_ms, value);
+            samples.set_last_start_timestamp(start_ms);
         }
-        if self.samples >= SAMPLES_MAX { self.flush() } else { Ok(()) }
+        self.flush_if_full()
     }
 
-    pub(super) fn exemplar(&mut self, slot: usize, exemplar: Exemplar) {
-        if self.exemplars.len() >= tsdb::EXEMPLARS_MAX_DEFAULT {
-            self.exemplars.pop_front();
-        }
-        self.exemplars.push_back((slot, exemplar));
+    /// An exemplar with its time.
+    pub(super) fn exemplar(&mut self, slot: usize, exemplar: Exemplar) -> Result<()> {
+        self.exemplars.entry(slot).or_default().push(exemplar);
+        self.samples += EXEMPLAR_SAMPLES;
+        self.flush_if_full()
+    }
+
+    fn flush_if_full(&mut self) -> Result<()> {
+        if self.samples >= SAMPLES_MAX { self.flush() } else { Ok(()) }
     }
 
     fn flush(&mut self) -> Result<()> {
@@ -157,6 +180,19 @@ impl<'a> Gathered<'a> {
         }
         let mut sorted: Vec<(&Labels, usize)> = self.by_labels.iter().map(|(labels, slot)| (labels, *slot)).collect();
         sorted.sort_unstable();
+        let mut exemplars: BTreeMap<i64, Vec<SeriesExemplars>> = BTreeMap::new();
+        for (labels, slot) in &sorted {
+            let mut by_window: BTreeMap<i64, Vec<Exemplar>> = BTreeMap::new();
+            for exemplar in self.exemplars.remove(slot).unwrap_or_default() {
+                let window = exemplar.timestamp_ms.unwrap_or(0).div_euclid(BLOCK_RANGE_MS);
+                by_window.entry(window).or_default().push(exemplar);
+            }
+            for (window, own) in by_window {
+                let series = SeriesExemplars { labels: (*labels).clone(), exemplars: own };
+                exemplars.entry(window).or_default().push(series);
+            }
+        }
+        windows.extend(exemplars.keys());
         let mut progress = Progress::new();
         for (number, window) in windows.iter().enumerate() {
             progress.tell(number as u64, windows.len() as u64, || format!("block {} of {}", number + 1, windows.len()));
@@ -167,9 +203,11 @@ impl<'a> Gathered<'a> {
                     target.add(labels, samples, &mut self.total)?;
                 }
             }
+            target.add_exemplars(exemplars.remove(window).unwrap_or_default(), &mut self.total)?;
             self.total.blocks += u64::from(target.finish()?);
         }
         self.series.iter_mut().for_each(|samples| *samples = Samples::default());
+        self.exemplars = HashMap::new();
         self.samples = 0;
         Ok(())
     }
@@ -180,12 +218,6 @@ impl<'a> Gathered<'a> {
         if !metadata.is_empty() {
             self.tsdb.append_metadata(&metadata)?;
         }
-        let mut of_slot: HashMap<usize, Vec<Exemplar>> = HashMap::new();
-        for (slot, exemplar) in std::mem::take(&mut self.exemplars) {
-            of_slot.entry(slot).or_default().push(exemplar);
-        }
-        let labelled = self.by_labels.iter().filter_map(|(labels, slot)| Some((labels.clone(), of_slot.remove(slot)?)));
-        self.total.exemplars = append_exemplars(self.tsdb, labelled)?;
         Ok(self.total)
     }
 }
@@ -224,6 +256,7 @@ fn in_order(samples: &mut Samples) -> u64 {
 
 /// A block to be, beside what the folder has at its times.
 pub(super) struct Target<'a> {
+    tsdb: &'a Tsdb,
     block: BlockImport<'a>,
     present: std::iter::Peekable<SeriesSet>,
     min_ms: i64,
@@ -237,6 +270,7 @@ impl<'a> Target<'a> {
     pub(super) fn begin(tsdb: &'a Tsdb, min_ms: i64, max_ms: i64) -> Result<Self> {
         let hints = SelectHints { start_ms: min_ms, end_ms: max_ms.saturating_sub(1), ..SelectHints::default() };
         Ok(Target {
+            tsdb,
             block: tsdb.import_block(min_ms, max_ms)?,
             present: tsdb.querier(min_ms, max_ms.saturating_sub(1))?.select(&hints, &[])?.peekable(),
             min_ms,
@@ -277,60 +311,36 @@ impl<'a> Target<'a> {
         Ok(())
     }
 
-    /// Puts the block in place; false if it has no samples.
+    /// Gives the block the exemplars that the folder does not have yet.
+    fn add_exemplars(&mut self, mut all: Vec<SeriesExemplars>, total: &mut Imported) -> Result<()> {
+        if all.is_empty() {
+            return Ok(());
+        }
+        let present = self.tsdb.exemplars(self.min_ms, self.max_ms.saturating_sub(1), &[Vec::new()])?;
+        for series in &mut all {
+            let at = present.binary_search_by(|present| present.labels.cmp(&series.labels));
+            let there = at.ok().and_then(|at| present.get(at)).map_or(&[][..], |present| &present.exemplars);
+            series.exemplars.retain(|new| {
+                !there.iter().any(|old| {
+                    old.timestamp_ms == new.timestamp_ms
+                        && old.value.to_bits() == new.value.to_bits()
+                        && old.labels == new.labels
+                })
+            });
+        }
+        total.exemplars += self.block.set_exemplars(all);
+        Ok(())
+    }
+
+    /// Puts the block in place; false if there is nothing for it.
     pub(super) fn finish(self) -> Result<bool> {
         Ok(self.block.finish()?.is_some())
-    }
-}
-
-/// What of a label or column may not be called as the columns that every table has.
-const TIME_COLUMN: &str = "timestamp";
-const VALUE_COLUMN: &str = "value";
-/// Before the name of a label that would look like one of these columns, or begins like this.
-const LABEL_PREFIX: &str = "label:";
-
-/// What a column of a table is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Column {
-    Time,
-    Value,
-    Label(String),
-}
-
-impl Column {
-    pub(super) fn of(name: &str) -> Self {
-        match name {
-            TIME_COLUMN => Column::Time,
-            VALUE_COLUMN => Column::Value,
-            _ => Column::Label(name.strip_prefix(LABEL_PREFIX).unwrap_or(name).to_owned()),
-        }
-    }
-
-    /// The columns of a table with these labels, in their order.
-    pub(super) fn names(labels: &[String]) -> Vec<String> {
-        let label = |name: &String| {
-            let taken = [TIME_COLUMN, VALUE_COLUMN].contains(&name.as_str()) || name.starts_with(LABEL_PREFIX);
-            if taken { format!("{LABEL_PREFIX}{name}") } else { name.clone() }
-        };
-        [TIME_COLUMN, VALUE_COLUMN].map(str::to_owned).into_iter().chain(labels.iter().map(label)).collect()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn columns_keep_the_names_of_labels() {
-        let labels = ["__name__", "job", "label:x", "timestamp", "value"].map(str::to_owned);
-        let names = Column::names(&labels);
-        assert_eq!(names, ["timestamp", "value", "__name__", "job", "label:label:x", "label:timestamp", "label:value"]);
-        let read: Vec<Column> = names.iter().map(|name| Column::of(name)).collect();
-        assert_eq!(read[..2], [Column::Time, Column::Value]);
-        for (column, label) in read[2..].iter().zip(labels) {
-            assert_eq!(*column, Column::Label(label));
-        }
-    }
 
     #[test]
     fn samples_are_sorted_and_the_first_of_a_time_counts() {

@@ -1,8 +1,10 @@
 //! `vigie tsdb …`: a data folder, without a server on it.
 
 mod analyze;
+mod api_histogram;
 mod backfill;
 mod check;
+mod columns;
 mod csv;
 mod dump;
 mod export;

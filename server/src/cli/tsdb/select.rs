@@ -4,8 +4,8 @@ use super::open;
 use anyhow::{Context, Result, ensure};
 use model::Matcher;
 use std::{path::PathBuf, sync::Arc};
-use storage::{Queryable, SelectHints, SeriesSet};
-use tsdb::Tsdb;
+use storage::{Queryable, Samples, SelectHints, SeriesSet};
+use tsdb::{SeriesExemplars, Tsdb};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Selection {
@@ -55,12 +55,42 @@ impl Selection {
     }
 }
 
+/// What is in a selection.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Survey {
+    pub(super) series: u64,
+    pub(super) histograms: bool,
+    pub(super) starts: bool,
+}
+
 impl Selected {
     /// Series that have samples in the time meant and that `matchers` accepts too, in order of labels. Samples that are
     /// read of them are of that time.
     pub(super) fn series(&self, matchers: &[Matcher]) -> Result<SeriesSet> {
         let hints = SelectHints { start_ms: self.first_ms, end_ms: self.last_ms, ..SelectHints::default() };
         Ok(self.querier(self.first_ms, self.last_ms)?.select(&hints, matchers)?)
+    }
+
+    /// What is among them. Reads all samples until it knows, which is a small part of what writing them costs.
+    pub(super) fn survey(&self) -> Result<Survey> {
+        let (mut survey, mut samples) = (Survey::default(), Samples::default());
+        for series in self.series(&[])?.flatten() {
+            survey.series += 1;
+            if !(survey.histograms && survey.starts) {
+                samples.clear();
+                series.read(&mut samples)?;
+                survey.histograms |= samples.histograms.iter().any(Option::is_some);
+                survey.starts |= samples.start_timestamps.iter().any(|start| *start != 0);
+            }
+        }
+        Ok(survey)
+    }
+
+    /// Exemplars of these series, of the time meant; series in order of labels, exemplars of time.
+    pub(super) fn exemplars(&self) -> Result<Vec<SeriesExemplars>> {
+        let everything = [Vec::new()];
+        let selectors = if self.selectors.is_empty() { &everything } else { self.selectors.as_slice() };
+        Ok(self.tsdb.exemplars(self.first_ms, self.last_ms, selectors)?)
     }
 
     /// How many there are; what is damaged is told by those who read.

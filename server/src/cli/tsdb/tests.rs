@@ -4,10 +4,12 @@
 use super::{TsdbCommand, open, run};
 use clap::Parser;
 use model::{
-    Labels, MetricType,
+    Exemplar, FloatHistogram, Labels, MetricType, SampleValue,
+    histogram::{CUSTOM_BUCKETS_SCHEMA, CounterResetHint, Span},
     stale::{NORMAL_NAN_BITS, STALE_NAN, is_stale_nan},
 };
-use std::{collections::BTreeMap, fs, path::Path, process::ExitCode};
+use proptest::prelude::*;
+use std::{collections::BTreeMap, fs, path::Path, process::ExitCode, sync::Arc};
 use storage::{Ingest, Queryable, Samples, SelectHints, SeriesSamples};
 
 #[derive(Debug, Parser)]
@@ -58,7 +60,7 @@ fn fill(dir: &Path) -> Content {
                 let time = start + step * 900_000 + i64::try_from(number).unwrap() * 17;
                 SeriesSamples {
                     labels: Labels::from_pairs(pairs.iter().copied()),
-                    samples: vec![(time, model::SampleValue::Float(value))],
+                    samples: vec![(time, SampleValue::Float(value))],
                     ..SeriesSamples::default()
                 }
             })
@@ -176,6 +178,168 @@ fn exemplars_come_along() {
     assert_eq!(content(&data).len(), 3);
 }
 
+/// What of samples and exemplars is compared, as text: bits of floats, histograms in their one form, start timestamps.
+fn whole(dir: &Path, texts: bool) -> (BTreeMap<(String, i64), String>, Vec<String>) {
+    let tsdb = open(dir).unwrap();
+    let mut all = BTreeMap::new();
+    for series in tsdb.querier(i64::MIN, i64::MAX).unwrap().select(&SelectHints::default(), &[]).unwrap() {
+        let (series, mut samples) = (series.unwrap(), Samples::default());
+        series.read(&mut samples).unwrap();
+        for (at, time) in samples.timestamps.iter().enumerate() {
+            let value = match samples.value(at) {
+                SampleValue::Float(value) => format!("{:x}", value.to_bits()),
+                SampleValue::Histogram(own) => {
+                    let mut text = String::new();
+                    exposition::native::write_histogram(&own, &mut text);
+                    let hint = if texts { String::new() } else { format!("{:?}", own.counter_reset_hint) };
+                    format!("{text} {hint}")
+                }
+            };
+            let value = format!("{value} {}", samples.start_timestamp(at));
+            assert_eq!(all.insert((series.labels().to_string(), *time), value), None);
+        }
+    }
+    let exemplars = tsdb.exemplars(i64::MIN, i64::MAX, &[vec![]]).unwrap();
+    let exemplars = exemplars.iter().flat_map(|series| {
+        series
+            .exemplars
+            .iter()
+            .map(move |own| format!("{} {} {} {:?}", series.labels, own.labels, own.value, own.timestamp_ms))
+    });
+    (all, exemplars.collect())
+}
+
+fn histogram() -> impl Strategy<Value = FloatHistogram> {
+    let side = || proptest::collection::btree_map(-20..60_i32, 1..1000_u32, 0..6);
+    let hint = prop_oneof![
+        Just(CounterResetHint::Unknown),
+        Just(CounterResetHint::Reset),
+        Just(CounterResetHint::NotReset),
+        Just(CounterResetHint::Gauge)
+    ];
+    let factor = prop_oneof![Just(1.0), Just(0.1)];
+    (side(), side(), hint, factor, -4..=8_i32, any::<bool>()).prop_map(
+        |(positive, negative, hint, factor, schema, custom)| {
+            let spans = |counts: &BTreeMap<i32, u32>| {
+                let mut next = 0;
+                let mut spans = Vec::new();
+                for &index in counts.keys() {
+                    spans.push(Span { offset: index - next, length: 1 });
+                    next = index + 1;
+                }
+                spans
+            };
+            let counts =
+                |counts: &BTreeMap<i32, u32>| counts.values().map(|count| f64::from(*count) * factor).collect();
+            let mut own = FloatHistogram {
+                counter_reset_hint: hint,
+                schema,
+                zero_threshold: 0.001,
+                zero_count: 3.0,
+                sum: 17.25 * factor,
+                count: 3.0 + 1000.0 * factor,
+                positive_spans: spans(&positive),
+                positive_buckets: counts(&positive),
+                negative_spans: spans(&negative),
+                negative_buckets: counts(&negative),
+                custom_values: Vec::new(),
+            };
+            if custom {
+                own.schema = CUSTOM_BUCKETS_SCHEMA;
+                (own.zero_threshold, own.zero_count) = (0.0, 0.0);
+                own.custom_values = vec![0.25, 0.5, 100.0];
+                own.positive_buckets = [1.0, 0.0, 7.0, 2.0].map(|count: f64| count * factor).to_vec();
+                own.count = own.positive_buckets.iter().sum();
+                own.positive_spans = vec![Span { offset: 0, length: 4 }];
+                (own.negative_spans, own.negative_buckets) = (Vec::new(), Vec::new());
+            }
+            own
+        },
+    )
+}
+
+/// Of a series: samples a minute apart, some with a start, and exemplars.
+fn series() -> impl Strategy<Value = (Vec<SampleValue>, Vec<bool>, Vec<(i64, f64)>)> {
+    let float = proptest::collection::vec(any::<f64>().prop_map(SampleValue::Float), 1..20);
+    let native = proptest::collection::vec(histogram().prop_map(|own| SampleValue::Histogram(Arc::new(own))), 1..12);
+    let exemplars = proptest::collection::btree_map(0..20 * 60_000_i64, any::<f64>(), 0..4);
+    (prop_oneof![float, native], proptest::collection::vec(any::<bool>(), 20), exemplars)
+        .prop_map(|(samples, starts, exemplars)| (samples, starts, exemplars.into_iter().collect()))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(12))]
+    #[test]
+    fn nothing_is_lost_on_the_way_through_a_file(all in proptest::collection::vec(series(), 1..6)) {
+        let begin_ms = 1_700_000_000_000_i64;
+        let source = tempfile::tempdir().unwrap();
+        let tsdb = open(source.path()).unwrap();
+        let mut too_many = 0;
+        for (number, (samples, starts, exemplars)) in all.iter().enumerate() {
+            let labels = Labels::from_pairs([("__name__", format!("m{number}_seconds").as_str()), ("exemplar:x", "y,\"")]);
+            let time = |at: usize| begin_ms + i64::try_from(at).unwrap() * 60_000;
+            let starts: Vec<i64> =
+                (0..samples.len()).map(|at| if starts[at] { begin_ms - 1234 } else { 0 }).collect();
+            let exemplar = |(number, (time, value)): (usize, &(i64, f64))| Exemplar {
+                labels: Labels::from_pairs([("trace_id", format!("é \"{number}\" # {{").as_str())]),
+                value: if value.is_nan() { 1.0 } else { *value },
+                timestamp_ms: Some(begin_ms + time),
+            };
+            // Lines of floats have one exemplar at most.
+            if matches!(samples[0], SampleValue::Float(_)) {
+                too_many += exemplars.len().saturating_sub(samples.len());
+            }
+            let values = samples.iter().cloned().map(|value| match value {
+                // Texts have one NaN.
+                SampleValue::Float(value) if value.is_nan() => SampleValue::Float(f64::from_bits(NORMAL_NAN_BITS)),
+                value => value,
+            });
+            tsdb.append_series(&[SeriesSamples {
+                labels,
+                samples: values.enumerate().map(|(at, value)| (time(at), value)).collect(),
+                start_timestamps: starts,
+                exemplars: exemplars.iter().enumerate().map(exemplar).collect(),
+            }])
+            .unwrap();
+        }
+        let unit = |help: &str| model::Metadata {
+            metric_type: MetricType::Histogram, help: help.to_owned(), unit: "seconds".to_owned()
+        };
+        tsdb.append_metadata(&[("m0_seconds".to_owned(), unit("what \n \\ it is"))]).unwrap();
+        tsdb.close().unwrap();
+        drop(tsdb);
+        for ending in ["om", "csv", "parquet"] {
+            let target = tempfile::tempdir().unwrap();
+            let (file, dir) = (target.path().join(format!("out.{ending}")), target.path().join("data"));
+            tool(source.path(), &["export", file.to_str().unwrap()]).unwrap();
+            let beside = target.path().join(format!("out.exemplars.{ending}"));
+            let files: Vec<&str> = [&file, &beside].into_iter().filter(|file| file.is_file()).map(|file| file.to_str().unwrap()).collect();
+            // Once together, once more one by one.
+            tool(&dir, &[&["import"], files.as_slice()].concat()).unwrap();
+            for file in &files {
+                tool(&dir, &["import", file]).unwrap();
+            }
+            let (wanted, found) = (whole(source.path(), ending == "om"), whole(&dir, ending == "om"));
+            prop_assert_eq!(&found.0, &wanted.0, "{}", ending);
+            if ending == "om" && too_many > 0 {
+                prop_assert_eq!(found.1.len() + too_many, wanted.1.len());
+            } else {
+                prop_assert_eq!(&found.1, &wanted.1, "{}", ending);
+            }
+            if ending != "csv" {
+                let metadata = open(&dir).unwrap().metadata();
+                prop_assert_eq!(metadata.get("m0_seconds"), Some(&unit("what \n \\ it is")), "{}", ending);
+            }
+        }
+        // What version 1.0 has no words for is left out, and the file is one of that version.
+        let file = source.path().join("out.om");
+        tool(source.path(), &["export", "--format=openmetrics1", file.to_str().unwrap()]).unwrap();
+        let body = fs::read(&file).unwrap();
+        let parsed: Vec<_> = exposition::Parser::new(&body, exposition::Format::OpenMetrics).unwrap().collect();
+        prop_assert!(parsed.iter().all(Result::is_ok), "{}", String::from_utf8_lossy(&body));
+    }
+}
+
 /// File name, content, part of the message.
 #[rustfmt::skip]
 const BAD: &[(&str, &str, &str)] = &[
@@ -187,6 +351,11 @@ const BAD: &[(&str, &str, &str)] = &[
     ("a.parquet", "PAR1 is how it begins", "a.parquet"),
     ("a.om", "up 1\n# EOF\n", "line 1: a sample without a timestamp"),
     ("a.om", "up 1 1\n", "EOF"),
+    ("a.om", "up {count:1} 1\n# EOF\n", "line 1: a histogram has count and sum"),
+    ("a.csv", "timestamp,value,native_histogram,job\n1,,{count:x},x\n", "line 2: native histogram: count"),
+    ("a.csv", "timestamp,value,native_histogram,histogram_counter_reset_hint,job\n1,,\"{count:1,sum:1,bucket:[+Inf:1]}\",often,x\n", "\"often\" is none of"),
+    ("a.csv", "timestamp,exemplar_value,job\n1,much,x\n", "line 2: `much` is no value"),
+    ("a.csv", "timestamp,value,start_timestamp,job\n1,2,soon,x\n", "line 2: start timestamp"),
 ];
 
 #[test]
