@@ -84,12 +84,11 @@ pub(super) fn write(
                     Ok(())
                 })?;
                 let own = exemplars.remove(series.labels()).unwrap_or_default();
-                if !lines.is_empty() && !std::mem::replace(&mut told_family, true) {
-                    if let Some(metadata) = metadata.get(family) {
-                        let shown = shown(family, &names, metadata.metric_type);
-                        writer.family(shown, &metadata.help, metadata.metric_type);
-                        writer.unit(&metadata.unit);
-                    }
+                let first = !lines.is_empty() && !std::mem::replace(&mut told_family, true);
+                if let Some(metadata) = metadata.get(family).filter(|_| first) {
+                    let shown = shown(family, &names, metadata.metric_type);
+                    writer.family(shown, &metadata.help, metadata.metric_type);
+                    writer.unit(&metadata.unit);
                 }
                 let places = places(&lines, &own);
                 let left_out = places.iter().filter(|place| place.is_none()).count();
