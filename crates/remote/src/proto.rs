@@ -79,6 +79,9 @@ pub(crate) struct Histogram {
     pub(crate) timestamp: i64,
     #[prost(double, repeated, tag = "16")]
     pub(crate) custom_values: Vec<f64>,
+    /// Version 2: when the counter started, 0: unknown.
+    #[prost(int64, tag = "17")]
+    pub(crate) start_timestamp: i64,
 }
 
 #[derive(Clone, PartialEq, Oneof)]
@@ -186,13 +189,27 @@ pub(crate) struct TimeSeries2 {
     #[prost(uint32, repeated, tag = "1")]
     pub(crate) labels_refs: Vec<u32>,
     #[prost(message, repeated, tag = "2")]
-    pub(crate) samples: Vec<Sample>,
+    pub(crate) samples: Vec<Sample2>,
     #[prost(message, repeated, tag = "3")]
     pub(crate) histograms: Vec<Histogram>,
     #[prost(message, repeated, tag = "4")]
     pub(crate) exemplars: Vec<Exemplar2>,
     #[prost(message, optional, tag = "5")]
     pub(crate) metadata: Option<Metadata2>,
+    /// Where senders up to Prometheus 3.5 say when the counter started, of all samples; later ones say it sample by sample.
+    #[prost(int64, tag = "6")]
+    pub(crate) created_timestamp: i64,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct Sample2 {
+    #[prost(double, tag = "1")]
+    pub(crate) value: f64,
+    #[prost(int64, tag = "2")]
+    pub(crate) timestamp: i64,
+    /// When the counter started, 0: unknown.
+    #[prost(int64, tag = "3")]
+    pub(crate) start_timestamp: i64,
 }
 
 #[derive(Clone, PartialEq, Message)]

@@ -148,8 +148,8 @@ async fn samples_arrive_through_outages_and_restarts() {
                     return (503, b"away".to_vec());
                 }
                 // What is sent twice around a restart is there already.
-                match receive::append(&*target, &batch) {
-                    Ok(_) | Err(receive::ReceiveError::Refused(_)) => (204, Vec::new()),
+                match receive::append(&*target, batch) {
+                    Ok(_) | Err(receive::ReceiveError::Refused { .. }) => (204, Vec::new()),
                     Err(error) => (error.status(), error.to_string().into_bytes()),
                 }
             })
@@ -323,16 +323,16 @@ fn requests_that_are_none() {
         }],
         ..receive::WriteBatch::default()
     };
-    assert_eq!(receive::append(&*engine, &one(10, 1.0)).unwrap().samples, 1);
-    assert_eq!(receive::append(&*engine, &one(10, 1.0)).unwrap().samples, 1, "the same again is fine");
-    let error = receive::append(&*engine, &one(10, 2.0)).unwrap_err();
+    assert_eq!(receive::append(&*engine, one(10, 1.0)).unwrap().samples, 1);
+    assert_eq!(receive::append(&*engine, one(10, 1.0)).unwrap().samples, 1, "the same again is fine");
+    let error = receive::append(&*engine, one(10, 2.0)).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "1 of 1 samples were not taken: 0 out of order, 1 duplicates with another value, 0 too old"
+        "1 of 1 samples were not taken: 0 out of order, 1 duplicates with another value, 0 too old, 0 too far in the future"
     );
     assert_eq!(error.status(), 400);
     engine.close().unwrap();
-    assert_eq!(receive::append(&*engine, &one(11, 2.0)).unwrap_err().status(), 503);
+    assert_eq!(receive::append(&*engine, one(11, 2.0)).unwrap_err().status(), 503);
 }
 
 #[test]

@@ -99,7 +99,7 @@ pub fn fraction(lower: f64, upper: f64, histogram: &FloatHistogram) -> f64 {
             if zero {
                 narrow_zero_bucket(histogram, &mut bucket);
             }
-            if custom && bucket.lower == f64::NEG_INFINITY && bucket.upper > 0.0 && value >= 0.0 {
+            if custom && bucket.lower == f64::NEG_INFINITY && bucket.upper > 0.0 {
                 bucket.lower = 0.0;
             }
             if bucket.lower >= value {

@@ -8,11 +8,23 @@ pub use receiver::{Received, Receiver};
 use crate::{histogram, proto, snappy};
 use model::{Exemplar, Labels, Metadata, MetricType, SampleValue};
 use prost::Message;
-use std::sync::Arc;
+use std::{
+    sync::Arc,
+    time::{SystemTime, UNIX_EPOCH},
+};
 use storage::{AppendReport, Ingest, SeriesSamples, StorageError};
 
 /// Bytes of a request after decompression. Prometheus sends about 300 kB; large batches of others stay below 32 MB.
 pub const DECODED_BYTES_MAX: usize = 128 << 20;
+
+/// Samples may be so much later than the present, as in Prometheus: one far ahead would make all that come after it too old.
+pub const AHEAD_MS_MAX: i64 = 10 * 60 * 1000;
+
+/// The latest time that a sample may have now. Without a clock, any.
+fn latest_ms() -> i64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).ok();
+    now.and_then(|now| i64::try_from(now.as_millis()).ok()).map_or(i64::MAX, |now| now.saturating_add(AHEAD_MS_MAX))
+}
 
 /// A request, decoded.
 #[derive(Clone, Debug, Default)]
@@ -35,10 +47,17 @@ pub enum ReceiveError {
     Body(String),
     /// The rest of the batch is stored.
     #[error(
-        "{} of {} samples were not taken: {} out of order, {} duplicates with another value, {} too old",
-        .0.samples_refused(), .0.samples_refused() + .0.samples_appended, .0.samples_out_of_order, .0.samples_duplicate, .0.samples_too_old
+        "{} of {} samples were not taken: {} out of order, {} duplicates with another value, {} too old, {} too far in the future",
+        .report.samples_refused() + .ahead, .report.samples_refused() + .ahead + .report.samples_appended,
+        .report.samples_out_of_order, .report.samples_duplicate, .report.samples_too_old, .ahead
     )]
-    Refused(AppendReport),
+    Refused {
+        report: AppendReport,
+        /// Samples more than [`AHEAD_MS_MAX`] behind the present.
+        ahead: u64,
+        /// Of what was taken.
+        receipt: Receipt,
+    },
     #[error(transparent)]
     Storage(#[from] StorageError),
 }
@@ -48,7 +67,7 @@ impl ReceiveError {
     pub fn status(&self) -> u16 {
         match self {
             ReceiveError::ContentType(_) | ReceiveError::ContentEncoding(_) => 415,
-            ReceiveError::Body(_) | ReceiveError::Refused(_) => 400,
+            ReceiveError::Body(_) | ReceiveError::Refused { .. } => 400,
             ReceiveError::Storage(StorageError::Unavailable { .. }) => 503,
             ReceiveError::Storage(_) => 500,
         }
@@ -136,7 +155,8 @@ fn from_version_1(request: proto::WriteRequest) -> Result<WriteBatch, ReceiveErr
 
 fn series_of(series: proto::TimeSeries) -> Result<SeriesSamples, ReceiveError> {
     let labels = checked(series.labels.iter().map(|label| (label.name.as_str(), label.value.as_str())))?;
-    let mut samples = floats(&series.samples);
+    let mut samples: Vec<_> =
+        series.samples.iter().map(|sample| (sample.timestamp, SampleValue::Float(sample.value))).collect();
     histograms(&series.histograms, &mut samples)?;
     let exemplars = (series.exemplars.iter())
         .map(|exemplar| Exemplar {
@@ -167,8 +187,16 @@ fn from_version_2(request: proto::WriteRequest2) -> Result<WriteBatch, ReceiveEr
     let mut batch = WriteBatch { version_2: true, ..WriteBatch::default() };
     for series in &request.timeseries {
         let labels = checked(pairs(&series.labels_refs)?.into_iter())?;
-        let mut samples = floats(&series.samples);
+        let mut samples: Vec<_> =
+            series.samples.iter().map(|sample| (sample.timestamp, SampleValue::Float(sample.value))).collect();
         histograms(&series.histograms, &mut samples)?;
+        let starts = series.samples.iter().map(|sample| sample.start_timestamp);
+        let starts = starts.chain(series.histograms.iter().map(|histogram| histogram.start_timestamp));
+        let mut start_timestamps: Vec<i64> =
+            starts.map(|start_ms| if start_ms == 0 { series.created_timestamp } else { start_ms }).collect();
+        if start_timestamps.iter().all(|start_ms| *start_ms == 0) {
+            start_timestamps = Vec::new();
+        }
         let mut exemplars = Vec::with_capacity(series.exemplars.len());
         for exemplar in &series.exemplars {
             let labels = Labels::from_pairs(pairs(&exemplar.labels_refs)?);
@@ -193,7 +221,7 @@ fn from_version_2(request: proto::WriteRequest2) -> Result<WriteBatch, ReceiveEr
                 batch.metadata.push((family.to_owned(), Metadata { metric_type, help, unit }));
             }
         }
-        batch.series.push(SeriesSamples { labels, samples, exemplars, start_timestamps: Vec::new() });
+        batch.series.push(SeriesSamples { labels, samples, exemplars, start_timestamps });
     }
     batch.metadata.sort();
     batch.metadata.dedup();
@@ -218,32 +246,64 @@ fn checked<'a>(pairs: impl Iterator<Item = (&'a str, &'a str)>) -> Result<Labels
     Ok(labels)
 }
 
-fn floats(samples: &[proto::Sample]) -> Vec<(i64, SampleValue)> {
-    samples.iter().map(|sample| (sample.timestamp, SampleValue::Float(sample.value))).collect()
-}
-
 fn histograms(list: &[proto::Histogram], samples: &mut Vec<(i64, SampleValue)>) -> Result<(), ReceiveError> {
     for sample in list {
         let value = histogram::from_proto(sample).map_err(ReceiveError::Body)?;
+        histogram::check(sample, &value).map_err(ReceiveError::Body)?;
         samples.push((sample.timestamp, SampleValue::Histogram(Arc::new(value))));
     }
     Ok(())
 }
 
-/// Stores a batch. Blocks on the disk.
+/// Stores a batch, but for samples of the far future. Blocks on the disk.
 ///
 /// # Errors
 /// `Refused` with the counts when samples were not taken (the others are stored), `Storage` when nothing is stored.
-pub fn append(engine: &dyn Ingest, batch: &WriteBatch) -> Result<Receipt, ReceiveError> {
-    let report = engine.append_series(&batch.series)?;
+pub fn append(engine: &dyn Ingest, mut batch: WriteBatch) -> Result<Receipt, ReceiveError> {
+    let ahead = batch.series.iter_mut().map(|series| leave_out_later(series, latest_ms())).sum();
+    let (mut report, mut receipt) = (AppendReport::default(), Receipt::default());
+    // Senders of version 2 want to know how many of either kind were taken.
+    let has_histograms =
+        |series: &SeriesSamples| series.samples.iter().any(|(_, value)| matches!(value, SampleValue::Histogram(_)));
+    let (histograms, floats): (Vec<_>, Vec<_>) =
+        if batch.version_2 { batch.series.into_iter().partition(has_histograms) } else { (Vec::new(), batch.series) };
+    for part in [floats, histograms].iter().filter(|part| !part.is_empty()) {
+        let appended = engine.append_series(part)?;
+        let mut taken = Receipt::default();
+        taken.add(part);
+        // In a part with histograms there may be floats of the same series: those are taken to be the refused ones last.
+        let refused = appended.samples_refused();
+        let of_histograms = refused.min(taken.histograms);
+        receipt.histograms += taken.histograms - of_histograms;
+        receipt.samples += taken.samples.saturating_sub(refused - of_histograms);
+        report.add(&appended);
+    }
+    receipt.exemplars = report.exemplars_appended;
     if !batch.metadata.is_empty() {
         engine.append_metadata(&batch.metadata)?;
     }
-    if report.samples_refused() > 0 {
-        return Err(ReceiveError::Refused(report));
-    }
     // What was there already counts as written: the sender has nothing more to do.
-    let mut receipt = Receipt { exemplars: report.exemplars_appended, ..Receipt::default() };
-    receipt.add(&batch.series);
+    settled(report, ahead, receipt)
+}
+
+/// The answer to what was stored.
+fn settled(report: AppendReport, ahead: u64, receipt: Receipt) -> Result<Receipt, ReceiveError> {
+    if report.samples_refused() + ahead > 0 {
+        return Err(ReceiveError::Refused { report, ahead, receipt });
+    }
     Ok(receipt)
+}
+
+/// Takes samples out that are later than `latest_ms`; how many they were. Exemplars stay: they move no clock.
+fn leave_out_later(series: &mut SeriesSamples, latest_ms: i64) -> u64 {
+    if series.samples.iter().all(|(timestamp_ms, _)| *timestamp_ms <= latest_ms) {
+        return 0;
+    }
+    let before = series.samples.len();
+    let keep: Vec<bool> = series.samples.iter().map(|(timestamp_ms, _)| *timestamp_ms <= latest_ms).collect();
+    let mut kept = keep.iter();
+    series.start_timestamps.retain(|_| kept.next().is_none_or(|keep| *keep));
+    let mut kept = keep.iter();
+    series.samples.retain(|_| kept.next().is_none_or(|keep| *keep));
+    (before - series.samples.len()) as u64
 }

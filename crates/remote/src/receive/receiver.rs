@@ -1,7 +1,8 @@
 //! Receiving with a memory of the series that came before.
 
 use super::{
-    Receipt, ReceiveError, append, checked, decode_bytes, family_of, is_version_2, series_of, uncompressed,
+    Receipt, ReceiveError, append, checked, decode_bytes, family_of, is_version_2, latest_ms, leave_out_later,
+    series_of, settled, uncompressed,
     walk::{Plain, Walked, walk},
 };
 use crate::proto;
@@ -88,14 +89,17 @@ impl Receiver {
     ) -> Result<Received, ReceiveError> {
         let version_2 = is_version_2(content_type, content_encoding)?;
         let bytes = uncompressed(body)?;
+        let latest_ms = latest_ms();
         if !version_2
             && let Some(walked) = walk(&bytes)
+            // Samples of the far future are picked out on the ordinary way.
+            && walked.timestamps_ms.iter().all(|timestamp_ms| *timestamp_ms <= latest_ms)
             && let Some(receipt) = self.plain(engine, walked)?
         {
             return Ok(Received { version_2, receipt });
         }
         let batch = decode_bytes(version_2, &bytes)?;
-        Ok(Received { version_2, receipt: append(engine, &batch)? })
+        Ok(Received { version_2, receipt: append(engine, batch)? })
     }
 
     fn known(&self) -> MutexGuard<'_, Known> {
@@ -117,9 +121,11 @@ impl Receiver {
         // Everything that can be wrong with the request comes before the first sample is stored.
         let mut others: Vec<SeriesSamples> = Vec::with_capacity(walked.others.len());
         let plain = walked.series.len();
+        let mut ahead = 0;
         for other in &walked.others {
             let series = proto::TimeSeries::decode(other.message).map_err(super::wrong)?;
-            let series = series_of(series)?;
+            let mut series = series_of(series)?;
+            ahead += leave_out_later(&mut series, latest_ms());
             if !series.samples.is_empty() {
                 // The order of a series' samples must stay; without a hash nobody can tell whose they are.
                 let Some(labels) = other.labels else { return Ok(None) };
@@ -145,10 +151,8 @@ impl Receiver {
         if !metadata.is_empty() {
             engine.append_metadata(&metadata)?;
         }
-        if report.samples_refused() > 0 {
-            return Err(ReceiveError::Refused(report));
-        }
-        Ok(Some(Receipt { exemplars: report.exemplars_appended, ..receipt }))
+        receipt.exemplars = report.exemplars_appended;
+        settled(report, ahead, receipt).map(Some)
     }
 
     /// Appends the plain series, so many of those walked through; `None`, with nothing stored, if the engine does not
@@ -290,7 +294,7 @@ mod tests {
                 let request = proto::WriteRequest { timeseries, metadata };
                 let body = snappy::encode(&request.encode_to_vec()).unwrap();
                 let decoded = super::super::decode("", "snappy", &body);
-                let expected = decoded.and_then(|batch| append(&*ordinary, &batch));
+                let expected = decoded.and_then(|batch| append(&*ordinary, batch));
                 let got = receiver.receive(&*quick, "", "snappy", &body);
                 match (&expected, &got) {
                     (Ok(receipt), Ok(received)) => prop_assert_eq!(receipt, &received.receipt),
@@ -312,5 +316,93 @@ mod tests {
                 prop_assert_eq!((samples, samples), (walked.values.len(), walked.timestamps_ms.len()));
             }
         }
+    }
+    fn now_ms() -> i64 {
+        latest_ms() - super::super::AHEAD_MS_MAX
+    }
+
+    /// One sample far ahead would make the engine take all others for too old, for ever.
+    #[test]
+    fn samples_of_the_far_future_are_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let (engine, receiver) = (Tsdb::open(TsdbOptions::new(dir.path())).unwrap(), Receiver::default());
+        let label = |name: &str, value: &str| proto::Label { name: name.into(), value: value.into() };
+        let send = |name: &str, times_ms: &[i64], histogram_ms: Option<i64>| {
+            let timeseries = vec![proto::TimeSeries {
+                labels: vec![label("__name__", name)],
+                samples: times_ms.iter().map(|&timestamp| proto::Sample { timestamp, value: 1.0 }).collect(),
+                histograms: (histogram_ms.iter())
+                    .map(|&timestamp| proto::Histogram { timestamp, ..proto::Histogram::default() })
+                    .collect(),
+                ..proto::TimeSeries::default()
+            }];
+            let request = proto::WriteRequest { timeseries, metadata: Vec::new() };
+            receiver.receive(&*engine, "", "snappy", &snappy::encode(&request.encode_to_vec()).unwrap())
+        };
+        let (now, year) = (now_ms(), 365 * 24 * 3_600_000);
+        send("a", &[now], None).unwrap();
+        for (times_ms, histogram_ms) in [(vec![now + 1, now + year], None), (vec![], Some(now + year))] {
+            let error = send("bad", &times_ms, histogram_ms).unwrap_err();
+            assert!(error.to_string().ends_with(" 0 too old, 1 too far in the future"), "{error}");
+            assert_eq!(error.status(), 400);
+        }
+        // What is a little ahead is taken, and the honest ones go on.
+        send("a", &[now + 1000, now + 9 * 60_000], None).unwrap();
+        send("b", &[now + 2000], None).unwrap();
+        let names: Vec<String> =
+            content(&engine).into_iter().map(|(labels, samples)| format!("{labels} {}", samples.len())).collect();
+        assert_eq!(names, ["{__name__=\"a\"} 3", "{__name__=\"b\"} 1", "{__name__=\"bad\"} 1"]);
+    }
+
+    /// Where a counter started: said sample by sample, or once for all by older senders.
+    #[test]
+    fn version_2_brings_start_timestamps_and_counts_by_kind() {
+        let dir = tempfile::tempdir().unwrap();
+        let (engine, receiver) = (Tsdb::open(TsdbOptions::new(dir.path())).unwrap(), Receiver::default());
+        let now = now_ms();
+        let sample = |behind_ms: i64, start_timestamp: i64| proto::Sample2 {
+            value: 1.0,
+            timestamp: now - behind_ms,
+            start_timestamp,
+        };
+        let histogram = |behind_ms: i64, start_timestamp: i64| proto::Histogram {
+            timestamp: now - behind_ms,
+            start_timestamp,
+            ..proto::Histogram::default()
+        };
+        let series = |name: u32, samples, histograms, created_timestamp| proto::TimeSeries2 {
+            labels_refs: vec![1, name],
+            samples,
+            histograms,
+            created_timestamp,
+            ..proto::TimeSeries2::default()
+        };
+        let send = |timeseries| {
+            let symbols = ["", "__name__", "a", "b", "h"].map(str::to_owned).to_vec();
+            let body = proto::WriteRequest2 { symbols, timeseries }.encode_to_vec();
+            let content_type = "application/x-protobuf;proto=io.prometheus.write.v2.Request";
+            receiver.receive(&*engine, content_type, "snappy", &snappy::encode(&body).unwrap())
+        };
+        let received = send(vec![
+            series(2, vec![sample(20, 6), sample(10, 7)], vec![], 0),
+            series(3, vec![sample(20, 0), sample(10, 8)], vec![], 5),
+            series(4, vec![], vec![histogram(20, 9), histogram(10, 9)], 0),
+        ]);
+        let receipt = Receipt { samples: 4, histograms: 2, exemplars: 0 };
+        assert_eq!(received.unwrap(), Received { version_2: true, receipt });
+        let querier = engine.querier(i64::MIN, i64::MAX).unwrap();
+        let starts = querier.select(&SelectHints::default(), &[]).unwrap().map(|series| {
+            let mut samples = Samples::default();
+            series.unwrap().read(&mut samples).unwrap();
+            samples.start_timestamps
+        });
+        assert_eq!(starts.collect::<Vec<_>>(), [[6, 7], [5, 8], [9, 9]]);
+        // A part is refused: the sender learns how many of either kind were taken.
+        let late = send(vec![
+            series(2, vec![sample(15, 0), sample(5, 0)], vec![], 0),
+            series(4, vec![], vec![histogram(15, 0)], 0),
+        ]);
+        let ReceiveError::Refused { receipt, .. } = late.unwrap_err() else { panic!("nothing was refused") };
+        assert_eq!(receipt, Receipt { samples: 1, histograms: 0, exemplars: 0 });
     }
 }

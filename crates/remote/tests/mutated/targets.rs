@@ -20,7 +20,7 @@ pub(crate) fn write_1(data: &[u8]) {
     let by_walk = receiver.receive(&MemoryStorage::new(), "", "", &body);
     let again = receiver.receive(&MemoryStorage::new(), "", "", &body);
     let plain = receive::decode("", "", &body);
-    let refused = |error: &ReceiveError| !matches!(error, ReceiveError::Storage(_) | ReceiveError::Refused(_));
+    let refused = |error: &ReceiveError| !matches!(error, ReceiveError::Storage(_) | ReceiveError::Refused { .. });
     for own in [&by_walk, &again] {
         let is_refused = own.as_ref().is_err_and(refused);
         assert_eq!(is_refused, plain.is_err(), "by walk {own:?}, decoded {plain:?}");
@@ -31,7 +31,7 @@ pub(crate) fn write_1(data: &[u8]) {
 pub(crate) fn write_2(data: &[u8]) {
     let body = snappy(data);
     if let Ok(batch) = receive::decode(TYPE_2, "snappy", &body) {
-        let _ = receive::append(&MemoryStorage::new(), &batch);
+        let _ = receive::append(&MemoryStorage::new(), batch);
     }
 }
 

@@ -147,13 +147,16 @@ fn histogram_point(out: &mut String, timestamp_ms: i64, histogram: &FloatHistogr
     push_value(out, histogram.sum);
     out.push('"');
     let mut written = 0;
-    for (i, bucket) in promql::histogram::all_buckets(histogram).into_iter().enumerate() {
+    for bucket in promql::histogram::all_buckets(histogram) {
         if bucket.count == 0.0 {
             continue;
         }
-        // Exponential buckets end with the bound that is farther from zero.
-        let (lower_inclusive, upper_inclusive) =
-            if histogram.uses_custom_buckets() { (i == 0, true) } else { (bucket.lower < 0.0, bucket.upper > 0.0) };
+        // Exponential buckets end with the bound that is farther from zero. Only the first of custom bounds has its lower one.
+        let (lower_inclusive, upper_inclusive) = if histogram.uses_custom_buckets() {
+            (bucket.lower == f64::NEG_INFINITY, true)
+        } else {
+            (bucket.lower < 0.0, bucket.upper > 0.0)
+        };
         out.push_str(if written == 0 { r#","buckets":["# } else { "," });
         written += 1;
         // 0: (lower, upper], 1: [lower, upper), 2: (lower, upper), 3: [lower, upper].

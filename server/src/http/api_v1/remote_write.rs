@@ -6,6 +6,7 @@ use axum::body::Bytes;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, StatusCode, header};
+use remote::receive::{Receipt, ReceiveError, Received};
 use std::{sync::Arc, time::Duration};
 use tokio::{
     runtime::{Handle, Runtime},
@@ -58,19 +59,31 @@ pub(crate) async fn write(State(app): State<Arc<App>>, headers: HeaderMap, body:
         app.receiver.receive(app.tsdb.as_ref(), &content_type, &encoding, &body)
     });
     match work.await {
-        Ok(Ok(remote::receive::Received { version_2, receipt })) => {
+        Ok(Ok(Received { version_2, receipt })) => {
             let mut response = StatusCode::NO_CONTENT.into_response();
-            for (name, value) in receipt.headers().into_iter().filter(|_| version_2) {
-                if let Ok(value) = http::HeaderValue::from_str(&value) {
-                    response.headers_mut().insert(name, value);
-                }
+            if version_2 {
+                tell(receipt, &mut response);
             }
             response
         }
-        Ok(Err(error)) => text(
-            StatusCode::from_u16(error.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
-            format!("{error}\n"),
-        ),
+        Ok(Err(error)) => {
+            let status = StatusCode::from_u16(error.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+            let mut response = text(status, format!("{error}\n"));
+            // Senders of version 1 do not look at them.
+            if let ReceiveError::Refused { receipt, .. } = error {
+                tell(receipt, &mut response);
+            }
+            response
+        }
         Err(error) => text(StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")),
+    }
+}
+
+/// Says what was stored.
+fn tell(receipt: Receipt, response: &mut Response) {
+    for (name, value) in receipt.headers() {
+        if let Ok(value) = http::HeaderValue::from_str(&value) {
+            response.headers_mut().insert(name, value);
+        }
     }
 }
