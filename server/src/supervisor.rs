@@ -349,6 +349,7 @@ impl Supervisor {
         self.tsdb.set_budgets(prometheus.budgets.clone());
         let retention = retention(&self.flags, &prometheus).map_err(|error| format!("{error:#}"))?;
         self.tsdb.set_retention(retention).map_err(|error| error.to_string())?;
+        self.tsdb.set_out_of_order_window(prometheus.out_of_order_window_ms);
         self.scrape.apply(prometheus.jobs.clone()).await;
         if let Some(app) = self.app.get() {
             app.settings.store(Arc::new(Settings {

@@ -16,7 +16,7 @@ pub enum QueryError {
     #[error("invalid expression type \"{0}\" for range query, must be Scalar or instant Vector")]
     NotForRange(&'static str),
     /// Not done in time.
-    #[error("query timed out in expression evaluation after {0:?}; ask for less or raise the query timeout")]
+    #[error("query timed out in expression evaluation after {0:?}; ask for less or raise --query.timeout")]
     Timeout(Duration),
     /// The caller raised the cancel flag.
     #[error("query was canceled in expression evaluation")]

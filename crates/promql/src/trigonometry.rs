@@ -26,6 +26,11 @@ pub(crate) fn acos(value: f64) -> f64 {
     FRAC_PI_2 - asin(value)
 }
 
+pub(crate) fn asinh(value: f64) -> f64 {
+    // Its square would be beyond all numbers; NaN and the infinities are their own.
+    if value.is_finite() && value.abs() >= LARGE { (value.abs().ln() + LN_2).copysign(value) } else { value.asinh() }
+}
+
 pub(crate) fn acosh(x: f64) -> f64 {
     if x < 1.0 || x.is_nan() {
         f64::NAN
@@ -77,6 +82,10 @@ mod tests {
             (acosh, 1.5, 0.962_423_650_119_206_9),
             (acosh, 3.0, 1.762_747_174_039_086),
             (acosh, 1e300, 691.468_675_078_773_7),
+            (asinh, 1.7e308, 710.419_984_073_788_1),
+            (asinh, -1.7e308, -710.419_984_073_788_1),
+            (asinh, 0.5, 0.481_211_825_059_603_44),
+            (asinh, f64::NEG_INFINITY, f64::NEG_INFINITY),
             (atanh, 0.25, 0.255_412_811_882_995_36),
             (atanh, -0.75, -0.972_955_074_527_656_6),
             (atanh, 1.0, f64::INFINITY),

@@ -14,7 +14,7 @@ use call::Call;
 use model::{Exemplar, Labels, Metadata, SampleValue};
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
-    sync::{Arc, PoisonError, Weak},
+    sync::{Arc, PoisonError, Weak, atomic::Ordering},
 };
 use storage::{AppendReport, Layout, Presence, Row, SeriesId, SeriesSamples, StorageError};
 
@@ -164,7 +164,7 @@ impl Tsdb {
     fn bounds(&self, cut_ms: i64) -> Bounds {
         let max_ms = self.head.max_ms();
         let behind = |by: i64| if max_ms == i64::MIN { i64::MIN } else { max_ms.saturating_sub(by) };
-        let window = self.options.out_of_order_window_ms;
+        let window = self.out_of_order_window_ms.load(Ordering::Relaxed);
         Bounds {
             min_valid_ms: cut_ms.max(behind(self.options.block_range_ms / 2)),
             late_from_ms: (window > 0).then(|| behind(window)),

@@ -53,6 +53,8 @@ pub struct Tsdb {
     pub(crate) metrics: Metrics,
     /// See [`Tsdb::hold_from`]; the latest time that there is for none.
     pub(crate) held_from_ms: AtomicI64,
+    /// From the options at first.
+    pub(crate) out_of_order_window_ms: AtomicI64,
     /// What is kept how long, as it is now.
     rules: RwLock<Arc<Rules>>,
     /// Held as long as the folder is open.
@@ -161,6 +163,7 @@ impl Tsdb {
             shared,
             metrics,
             held_from_ms: AtomicI64::new(i64::MAX),
+            out_of_order_window_ms: AtomicI64::new(options.out_of_order_window_ms),
             rules: RwLock::new(Arc::new(rules)),
             _lock: lock_file,
             options,
@@ -203,6 +206,12 @@ impl Tsdb {
             *self.rules.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(rules);
         }
         Ok(())
+    }
+
+    /// Takes samples so far behind the newest one from now on, 0: none out of order.
+    pub fn set_out_of_order_window(&self, window_ms: i64) {
+        let _appends = lock(&self.appends);
+        self.out_of_order_window_ms.store(window_ms, Ordering::Relaxed);
     }
 
     /// Raw samples at this time and later are still to be copied elsewhere: blocks that have some are not deleted for their

@@ -181,3 +181,57 @@ fn everything_goes_into_blocks_when_it_is_asked_for() {
     assert!(blocks.windows(2).all(|pair| pair[0].max_time_ms <= pair[1].min_time_ms), "{blocks:?}");
     assert_eq!(engine.damage(), []);
 }
+
+/// One series with one sample.
+fn one(number: usize, timestamp_ms: i64) -> SeriesSamples {
+    SeriesSamples {
+        labels: labels(number),
+        samples: vec![(timestamp_ms, SampleValue::Float(1.0))],
+        ..SeriesSamples::default()
+    }
+}
+
+#[test]
+fn the_window_for_samples_out_of_order_changes_while_the_engine_is_open() {
+    let dir = tempfile::tempdir().unwrap();
+    let engine = Tsdb::open(TsdbOptions { block_range_ms: 7_200_000, ..options(dir.path()) }).unwrap();
+    let refused = |timestamp_ms| {
+        let report = engine.append_series(&[one(0, timestamp_ms)]).unwrap();
+        report.samples_refused()
+    };
+    assert_eq!(refused(10_000_000), 0);
+    assert_eq!(refused(9_940_000), 1);
+    engine.set_out_of_order_window(120_000);
+    assert_eq!((refused(9_940_000), refused(9_870_000)), (0, 1));
+    engine.set_out_of_order_window(0);
+    assert_eq!(refused(9_950_000), 1);
+}
+
+/// Results are kept until samples come late; whoever came late once is not waited for without end.
+#[test]
+fn the_past_is_settled_again_some_time_after_a_late_sample() {
+    let dir = tempfile::tempdir().unwrap();
+    let minute = 60_000;
+    let engine = Tsdb::open(TsdbOptions {
+        block_range_ms: 120 * minute,
+        out_of_order_window_ms: 120 * minute,
+        ..options(dir.path())
+    })
+    .unwrap();
+    let behind = |now: i64| {
+        engine.append_series(&[one(0, now * minute)]).unwrap();
+        let history = engine.history().unwrap();
+        (now - history.settled_before_ms / minute, history.epoch)
+    };
+    let (first, epoch) = behind(1000);
+    assert_eq!(first, 2);
+    engine.append_series(&[one(1, 970 * minute)]).unwrap();
+    let (_, changed) = behind(1001);
+    assert_eq!(changed, epoch + 1, "what was told is taken back");
+    // It comes again, just as late: it was waited for.
+    engine.append_series(&[one(1, 972 * minute)]).unwrap();
+    let (_, again) = behind(1002);
+    assert!(again <= changed + 1);
+    // What is told never goes back, so that the present has to get ahead first.
+    assert_eq!(behind(1030), (2, again));
+}

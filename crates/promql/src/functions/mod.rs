@@ -28,7 +28,7 @@ fn math_function(name: &str) -> Option<fn(f64) -> f64> {
         "acos" => trigonometry::acos,
         "acosh" => trigonometry::acosh,
         "asin" => trigonometry::asin,
-        "asinh" => f64::asinh,
+        "asinh" => trigonometry::asinh,
         "atan" => f64::atan,
         "atanh" => trigonometry::atanh,
         "ceil" => f64::ceil,

@@ -12,7 +12,7 @@ use crate::{
 };
 use model::{Labels, MetricType};
 use std::{
-    sync::{Arc, PoisonError},
+    sync::{Arc, PoisonError, atomic::Ordering},
     time::Instant,
 };
 use storage::{Samples, SeriesSet, StorageError, fanout::merge_sets};
@@ -83,7 +83,8 @@ impl Tsdb {
         let (oldest_ms, newest_ms) =
             self.head.extent().map_or((i64::MIN, i64::MIN), |(min_ms, max_ms, _)| (min_ms, max_ms));
         let not_in_head_ms = oldest_ms.min(newest_ms.saturating_sub(self.options.block_range_ms));
-        let before_ms = state.cut_done_ms.max(not_in_head_ms).checked_sub(self.options.out_of_order_window_ms)?;
+        let before_ms =
+            state.cut_done_ms.max(not_in_head_ms).checked_sub(self.out_of_order_window_ms.load(Ordering::Relaxed))?;
         Some(before_ms.checked_sub(1)?.div_euclid(span_ms).saturating_mul(span_ms))
     }
 

@@ -24,6 +24,18 @@ struct State {
     clients: BTreeMap<String, ClientState>,
 }
 
+impl State {
+    /// Of the client with most waiters, who has at least two more than this one, the newest loses its place.
+    fn make_room_for(&mut self, client: &str) -> bool {
+        let own = self.clients.get(client).map_or(0, |own| own.waiters.len());
+        let most = self.clients.values_mut().max_by_key(|state| state.waiters.len());
+        let Some(most) = most.filter(|most| most.waiters.len() > own + 1) else { return false };
+        let gone = most.waiters.pop_back().is_some();
+        self.waiting -= usize::from(gone);
+        gone
+    }
+}
+
 #[derive(Default)]
 struct ClientState {
     taken: usize,
@@ -47,7 +59,7 @@ impl FairQueue {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A slot now, or the place where it will arrive.
+    /// A slot now, or the place where it will arrive; the place ends without one if another client needs it more.
     pub(super) fn take(self: &Arc<Self>, client: &str) -> Result<Result<Slot, oneshot::Receiver<Slot>>, Full> {
         let mut state = self.lock();
         if state.taken < self.slots && state.waiting == 0 {
@@ -55,7 +67,7 @@ impl FairQueue {
             state.clients.entry(client.to_owned()).or_default().taken += 1;
             return Ok(Ok(self.slot(client.to_owned())));
         }
-        if state.waiting >= self.waiting_max {
+        if state.waiting >= self.waiting_max && !state.make_room_for(client) {
             return Err(Full);
         }
         let (to, from) = oneshot::channel();
@@ -158,6 +170,23 @@ mod tests {
         drop(held);
         assert_eq!(queue.figures(), (0, 0));
         assert!(queue.lock().clients.is_empty());
+    }
+
+    #[test]
+    fn a_client_that_fills_the_queue_does_not_keep_others_out() {
+        let queue = FairQueue::new(1, 3);
+        let running = queue.take("b").unwrap().ok().unwrap();
+        let mut of_b: Vec<_> = (0..3).map(|_| queue.take("b").unwrap().err().unwrap()).collect();
+        assert!(queue.take("b").is_err(), "its own queue is full");
+        let mut first = queue.take("a").unwrap().err().unwrap();
+        assert!(of_b[2].try_recv().is_err_and(|error| error == oneshot::error::TryRecvError::Closed));
+        assert!(of_b[1].try_recv().is_err_and(|error| error == oneshot::error::TryRecvError::Empty));
+        // Two of b and one of a wait: now they are equals.
+        assert!(queue.take("a").is_err());
+        drop(running);
+        assert!(first.try_recv().is_ok());
+        drop((of_b, first));
+        assert_eq!(queue.figures(), (0, 0));
     }
 
     #[test]

@@ -252,7 +252,7 @@ impl Queries {
     /// # Errors
     /// The queue is full, or there was none in time; the query was killed while it waited.
     pub(crate) async fn admit(self: &Arc<Self>, asked: Asked) -> ApiResult<Ticket> {
-        let place = self.queue.take(asked.client.key()).map_err(|Full| {
+        let full = || {
             self.refused.inc();
             ApiError::new(
                 ErrorType::Unavailable,
@@ -261,7 +261,8 @@ impl Queries {
                     self.limits.waiting, self.limits.running
                 ),
             )
-        })?;
+        };
+        let place = self.queue.take(asked.client.key()).map_err(|Full| full())?;
         let wait = asked.wait_max.map_or(self.limits.wait, |wait| wait.min(self.limits.wait));
         let watched = self.watch(asked);
         let slot = match place {
@@ -271,7 +272,8 @@ impl Queries {
                 () = watched.entry.wake.notified() => return Err(killed()),
             } {
                 Ok(Ok(slot)) => slot,
-                Ok(Err(_)) => return Err(ApiError::internal("the queue for queries has ended")),
+                // Others, who have fewer, got the place.
+                Ok(Err(_)) => return Err(full()),
                 Err(_) => {
                     self.timed_out.inc();
                     return Err(ApiError::new(
