@@ -68,6 +68,8 @@ pub(crate) async fn run(flags: ServeFlags, receivers: Receivers) -> Result<()> {
         default_step_ms: i64::try_from(configs.prometheus.evaluation_interval.as_millis()).unwrap_or(60_000),
         // The API checks the resolution of a range itself, as Prometheus does.
         max_steps: usize::MAX,
+        use_start_timestamps: flags.enabled().use_start_timestamps,
+        features: flags.enabled().language,
         ..promql::EngineOptions::default()
     }));
     let alertmanager = Alertmanager::start(AlertmanagerOptions {
@@ -237,8 +239,9 @@ struct Configs {
 impl Configs {
     fn load(flags: &ServeFlags, own_address: &str) -> Result<Configs> {
         let mut faults = Vec::new();
+        let reading = rules::Reading { features: flags.enabled().language, ..rules::Reading::default() };
         let prometheus = match &flags.config_file {
-            Some(path) => PrometheusConfig::load(path),
+            Some(path) => PrometheusConfig::load_with(path, flags.enabled()),
             None => {
                 let prefix = route_prefix(flags, flags.external_url.as_deref().unwrap_or_default());
                 PrometheusConfig::built_in(own_address, &prefix)
@@ -246,7 +249,7 @@ impl Configs {
         };
         let prometheus = prometheus.map_err(|all| faults.push(all.to_string())).ok();
         let rule_files = prometheus.as_ref().and_then(|config| {
-            rules::load_rule_files(&config.rule_files, &config.folder)
+            rules::load_rule_files(&config.rule_files, &config.folder, reading)
                 .map_err(|all| faults.extend(all.iter().map(ToString::to_string)))
                 .ok()
         });

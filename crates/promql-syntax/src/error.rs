@@ -13,12 +13,23 @@ pub struct ParseError {
     /// 1-based column, in bytes, of the span's start.
     pub column: usize,
     pub message: String,
+    /// The name of `--enable-feature` that would allow what stands here, where that is all that is wrong.
+    pub feature: Option<&'static str>,
 }
 
 impl ParseError {
     pub(crate) fn new(text: &str, span: Span, message: impl Into<String>) -> Self {
         let (line, column) = if text.is_empty() { (0, 0) } else { line_column(text, span.start) };
-        ParseError { span, line, column, message: message.into() }
+        ParseError { span, line, column, message: message.into(), feature: None }
+    }
+
+    /// How to mend it, to be added to the message where no other program compares it: `; switch it on with …`, or nothing.
+    pub fn remedy(&self) -> String {
+        // Some messages of Prometheus say it themselves.
+        match self.feature.filter(|_| !self.message.contains("--enable-feature")) {
+            Some(feature) => format!("; switch it on with --enable-feature={feature}"),
+            None => String::new(),
+        }
     }
 }
 

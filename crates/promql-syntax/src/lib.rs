@@ -7,6 +7,7 @@
 pub mod ast;
 pub mod durations;
 pub mod error;
+pub mod features;
 pub mod functions;
 pub mod lexer;
 mod narrow;
@@ -23,10 +24,11 @@ pub use ast::{
 };
 pub use durations::QueryTimes;
 pub use error::ParseError;
+pub use features::Features;
 pub use functions::{AGGREGATIONS, FUNCTIONS, Function, function};
 pub use lexer::{Token, TokenKind, tokens};
 pub use narrow::narrow;
-pub use parser::{matcher_span, parse, parse_metric, parse_metric_matchers, parse_metric_selector};
+pub use parser::{matcher_span, parse, parse_metric, parse_metric_matchers, parse_metric_selector, parse_with};
 pub use pretty::format_pretty;
 pub use printer::quote_bytes;
 pub use units::{Inferred, Unit, infer};

@@ -1,7 +1,8 @@
 //! What is accepted, what is refused and in which words, and what is printed.
 
 use promql_syntax::{
-    Expr, TokenKind, format_pretty, parse, parse_metric, parse_metric_matchers, parse_metric_selector, tokens,
+    Expr, Features, TokenKind, format_pretty, parse, parse_metric, parse_metric_matchers, parse_metric_selector,
+    parse_with, tokens,
 };
 use proptest::prelude::*;
 
@@ -94,6 +95,50 @@ fn refusing() {
     assert_eq!(parse("").unwrap_err().to_string(), "unknown position: parse error: no expression found in input");
     assert_eq!(parse(" # a\n").unwrap_err().to_string(), "1:1: parse error: no expression found in input");
     assert_eq!(parse("foo +\n  bar baz").unwrap_err().to_string(), "2:7: parse error: unexpected identifier \"baz\"");
+}
+
+/// A query, what is refused of it without features, as Prometheus 3.14 says it, and the feature that would allow it.
+const GATED: &str = r#"
+mad_over_time(x[5m])             => 1:1: parse error: function "mad_over_time" is not enabled; promql-experimental-functions
+sum(mad_over_time(x))            => 1:5: parse error: function "mad_over_time" is not enabled; promql-experimental-functions
+mad_over_time(info(x)[5m:])      => 1:15: parse error: function "info" is not enabled; promql-experimental-functions
+vector(step())                   => 1:8: parse error: function "step" is not enabled; promql-experimental-functions
+limitk(1, x)                     => 1:1: parse error: limitk() is experimental and must be enabled with --enable-feature=promql-experimental-functions; promql-experimental-functions
+sum(limit_ratio by (a) (0.5, x)) => 1:5: parse error: limit_ratio() is experimental and must be enabled with --enable-feature=promql-experimental-functions; promql-experimental-functions
+limitk(1)                        => 1:1: parse error: limitk() is experimental and must be enabled with --enable-feature=promql-experimental-functions; promql-experimental-functions
+limitk()                         => 1:1: parse error: no arguments for aggregate expression provided; none
+rate(x[5m] smoothed)             => 1:6: parse error: smoothed modifier is experimental and not enabled; promql-extended-range-selectors
+1 + rate(x[5m] anchored)         => 1:10: parse error: anchored modifier is experimental and not enabled; promql-extended-range-selectors
+1 + a * fill(0) b                => 1:5: parse error: binop fill modifiers are experimental and not enabled; promql-binop-fill-modifiers
+a and fill_left(0) b             => 1:1: parse error: binop fill modifiers are experimental and not enabled; promql-binop-fill-modifiers
+nothing(bar(                     => 1:13: parse error: unclosed left parenthesis; none
+nothing(other())                 => 1:9: parse error: unknown function with name "other"; none
+x[5m * 2] offset (5m + step())   => good
+first_over_time(x[5m])           => good
+limitk + mad_over_time + fill    => good
+"#;
+
+#[test]
+fn what_is_experimental_waits_for_its_feature() {
+    for (query, expected) in cases(GATED) {
+        let said = match parse_with(query, Features::default()) {
+            Ok(_) => "good".to_owned(),
+            Err(error) => format!("{error}; {}", error.feature.unwrap_or("none")),
+        };
+        assert_eq!(said, expected, "in case `{query}`");
+        let Some(feature) = parse_with(query, Features::default()).err().and_then(|error| error.feature) else {
+            continue;
+        };
+        let (mut one, mut others) = (Features::default(), Features::ALL);
+        assert!(one.enable(feature), "{feature}");
+        others.experimental_functions &= !one.experimental_functions;
+        others.extended_range_selectors &= !one.extended_range_selectors;
+        others.fill_modifiers &= !one.fill_modifiers;
+        let allowed = parse_with(query, one).err().and_then(|error| error.feature);
+        assert_eq!(allowed, None, "`{query}` with {feature}");
+        let refused = parse_with(query, others).err().and_then(|error| error.feature);
+        assert_eq!(refused, Some(feature), "`{query}` with all but {feature}");
+    }
 }
 
 #[test]

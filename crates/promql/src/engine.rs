@@ -9,7 +9,7 @@ use crate::profile::Profile;
 use crate::select::RangeSeries;
 use crate::value::{At, Grid, Intermediate, MatrixSeries, Value, VectorSample, VectorSeries};
 use model::{Labels, SampleValue};
-use promql_syntax::{Expr, ValueType};
+use promql_syntax::{Expr, Features, ParseError, ValueType};
 use std::{
     collections::BTreeMap,
     sync::Arc,
@@ -46,6 +46,8 @@ pub struct EngineOptions {
     /// How many threads all queries of the engine may use beside those that call it; `None`: one less than the
     /// machine has cores.
     pub helper_threads: Option<usize>,
+    /// What may stand in queries.
+    pub features: Features,
 }
 
 impl Default for EngineOptions {
@@ -60,6 +62,7 @@ impl Default for EngineOptions {
             use_start_timestamps: true,
             max_steps: STEPS_MAX,
             helper_threads: None,
+            features: Features::ALL,
         }
     }
 }
@@ -129,6 +132,14 @@ impl Engine {
         &self.options
     }
 
+    /// Reads a query, which may use what is switched on.
+    ///
+    /// # Errors
+    /// As [`promql_syntax::parse_with`].
+    pub fn parse(&self, query: &str) -> Result<Expr, ParseError> {
+        promql_syntax::parse_with(query, self.options.features)
+    }
+
     /// Evaluates a query at one time (Unix milliseconds).
     ///
     /// # Errors
@@ -141,7 +152,7 @@ impl Engine {
         options: &QueryOptions,
     ) -> Result<QueryOutput, QueryError> {
         let begin = Instant::now();
-        let expr = promql_syntax::parse(query)?;
+        let expr = self.parse(query)?;
         let parse = begin.elapsed();
         let mut output = self.instant_expr(storage, &expr, query, time_ms, options)?;
         output.stats.parse = parse;
@@ -179,7 +190,7 @@ impl Engine {
         options: &QueryOptions,
     ) -> Result<QueryOutput, QueryError> {
         let begin = Instant::now();
-        let expr = promql_syntax::parse(query)?;
+        let expr = self.parse(query)?;
         let parse = begin.elapsed();
         let mut output = self.range_expr(storage, &expr, query, (start_ms, end_ms, step_ms), options)?;
         output.stats.parse = parse;

@@ -286,7 +286,7 @@ impl<'a> Evaluator<'a> {
         });
         if let Some((span, message)) = wrong {
             let (line, column) = promql_syntax::error::line_column(query, span.start);
-            return Err(QueryError::Parse(ParseError { span, line, column, message }));
+            return Err(QueryError::Parse(ParseError { span, line, column, message, feature: None }));
         }
         check_extensions(expr)
     }

@@ -2,7 +2,7 @@
 
 use go_template::{Functions, Template, functions::PrometheusHost};
 use model::{Labels, duration::parse_duration_ms};
-use promql_syntax::Expr;
+use promql_syntax::{Expr, Features};
 use serde::Deserialize;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -99,22 +99,43 @@ fn checking_functions() -> Functions {
     })
 }
 
-/// Reads one rule file.
+/// How rule files are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reading {
+    /// Fields that nobody knows may be left to others.
+    pub unknown: UnknownFields,
+    /// What may stand in expressions.
+    pub features: Features,
+}
+
+impl Default for Reading {
+    /// Nothing unknown, and the whole language.
+    fn default() -> Self {
+        Reading { unknown: UnknownFields::Refuse, features: Features::ALL }
+    }
+}
+
+/// Reads one rule file. Its expressions may use the whole language.
 ///
 /// # Errors
 /// Everything that is wrong, with its place.
 pub fn check_rules(file: &str, text: &str) -> Result<RuleFile, Faults> {
-    check_rules_with(file, text, UnknownFields::Refuse)
+    check_rules_with(file, text, Reading::default())
 }
 
-/// As [`check_rules`]; fields that nobody knows may be left to others.
+/// As [`check_rules`], as it is told.
 ///
 /// # Errors
 /// As [`check_rules`].
-pub fn check_rules_with(file: &str, text: &str, unknown: UnknownFields) -> Result<RuleFile, Faults> {
-    let (raw, places) = yaml::from_str_with::<File>(file, text, unknown)?;
-    let mut check =
-        Check { places: &places, lines: text.lines().collect(), faults: Vec::new(), functions: checking_functions() };
+pub fn check_rules_with(file: &str, text: &str, reading: Reading) -> Result<RuleFile, Faults> {
+    let (raw, places) = yaml::from_str_with::<File>(file, text, reading.unknown)?;
+    let mut check = Check {
+        places: &places,
+        lines: text.lines().collect(),
+        faults: Vec::new(),
+        functions: checking_functions(),
+        features: reading.features,
+    };
     let mut names = BTreeSet::new();
     let mut groups = Vec::with_capacity(raw.groups.len());
     for (i, group) in raw.groups.iter().enumerate() {
@@ -136,6 +157,7 @@ struct Check<'a> {
     lines: Vec<&'a str>,
     faults: Vec<Fault>,
     functions: Functions,
+    features: Features,
 }
 
 impl Check<'_> {
@@ -226,12 +248,15 @@ impl Check<'_> {
             self.fault(path, "field 'expr' must be set in rule");
             return None;
         };
-        let expr = match promql_syntax::parse(&query) {
+        let expr = match promql_syntax::parse_with(&query, self.features) {
             Ok(expr) => expr,
             Err(error) => {
                 let message = format!(
-                    "could not parse expression: {}:{}: parse error: {}",
-                    error.line, error.column, error.message
+                    "could not parse expression: {}:{}: parse error: {}{}",
+                    error.line,
+                    error.column,
+                    error.message,
+                    error.remedy()
                 );
                 let mut fault = self.places.fault(&expr_path, message);
                 (fault.line, fault.column) = self.place_inside(fault.line, fault.column, error.line, error.column);
@@ -269,19 +294,7 @@ impl Check<'_> {
 ///
 /// # Errors
 /// The faults of all files that have some.
-pub fn load_rule_files(globs: &[String], base_dir: &Path) -> Result<Vec<RuleFile>, Vec<Faults>> {
-    load_rule_files_with(globs, base_dir, UnknownFields::Refuse)
-}
-
-/// As [`load_rule_files`]; fields that nobody knows may be left to others.
-///
-/// # Errors
-/// As [`load_rule_files`].
-pub fn load_rule_files_with(
-    globs: &[String],
-    base_dir: &Path,
-    unknown: UnknownFields,
-) -> Result<Vec<RuleFile>, Vec<Faults>> {
+pub fn load_rule_files(globs: &[String], base_dir: &Path, reading: Reading) -> Result<Vec<RuleFile>, Vec<Faults>> {
     let (mut files, mut faults, mut seen) = (Vec::new(), Vec::new(), BTreeSet::new());
     let unreadable = |file: &Path, error: &io::Error| Faults {
         file: file.to_string_lossy().into_owned(),
@@ -301,7 +314,7 @@ pub fn load_rule_files_with(
                 continue;
             }
             match std::fs::read_to_string(&path) {
-                Ok(text) => match check_rules_with(&path.to_string_lossy(), &text, unknown) {
+                Ok(text) => match check_rules_with(&path.to_string_lossy(), &text, reading) {
                     Ok(file) => files.push(file),
                     Err(found) => faults.push(found),
                 },

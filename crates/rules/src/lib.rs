@@ -8,7 +8,7 @@ mod group;
 mod manager;
 mod rehearsal;
 
-pub use config::{RuleFile, RuleKind, check_rules, check_rules_with, load_rule_files, load_rule_files_with};
+pub use config::{Reading, RuleFile, RuleKind, check_rules, check_rules_with, load_rule_files};
 pub use manager::{AlertSink, RuleManager, RuleManagerOptions, RuleQuery, RuleQueryLog, RulesConfig, RulesFilter};
 pub use rehearsal::{FiringAlert, Rehearsal, RuleFailure};
 pub use yaml::UnknownFields;

@@ -2,6 +2,7 @@
 
 mod analyze;
 mod check;
+mod features;
 mod metric_lint;
 mod output;
 mod progress;

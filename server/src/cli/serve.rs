@@ -1,5 +1,6 @@
 //! `vigie serve`, with Prometheus' flags where the meaning is the same.
 
+use crate::config::features::{self, Enabled};
 use crate::http::Receivers;
 use crate::supervisor;
 use anyhow::{Context, Result, bail};
@@ -125,7 +126,7 @@ pub(crate) struct ServeFlags {
     #[arg(long = "query.result-cache-bytes", value_name = "BYTES", default_value_t = 128 << 20)]
     pub(crate) query_result_cache_bytes: usize,
 
-    /// Feature flags of Prometheus: what they switch on is on here. Taken so that service files stay as they are.
+    /// Features of Prometheus to switch on, divided by commas; may be repeated. docs/command-line.md lists them.
     #[arg(long = "enable-feature", value_name = "NAMES")]
     pub(crate) enable_feature: Vec<String>,
 
@@ -154,6 +155,11 @@ pub(crate) struct ServeFlags {
 }
 
 impl ServeFlags {
+    /// What `--enable-feature` switches on.
+    pub(crate) fn enabled(&self) -> Enabled {
+        Enabled::read(&self.enable_feature).0
+    }
+
     /// All flags with their values, as `/api/v1/status/flags` shows them.
     pub(crate) fn shown(&self) -> Vec<(&'static str, String)> {
         let path = |path: &Option<PathBuf>| path.as_ref().map(|p| p.display().to_string()).unwrap_or_default();
@@ -219,6 +225,7 @@ pub(crate) fn size_flag(name: &str, text: &str) -> Result<u64> {
 /// Starts the server and waits until it is told to stop.
 pub(crate) fn run(flags: ServeFlags) -> Result<ExitCode> {
     crate::config::logging::start(&flags.log_level, &flags.log_format)?;
+    features::log(&Enabled::read(&flags.enable_feature).1);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("vigie").build()?;
     let (receiving, receivers) = Receivers::start()?;
     let done = runtime.block_on(supervisor::run(flags, receivers));

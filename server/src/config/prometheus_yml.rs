@@ -1,5 +1,6 @@
 //! `prometheus.yml`: joins the sections, which the crates that obey them declare, and holds `global`.
 
+use super::features::Enabled;
 use discovery::{ConfigDuration, ConfigFault};
 use remote::{RemoteReadConfig, RemoteWriteConfig};
 use rules::alertmanager_client::AlertingConfig;
@@ -241,10 +242,18 @@ impl PrometheusConfig {
     /// # Errors
     /// Everything that is wrong in it; a file that cannot be read is a fault without a place.
     pub(crate) fn load(path: &Path) -> Result<Self, Faults> {
+        PrometheusConfig::load_with(path, Enabled::default())
+    }
+
+    /// As [`PrometheusConfig::load`], with the defaults of the features that are switched on.
+    ///
+    /// # Errors
+    /// As [`PrometheusConfig::load`].
+    pub(crate) fn load_with(path: &Path, enabled: Enabled) -> Result<Self, Faults> {
         let name = path.display().to_string();
         let text = std::fs::read_to_string(path).map_err(|error| unreadable(&name, &error))?;
         let folder = path.parent().unwrap_or(Path::new("")).to_path_buf();
-        parse(&name, &text, &folder)
+        parse_with(&name, &text, &folder, enabled)
     }
 
     /// What runs when no file is given: this server at `own_address`, below `route_prefix` ("" for none), and its machine.
@@ -275,9 +284,16 @@ impl Checks<'_> {
 }
 
 fn parse(name: &str, text: &str, folder: &Path) -> Result<PrometheusConfig, Faults> {
+    parse_with(name, text, folder, Enabled::default())
+}
+
+fn parse_with(name: &str, text: &str, folder: &Path, enabled: Enabled) -> Result<PrometheusConfig, Faults> {
     let (mut written, places): (Written, Places) = yaml::from_str_with_places(name, text)?;
     let mut checks = Checks { places: &places, faults: Vec::new() };
     let mut warnings = Vec::new();
+    if enabled.extra_scrape_metrics {
+        written.global.extra_scrape_metrics.get_or_insert(true);
+    }
     let global = written.global.clone();
 
     let scrape_interval = global.scrape_interval.as_duration();

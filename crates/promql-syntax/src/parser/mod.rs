@@ -4,6 +4,7 @@ mod duration;
 
 use crate::ast::*;
 use crate::error::ParseError;
+use crate::features::{EXPERIMENTAL_FUNCTIONS, EXTENDED_RANGE_SELECTORS, FILL_MODIFIERS, Features};
 use crate::lexer::{Lexer, Token, TokenKind, parse_number, unquote};
 use crate::type_check;
 use model::{Labels, LabelsBuilder, MatchOp, Matcher, labels::METRIC_NAME, labels::quote};
@@ -15,12 +16,20 @@ const HEIGHT_MAX: usize = 400;
 
 type Parsed<T> = Result<T, ParseError>;
 
-/// Reads and type-checks a query.
+/// Reads and type-checks a query, which may use the whole language.
 ///
 /// # Errors
 /// The first fault from the left, in Prometheus' words.
 pub fn parse(text: &str) -> Result<Expr, ParseError> {
-    let mut parser = Parser::new(text);
+    parse_with(text, Features::ALL)
+}
+
+/// As [`parse`], of a query that may use what is switched on.
+///
+/// # Errors
+/// As [`parse`]; of what is not switched on, [`ParseError::feature`] has the name.
+pub fn parse_with(text: &str, features: Features) -> Result<Expr, ParseError> {
+    let mut parser = Parser { features, ..Parser::new(text) };
     if parser.tokens.is_empty() {
         return Err(ParseError::new(text, Span::default(), "no expression found in input"));
     }
@@ -166,13 +175,23 @@ struct Parser<'a> {
     /// Aggregations whose arguments are being read: faults inside are told to be theirs, if of nothing narrower.
     open_aggregations: usize,
     lex_error: Option<(Span, String)>,
+    features: Features,
 }
 
 impl<'a> Parser<'a> {
     fn new(text: &'a str) -> Self {
         let mut lexer = Lexer::new(text);
         let tokens = lexer.by_ref().filter(|token| token.kind != TokenKind::Comment).collect();
-        Parser { text, tokens, at: 0, depth: 0, height: 0, open_aggregations: 0, lex_error: lexer.error }
+        Parser {
+            text,
+            tokens,
+            at: 0,
+            depth: 0,
+            height: 0,
+            open_aggregations: 0,
+            lex_error: lexer.error,
+            features: Features::ALL,
+        }
     }
 
     fn peek(&self) -> Option<Token> {
@@ -230,6 +249,14 @@ impl<'a> Parser<'a> {
 
     fn fail<T>(&self, span: Span, message: impl Into<String>) -> Parsed<T> {
         Err(ParseError::new(self.text, span, message))
+    }
+
+    /// Fails unless a part of the language is switched on.
+    fn need(&self, is_on: bool, feature: &'static str, span: Span, message: impl FnOnce() -> String) -> Parsed<()> {
+        if is_on {
+            return Ok(());
+        }
+        Err(ParseError { feature: Some(feature), ..ParseError::new(self.text, span, message()) })
     }
 
     fn last_end(&self) -> usize {
@@ -416,7 +443,7 @@ impl<'a> Parser<'a> {
             self.expect(TokenKind::LeftParen, "fill modifier", "\"(\"")?;
             let value = self.signed_number("fill modifier")?;
             self.expect(TokenKind::RightParen, "fill modifier", "\")\"")?;
-            if op.is_set() {
+            if op.is_set() && self.features.fill_modifiers {
                 return self.fail(span, "filling in missing series not allowed for set operators".to_string());
             }
             explicit = explicit.or(Some(span));
@@ -440,6 +467,10 @@ impl<'a> Parser<'a> {
             }
         }
         let right = self.expr(if op == BinaryOp::Pow { op.precedence() } else { op.precedence() + 1 })?;
+        let has_fill = matching.fill.left.is_some() || matching.fill.right.is_some();
+        self.need(self.features.fill_modifiers || !has_fill, FILL_MODIFIERS, left.span().to(right.span()), || {
+            "binop fill modifiers are experimental and not enabled".to_owned()
+        })?;
         let both_vectors = left.value_type() == ValueType::Vector && right.value_type() == ValueType::Vector;
         if !both_vectors && explicit.is_some() {
             return self.fail(left.span(), "vector matching only allowed between instant vectors");
@@ -624,6 +655,11 @@ impl<'a> Parser<'a> {
         if args.is_empty() {
             return self.fail(span, "no arguments for aggregate expression provided");
         }
+        let is_on = self.features.experimental_functions || !op.is_experimental();
+        self.need(is_on, EXPERIMENTAL_FUNCTIONS, span, || {
+            let op = op.as_str();
+            format!("{op}() is experimental and must be enabled with --enable-feature={EXPERIMENTAL_FUNCTIONS}")
+        })?;
         if args.len() != desired {
             let message = format!(
                 "wrong number of arguments for aggregate expression provided, expected {desired}, got {}",
@@ -648,10 +684,13 @@ impl<'a> Parser<'a> {
     fn call(&mut self) -> Parsed<Expr> {
         let token = self.next("", "")?;
         let name = token.text(self.text);
-        if crate::function(name).is_none() {
-            return self.fail(token.span, format!("unknown function with name {}", quote(name)));
-        }
+        // What is wrong inside comes first.
         let args = self.args("function call")?;
+        let Some(function) = crate::function(name) else {
+            return self.fail(token.span, format!("unknown function with name {}", quote(name)));
+        };
+        let is_on = self.features.experimental_functions || !function.experimental;
+        self.need(is_on, EXPERIMENTAL_FUNCTIONS, token.span, || format!("function {} is not enabled", quote(name)))?;
         let span = Span { start: token.span.start, end: self.last_end() };
         Ok(Expr::Call(Call { function: name.to_owned(), args, span }))
     }
@@ -771,8 +810,11 @@ impl<'a> Parser<'a> {
             } else if self.peek_keyword("anchored") || self.peek_keyword("smoothed") {
                 let extension = if self.peek_keyword("anchored") { Extension::Anchored } else { Extension::Smoothed };
                 self.at += 1;
-                let span = Span { start: expr.span().start, end: self.last_end() };
                 let word = token.text(self.text).to_ascii_lowercase();
+                self.need(self.features.extended_range_selectors, EXTENDED_RANGE_SELECTORS, expr.span(), || {
+                    format!("{word} modifier is experimental and not enabled")
+                })?;
+                let span = Span { start: expr.span().start, end: self.last_end() };
                 let slot = match &mut expr {
                     Expr::Selector(e) if extension == Extension::Smoothed => &mut e.extension,
                     Expr::Matrix(e) => &mut e.selector.extension,

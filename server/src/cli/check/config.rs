@@ -2,7 +2,7 @@
 
 use super::{Lint, Outcome, complain, rules, say};
 use crate::config::prometheus_yml::PrometheusConfig;
-use ::rules::UnknownFields;
+use ::rules::Reading;
 use std::path::{Path, PathBuf};
 use system::glob::has_wildcards;
 
@@ -12,7 +12,7 @@ pub(super) struct How {
     pub(super) lint: Lint,
     /// Scrapes further apart leave gaps in graphs.
     pub(super) lookback_ms: i64,
-    pub(super) unknown: UnknownFields,
+    pub(super) reading: Reading,
 }
 
 pub(super) fn check(file: &Path, how: How) -> Outcome {
@@ -63,7 +63,7 @@ pub(super) fn check(file: &Path, how: How) -> Outcome {
             }
         }
     }
-    if rule_files.is_empty() { outcome } else { outcome.and(rules::check(&rule_files, how.lint, how.unknown)) }
+    if rule_files.is_empty() { outcome } else { outcome.and(rules::check(&rule_files, how.lint, how.reading)) }
 }
 
 /// The files that `rule_files` means, each once. A name without wildcards must be there.

@@ -5,8 +5,10 @@ mod config;
 mod rules;
 mod service_discovery;
 
+use super::features::FeatureFlags;
 use super::output::{complain, say};
 use crate::http::web_config::WebConfig;
+use ::rules::{Reading, UnknownFields};
 use anyhow::{Context, Result};
 use clap::{Args, Subcommand};
 use std::io::Read;
@@ -31,6 +33,8 @@ pub(crate) enum Check {
         lookback_delta: String,
         #[command(flatten)]
         strictness: Strictness,
+        #[command(flatten)]
+        features: FeatureFlags,
     },
     /// Rule files; standard input unless some are named. Rules that are there twice are remarked on.
     Rules {
@@ -41,6 +45,8 @@ pub(crate) enum Check {
         lint: String,
         #[command(flatten)]
         strictness: Strictness,
+        #[command(flatten)]
+        features: FeatureFlags,
     },
     /// The targets of a job as its discovery finds them now, before and after relabelling, as JSON.
     ServiceDiscovery {
@@ -150,14 +156,15 @@ impl Outcome {
 
 pub(crate) fn run(check: Check) -> Result<ExitCode> {
     let good = match check {
-        Check::Config { files, syntax_only, lint, lookback_delta, strictness } => {
+        Check::Config { files, syntax_only, lint, lookback_delta, strictness, features } => {
             let lookback_ms = super::duration_flag("query.lookback-delta", &lookback_delta)?;
-            let how = config::How { syntax_only, lint: Lint::of(&lint), lookback_ms, unknown: strictness.unknown() };
+            let how =
+                config::How { syntax_only, lint: Lint::of(&lint), lookback_ms, reading: strictness.reading(&features) };
             let outcome = files.iter().fold(Outcome::default(), |all, file| all.and(config::check(file, how)));
             return Ok(outcome.code(strictness.lint_fatal));
         }
-        Check::Rules { files, lint, strictness } => {
-            let outcome = rules::check(&files, Lint::of(&lint), strictness.unknown());
+        Check::Rules { files, lint, strictness, features } => {
+            let outcome = rules::check(&files, Lint::of(&lint), strictness.reading(&features));
             return Ok(outcome.code(strictness.lint_fatal));
         }
         Check::ServiceDiscovery { file, job, timeout } => {
@@ -196,8 +203,9 @@ pub(crate) fn run(check: Check) -> Result<ExitCode> {
 }
 
 impl Strictness {
-    fn unknown(self) -> ::rules::UnknownFields {
-        if self.ignore_unknown_fields { ::rules::UnknownFields::Ignore } else { ::rules::UnknownFields::Refuse }
+    fn reading(self, features: &FeatureFlags) -> Reading {
+        let unknown = if self.ignore_unknown_fields { UnknownFields::Ignore } else { UnknownFields::Refuse };
+        Reading { unknown, features: features.language() }
     }
 }
 

@@ -1,25 +1,25 @@
 //! `vigie check rules`, and the rule files of `vigie check config`.
 
 use super::{Lint, Outcome, complain, say};
-use ::rules::{RuleFile, UnknownFields};
+use ::rules::{Reading, RuleFile};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// Standard input if there are no files.
-pub(super) fn check(files: &[PathBuf], lint: Lint, unknown: UnknownFields) -> Outcome {
+pub(super) fn check(files: &[PathBuf], lint: Lint, reading: Reading) -> Outcome {
     let from_stdin = [PathBuf::from("-")];
     let files = if files.is_empty() { from_stdin.as_slice() } else { files };
-    files.iter().fold(Outcome::default(), |all, file| all.and(one(file, lint, unknown)))
+    files.iter().fold(Outcome::default(), |all, file| all.and(one(file, lint, reading)))
 }
 
-fn one(file: &Path, lint: Lint, unknown: UnknownFields) -> Outcome {
+fn one(file: &Path, lint: Lint, reading: Reading) -> Outcome {
     let is_stdin = file == Path::new("-");
     let name = if is_stdin { "standard input".to_owned() } else { file.display().to_string() };
     say(&format!("Checking {name}"));
     let text = if is_stdin { std::io::read_to_string(std::io::stdin()) } else { std::fs::read_to_string(file) };
     let checked = text
         .map_err(|error| format!("{name}: {error}"))
-        .and_then(|text| ::rules::check_rules_with(&name, &text, unknown).map_err(|faults| faults.to_string()));
+        .and_then(|text| ::rules::check_rules_with(&name, &text, reading).map_err(|faults| faults.to_string()));
     let checked = match checked {
         Ok(checked) => checked,
         Err(faults) => {

@@ -4,11 +4,12 @@ mod file;
 mod report;
 mod run;
 
+use super::features::FeatureFlags;
 use super::output::{complain, say};
 use anyhow::{Context, Result};
 use clap::Subcommand;
 use report::{FileReport, Layout, TestReport};
-use rules::{RuleFile, UnknownFields};
+use rules::{Reading, RuleFile, UnknownFields};
 use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -34,20 +35,20 @@ pub(crate) enum TestCommand {
         /// Leave fields that are not known to others, in tests and rule files.
         #[arg(long)]
         ignore_unknown_fields: bool,
-        /// Taken so that build scripts stay as they are: what these flags switch on is on.
-        #[arg(long, hide = true, value_name = "NAMES")]
-        enable_feature: Vec<String>,
+        #[command(flatten)]
+        features: FeatureFlags,
     },
 }
 
 pub(crate) fn run(command: TestCommand) -> Result<ExitCode> {
-    let TestCommand::Rules { files, run, debug, diff, junit, ignore_unknown_fields, enable_feature: _ } = command;
+    let TestCommand::Rules { files, run, debug, diff, junit, ignore_unknown_fields, features } = command;
     let patterns = run
         .iter()
         .map(|text| regexp::Regexp::new(text).with_context(|| format!("--run={text}")))
         .collect::<Result<Vec<_>>>()?;
     let is_wanted = |name: &str| patterns.is_empty() || patterns.iter().any(|pattern| pattern.is_match(name));
     let unknown = if ignore_unknown_fields { UnknownFields::Ignore } else { UnknownFields::Refuse };
+    let reading = Reading { unknown, features: features.language() };
     let coloured = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     let layout = if diff { Layout::Difference { coloured } } else { Layout::Both };
     let mut reports = Vec::with_capacity(files.len());
@@ -55,7 +56,7 @@ pub(crate) fn run(command: TestCommand) -> Result<ExitCode> {
         let report = FileReport {
             file: file.display().to_string(),
             run_at: jiff::Timestamp::now().round(jiff::Unit::Second)?.to_string(),
-            outcome: test_file(file, unknown, debug, &is_wanted),
+            outcome: test_file(file, reading, debug, &is_wanted),
         };
         tell(&report, layout);
         reports.push(report);
@@ -84,28 +85,28 @@ fn tell(report: &FileReport, layout: Layout) {
 
 fn test_file(
     path: &Path,
-    unknown: UnknownFields,
+    reading: Reading,
     debug: bool,
     is_wanted: &dyn Fn(&str) -> bool,
 ) -> Result<Vec<TestReport>, String> {
     let name = path.display().to_string();
     let text = std::fs::read_to_string(path).map_err(|error| format!("{name}: {error}"))?;
-    let file = file::load(&name, &text, unknown, is_wanted).map_err(|faults| faults.to_string())?;
+    let file = file::load(&name, &text, reading.unknown, is_wanted).map_err(|faults| faults.to_string())?;
     let folder = path.parent().unwrap_or(Path::new(""));
     for glob in file::empty_globs(&file.rule_files, folder) {
         complain(&format!("{name}: warning: no file matches rule_files: {glob}"));
     }
-    let rule_files = rule_files(&file.rule_files, folder, unknown)?;
+    let rule_files = rule_files(&file.rule_files, folder, reading)?;
     let mut reports = Vec::with_capacity(file.tests.len());
     for test in &file.tests {
-        let failures = run::run(test, &file, &rule_files, debug);
+        let failures = run::run(test, &file, &rule_files, reading.features, debug);
         reports.push(TestReport { name: test.name.clone(), failures });
     }
     Ok(reports)
 }
 
-fn rule_files(globs: &[String], folder: &Path, unknown: UnknownFields) -> Result<Vec<RuleFile>, String> {
-    rules::load_rule_files_with(globs, folder, unknown)
+fn rule_files(globs: &[String], folder: &Path, reading: Reading) -> Result<Vec<RuleFile>, String> {
+    rules::load_rule_files(globs, folder, reading)
         .map_err(|all| all.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))
 }
 
@@ -130,7 +131,7 @@ fail-rule.yml => 1 tests; group: broken, rule: same, time: 0s, err: vector canno
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/test_rules");
         for case in CASES.trim().lines() {
             let (name, expected) = case.split_once(" => ").unwrap();
-            let outcome = test_file(&folder.join(name), UnknownFields::Refuse, false, &|_| true);
+            let outcome = test_file(&folder.join(name), Reading::default(), false, &|_| true);
             let said = match &outcome {
                 Ok(tests) => {
                     let failures = tests.iter().flat_map(|test| test.failures.iter().map(|f| (&test.name, f)));

@@ -5,6 +5,7 @@ use crate::cli::output::say;
 use model::float::format_float;
 use model::{Labels, SampleValue};
 use promql::{Engine, EngineOptions, QueryOptions, Value};
+use promql_syntax::Features;
 use promqltest::histogram_expression;
 use rules::{AlertSink, FiringAlert, Rehearsal, RuleFile, RuleManagerOptions, RulesConfig};
 use std::fmt::Write as _;
@@ -30,11 +31,18 @@ impl AlertSink for Nobody {
 }
 
 /// Runs a test and tells everything that went otherwise than expected. Rules that cannot be evaluated end it.
-pub(super) fn run(test: &Test, file: &TestFile, rule_files: &[RuleFile], debug: bool) -> Vec<Failure> {
+pub(super) fn run(
+    test: &Test,
+    file: &TestFile,
+    rule_files: &[RuleFile],
+    features: Features,
+    debug: bool,
+) -> Vec<Failure> {
     let storage = Arc::new(MemoryStorage::new());
     let engine = Arc::new(Engine::new(EngineOptions {
         default_step_ms: file.interval_ms,
         helper_threads: Some(0),
+        features,
         ..EngineOptions::default()
     }));
     let options = RuleManagerOptions {

@@ -1,5 +1,6 @@
 //! `vigie tsdb create-blocks-from …`: promtool's names for what fills a data folder with history.
 
+use super::super::features::FeatureFlags;
 use super::super::query::{ask, http_config};
 use super::api_histogram;
 use super::import::{self, FileFormat, Gathered, Import};
@@ -7,7 +8,7 @@ use crate::http::params::parse_time_ms;
 use anyhow::{Context, Result, anyhow, ensure};
 use clap::{Args, Subcommand};
 use model::{Labels, SampleValue, labels::METRIC_NAME};
-use rules::{RuleFile, RuleKind};
+use rules::{Reading, RuleFile, RuleKind};
 use serde_json::Value;
 use std::{path::PathBuf, sync::Arc};
 
@@ -48,6 +49,8 @@ pub(crate) struct Rules {
     /// For groups that have no interval.
     #[arg(long, value_name = "DURATION", default_value = "60s")]
     eval_interval: String,
+    #[command(flatten)]
+    features: FeatureFlags,
 }
 
 /// How long ago the end is unless it is given: what is newer the server may still be writing.
@@ -77,9 +80,11 @@ fn from_rules(flags: &Rules) -> Result<()> {
     let interval_ms = super::super::duration_flag("eval-interval", &flags.eval_interval)?;
     ensure!(interval_ms > 0, "--eval-interval={}: must be more than 0", flags.eval_interval);
     let mut files: Vec<RuleFile> = Vec::new();
+    let reading = Reading { features: flags.features.language(), ..Reading::default() };
     for file in &flags.files {
         let text = std::fs::read_to_string(file).with_context(|| file.display().to_string())?;
-        files.push(rules::check_rules(&file.display().to_string(), &text).map_err(|faults| anyhow!("{faults}"))?);
+        let name = file.display().to_string();
+        files.push(rules::check_rules_with(&name, &text, reading).map_err(|faults| anyhow!("{faults}"))?);
     }
     let config = http_config(flags.http_config_file.as_deref())?;
     ::http_client::install_default_provider();

@@ -85,12 +85,12 @@ impl Ask {
     // What is wrong is told in the order in which Prometheus looks: the limit, the times, the rest.
     pub(super) fn instant(app: &App, params: &Params) -> ApiResult<Ask> {
         let limit = params.limit()?;
-        Ask::new(params, limit, Times::instant(app, params)?)
+        Ask::new(app, params, limit, Times::instant(app, params)?)
     }
 
     pub(super) fn range(app: &App, params: &Params) -> ApiResult<Ask> {
         let limit = params.limit()?;
-        let mut ask = Ask::new(params, limit, Times::range(params)?)?;
+        let mut ask = Ask::new(app, params, limit, Times::range(params)?)?;
         // Statistics are those of the whole query.
         if params.get("nocache").is_empty() && !ask.with_stats {
             ask.options.cache.clone_from(&app.result_cache);
@@ -98,7 +98,7 @@ impl Ask {
         Ok(ask)
     }
 
-    fn new(params: &Params, limit: usize, times: Times) -> ApiResult<Ask> {
+    fn new(app: &App, params: &Params, limit: usize, times: Times) -> ApiResult<Ask> {
         let mut options = options(params)?;
         options.count_samples = !params.get("stats").is_empty();
         Ok(Ask {
@@ -107,7 +107,7 @@ impl Ask {
             options,
             limit,
             with_stats: !params.get("stats").is_empty(),
-            by_step: params.get("stats") == "all",
+            by_step: params.get("stats") == "all" && app.flags.enabled().per_step_stats,
         })
     }
 
@@ -258,7 +258,7 @@ pub(crate) async fn exemplars(State(app): State<Arc<App>>, client: Client, param
     if end_ms < start_ms {
         return Err(ApiError::bad_data("end timestamp must not be before start timestamp"));
     }
-    let expr = promql_syntax::parse(params.get("query")).map_err(|error| ApiError::bad_data(error.to_string()))?;
+    let expr = app.engine.parse(params.get("query")).map_err(|error| ApiError::bad_data(error.to_string()))?;
     let mut selectors = Vec::new();
     expr.visit_selectors(&mut |selector| selectors.push(selector.matchers.clone()));
     if selectors.is_empty() {

@@ -1,21 +1,24 @@
 //! `/api/v1/format_query` and `/api/v1/parse_query`.
 
+use crate::http::App;
 use crate::http::error::{ApiError, ApiResult, success};
 use crate::http::params::Params;
 use api::syntax::{Aggregation, Binary, Call, FillValues, Func, Literal, Node, Paren, Selector, Subquery, Unary};
+use axum::extract::State;
 use promql_syntax::{At, Cardinality, DurationExpr, Expr, Extension, QueryTimes, TokenKind, ValueType, VectorSelector};
+use std::sync::Arc;
 
-pub(crate) async fn format(params: Params) -> ApiResult {
-    Ok(success(promql_syntax::format_pretty(&parsed(params.get("query"))?)))
+pub(crate) async fn format(State(app): State<Arc<App>>, params: Params) -> ApiResult {
+    Ok(success(promql_syntax::format_pretty(&parsed(&app, params.get("query"))?)))
 }
 
-pub(crate) async fn parse(params: Params) -> ApiResult {
+pub(crate) async fn parse(State(app): State<Arc<App>>, params: Params) -> ApiResult {
     let text = params.get("query");
-    Ok(success(node(text, &parsed(text)?)))
+    Ok(success(node(text, &parsed(&app, text)?)))
 }
 
-fn parsed(text: &str) -> ApiResult<Expr> {
-    promql_syntax::parse(text).map_err(|error| ApiError::parameter("query", error))
+fn parsed(app: &App, text: &str) -> ApiResult<Expr> {
+    app.engine.parse(text).map_err(|error| ApiError::parameter("query", error))
 }
 
 /// `text` is what the tree was parsed from.

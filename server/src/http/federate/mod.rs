@@ -58,7 +58,7 @@ async fn answer(app: Arc<App>, client: Client, params: Params, served: Served) -
         matches.push(match promql_syntax::parse_metric_matchers(&written) {
             Ok(matchers) => Match::Selector(matchers),
             Err(_) => {
-                let expr = promql_syntax::parse(&written)
+                let expr = (app.engine.parse(&written))
                     .map_err(|error| ApiError::bad_data(format!("match[]={written}: {error}")))?;
                 Match::Expression { name: naming::name_of(&expr), text: written }
             }
