@@ -184,8 +184,10 @@ mod tests {
         // Two of b and one of a wait: now they are equals.
         assert!(queue.take("a").is_err());
         drop(running);
+        // Who came first is first among those who hold nothing.
+        drop(of_b[0].try_recv().unwrap());
+        drop(of_b);
         assert!(first.try_recv().is_ok());
-        drop((of_b, first));
         assert_eq!(queue.figures(), (0, 0));
     }
 
