@@ -213,6 +213,24 @@ fn a_refresh_costs_what_is_new() {
     assert_eq!((cache.stats().bytes, cache.stats().entries), (0, 0));
 }
 
+/// A result that has something to tell is kept as well: as long as the new steps tell the same.
+#[test]
+fn what_was_told_is_told_again() {
+    let (storage, engine, cache) = (settled(600_000), Engine::default(), cache(1 << 20));
+    let options = QueryOptions { cache: Some(Arc::clone(&cache)), ..QueryOptions::default() };
+    let query = |start: i64, end: i64| {
+        let before = cache.stats();
+        let output = engine.range(&storage, "sum(rate(m[2m]))", start, end, 30_000, &options).unwrap();
+        assert_eq!(output.warnings.len() + output.infos.len(), 1, "{:?} {:?}", output.warnings, output.infos);
+        let after = cache.stats();
+        (after.steps_reused - before.steps_reused, after.steps_evaluated - before.steps_evaluated)
+    };
+    assert_eq!(query(120_000, 600_000), (0, 17));
+    assert_eq!(query(150_000, 630_000), (15, 2));
+    // With nothing new to tell it, nobody knows whether the steps that are left had it to tell.
+    assert_eq!(query(150_000, 570_000), (0, 15));
+}
+
 #[test]
 fn memory_is_bounded() {
     let (storage, engine, cache) = (settled(900_000), Engine::default(), cache(40_000));

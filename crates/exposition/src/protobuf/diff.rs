@@ -155,11 +155,11 @@ fn replace<T: Copy>(own: &mut Vec<T>, new: &[T]) {
     }
 }
 
-/// Tells every family and every sample of a body as [`super::walk`] does, and which of them the base has.
+/// Tells every family and every sample of a body as [`super::walk()`] does, and which of them the base has.
 /// `places` gets where they stand, for [`Base::replace`].
 ///
 /// # Errors
-/// As [`super::walk`]; or the body is longer than [`BODY_BYTES_MAX`].
+/// As [`super::walk()`]; or the body is longer than [`BODY_BYTES_MAX`].
 pub fn walk<V: Visit>(
     base: &Base,
     body: &[u8],

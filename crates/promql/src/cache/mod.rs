@@ -72,8 +72,43 @@ struct Entry {
     last_ms: i64,
     /// Sorted by labels.
     series: Arc<Vec<MatrixSeries>>,
+    /// What any of the steps, or one that was evaluated with them, had to tell.
+    notes: Notes,
     bytes: usize,
     used: u64,
+}
+
+/// Warnings and infos, each sorted.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Notes {
+    warnings: Vec<String>,
+    infos: Vec<String>,
+}
+
+impl Notes {
+    fn of(output: &QueryOutput) -> Notes {
+        let mut notes = Notes::default();
+        notes.add(&output.warnings, &output.infos);
+        notes
+    }
+
+    fn add(&mut self, warnings: &[String], infos: &[String]) {
+        for (all, own) in [(&mut self.warnings, warnings), (&mut self.infos, infos)] {
+            all.extend_from_slice(own);
+            all.sort_unstable();
+            all.dedup();
+        }
+    }
+
+    /// True if an output tells all of these.
+    fn are_told_by(&self, output: &QueryOutput) -> bool {
+        let all = |notes: &[String], told: &[String]| notes.iter().all(|note| told.contains(note));
+        all(&self.warnings, &output.warnings) && all(&self.infos, &output.infos)
+    }
+
+    fn bytes(&self) -> usize {
+        self.warnings.iter().chain(&self.infos).map(String::len).sum()
+    }
 }
 
 #[derive(Debug, Default)]
@@ -99,6 +134,7 @@ struct Found {
     first_ms: i64,
     last_ms: i64,
     series: Arc<Vec<MatrixSeries>>,
+    notes: Notes,
 }
 
 /// A range query: the times of its first and last step.
@@ -166,13 +202,21 @@ impl ResultCache {
             first_ms: entry.first_ms.max(steps.first_ms),
             last_ms: entry.last_ms.min(steps.last_ms),
             series: Arc::clone(&entry.series),
+            notes: entry.notes.clone(),
         };
         let there = Steps { first_ms: found.first_ms, last_ms: found.last_ms, ..steps }.count();
         (there * 2 >= steps.count()).then_some(found)
     }
 
+    fn forget(&self, key: &Key) {
+        let mut inner = self.inner();
+        if let Some(entry) = inner.entries.remove(key) {
+            inner.bytes -= entry.bytes;
+        }
+    }
+
     /// Keeps the settled steps of a result.
-    fn keep(&self, key: Key, epoch: u64, settled: Steps, result: &[MatrixSeries]) {
+    fn keep(&self, key: Key, epoch: u64, settled: Steps, result: &[MatrixSeries], notes: Notes) {
         let mut inner = self.inner();
         inner.clock += 1;
         let now = inner.clock;
@@ -185,13 +229,15 @@ impl ResultCache {
                     let own = Arc::make_mut(&mut entry.series);
                     *own = append(std::mem::take(own), new);
                     entry.last_ms = settled.last_ms;
+                    entry.notes.add(&notes.warnings, &notes.infos);
                 }
                 entry
             }
             _ => {
                 let capacity = usize::try_from(settled.count()).unwrap_or(0);
                 let series = Arc::new(cut(result, settled.first_ms, settled.last_ms, capacity));
-                Entry { epoch, first_ms: settled.first_ms, last_ms: settled.last_ms, series, bytes: 0, used: now }
+                let Steps { first_ms, last_ms, .. } = settled;
+                Entry { epoch, first_ms, last_ms, series, notes, bytes: 0, used: now }
             }
         };
         let all = Steps { first_ms: entry.first_ms, last_ms: entry.last_ms, ..settled };
@@ -200,7 +246,7 @@ impl ResultCache {
             entry.series = Arc::new(cut(&entry.series, entry.first_ms, entry.last_ms, 0));
         }
         entry.used = now;
-        entry.bytes = key.query.len() + entry.series.iter().map(bytes).sum::<usize>();
+        entry.bytes = key.query.len() + entry.notes.bytes() + entry.series.iter().map(bytes).sum::<usize>();
         // One result does not drive out all others.
         if entry.bytes > self.options.max_bytes / 4 {
             return;
@@ -302,31 +348,60 @@ impl Engine {
             return self.range_expr(storage, expr, query, times_ms, &QueryOptions { cache: None, ..options.clone() });
         };
         let key = Key { query: query.into(), step_ms, phase_ms: start.rem_euclid(step_ms), lookback_ms };
-        let Some(found) = cache.find(&key, steps, history.epoch) else {
-            cache.misses.fetch_add(1, Ordering::Relaxed);
-            cache.steps_evaluated.fetch_add(steps.count().unsigned_abs(), Ordering::Relaxed);
-            let output = evaluate(steps)?;
-            if output.stats.evaluation >= cache.options.min_cost {
+        let found = cache.find(&key, steps, history.epoch);
+        if let Some(found) = found {
+            if let Some(output) = self.completed(cache, found, steps, &evaluate)? {
                 keep_settled(cache, key, history, reach, steps, &output);
+                return Ok(output);
             }
-            return Ok(output);
+            // What it tells has changed.
+            cache.forget(&key);
+        }
+        cache.misses.fetch_add(1, Ordering::Relaxed);
+        cache.steps_evaluated.fetch_add(steps.count().unsigned_abs(), Ordering::Relaxed);
+        let output = evaluate(steps)?;
+        if output.stats.evaluation >= cache.options.min_cost {
+            keep_settled(cache, key, history, reach, steps, &output);
+        }
+        Ok(output)
+    }
+
+    /// The steps that were found with those around them evaluated; `None` where all must be evaluated: nobody knows which of
+    /// the steps had to tell something, so that it must be told by those that are evaluated, too.
+    fn completed(
+        &self,
+        cache: &ResultCache,
+        found: Found,
+        steps: Steps,
+        evaluate: &dyn Fn(Steps) -> Result<QueryOutput, QueryError>,
+    ) -> Result<Option<QueryOutput>, QueryError> {
+        let Steps { step_ms, .. } = steps;
+        let mut output = QueryOutput::default();
+        let before = (steps.first_ms < found.first_ms)
+            .then(|| evaluate(Steps { last_ms: found.first_ms - step_ms, ..steps }))
+            .transpose()?;
+        let after = (found.last_ms < steps.last_ms)
+            .then(|| evaluate(Steps { first_ms: found.last_ms + step_ms, ..steps }))
+            .transpose()?;
+        // Some notes count over all steps: those of two parts must not stand beside each other.
+        let is_told = match (&before, &after) {
+            (None, None) => found.notes == Notes::default(),
+            (Some(part), None) | (None, Some(part)) => found.notes.are_told_by(part),
+            (Some(before), Some(after)) => found.notes.are_told_by(after) && Notes::of(before) == Notes::of(after),
         };
+        if !is_told {
+            return Ok(None);
+        }
         cache.hits.fetch_add(1, Ordering::Relaxed);
         let reused = Steps { first_ms: found.first_ms, last_ms: found.last_ms, step_ms };
         cache.steps_reused.fetch_add(reused.count().unsigned_abs(), Ordering::Relaxed);
         cache.steps_evaluated.fetch_add((steps.count() - reused.count()).unsigned_abs(), Ordering::Relaxed);
-        let mut output = QueryOutput::default();
-        let mut whole = Vec::new();
-        if steps.first_ms < found.first_ms {
-            let before = evaluate(Steps { last_ms: found.first_ms - step_ms, ..steps })?;
-            whole = append(whole, join(&mut output, before));
-        }
+        let mut whole = before.map(|before| join(&mut output, before)).unwrap_or_default();
         let capacity = usize::try_from(steps.count()).unwrap_or(0);
         whole = append(whole, cut(&found.series, found.first_ms, found.last_ms, capacity));
         // Whoever extends the entry finds it unshared.
-        drop(found.series);
-        if found.last_ms < steps.last_ms {
-            let after = evaluate(Steps { first_ms: found.last_ms + step_ms, ..steps })?;
+        drop(found);
+        if let Some(after) = after {
             whole = append(whole, join(&mut output, after));
         }
         let reached = whole.iter().map(|series| series.samples.len()).sum();
@@ -334,17 +409,19 @@ impl Engine {
             return Err(QueryError::TooManySamples { limit: self.options().max_samples, reached });
         }
         output.value = Value::Matrix(whole);
-        keep_settled(cache, key, history, reach, steps, &output);
-        Ok(output)
+        Ok(Some(output))
     }
 }
 
 /// Adds what a part of the query cost and told; gives its series.
 fn join(output: &mut QueryOutput, part: QueryOutput) -> Vec<MatrixSeries> {
     for (all, own) in [(&mut output.warnings, part.warnings), (&mut output.infos, part.infos)] {
-        all.extend(own);
-        all.sort_unstable();
-        all.dedup();
+        // In the order in which one part tells them.
+        for note in own {
+            if !all.contains(&note) {
+                all.push(note);
+            }
+        }
     }
     output.stats.samples_read += part.stats.samples_read;
     output.stats.samples_peak = output.stats.samples_peak.max(part.stats.samples_peak);
@@ -356,15 +433,11 @@ fn join(output: &mut QueryOutput, part: QueryOutput) -> Vec<MatrixSeries> {
 }
 
 fn keep_settled(cache: &ResultCache, key: Key, history: History, reach: Reach, steps: Steps, output: &QueryOutput) {
-    // Which step a warning belongs to is not known: such a result is worked out anew each time.
-    if !output.warnings.is_empty() || !output.infos.is_empty() {
-        return;
-    }
     let Some(last_ms) = reach.last_settled(steps.first_ms, steps.last_ms, steps.step_ms, history.settled_before_ms)
     else {
         return;
     };
     if let Value::Matrix(series) = &output.value {
-        cache.keep(key, history.epoch, Steps { last_ms, ..steps }, series);
+        cache.keep(key, history.epoch, Steps { last_ms, ..steps }, series, Notes::of(output));
     }
 }
