@@ -242,7 +242,23 @@ impl Tsdb {
     /// `Io`; `Unavailable` while a query still reads what the last cut left, or when the log cannot be written.
     pub fn compact_all(&self) -> Result<(), StorageError> {
         let mut state = self.maintenance();
+        self.cut_everything(&mut state)?;
+        self.compact(&mut state)?;
+        self.build_tiers(&mut state)?;
         self.settle(&mut state);
+        Ok(())
+    }
+
+    /// Puts everything into blocks, however new.
+    ///
+    /// # Errors
+    /// As [`Tsdb::compact_all`].
+    pub(crate) fn cut_all(&self) -> Result<(), StorageError> {
+        self.cut_everything(&mut self.maintenance())
+    }
+
+    fn cut_everything(&self, state: &mut Maintenance) -> Result<(), StorageError> {
+        self.settle(state);
         if state.cut.is_some() {
             let reason = "a query reads what is to be cut from memory; try again when it has ended".to_owned();
             return Err(StorageError::Unavailable { reason });
@@ -256,11 +272,8 @@ impl Tsdb {
             (self.head.windows_before(before_ms), appends.wal.end(), before_ms)
         };
         state.keep_series = true;
-        self.write_windows(&mut state, windows, position, before_ms)?;
-        self.settle(&mut state);
-        self.compact(&mut state)?;
-        self.build_tiers(&mut state)?;
-        self.settle(&mut state);
+        self.write_windows(state, windows, position, before_ms)?;
+        self.settle(state);
         Ok(())
     }
 

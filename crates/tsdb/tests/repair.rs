@@ -10,6 +10,7 @@ use std::{
     fs,
     path::{Path, PathBuf},
 };
+use storage::{Ingest, Presence, Row};
 use tsdb::{OpenError, Tsdb, TsdbOptions, repair, restore, verify};
 
 /// A folder with blocks, tombstones and several log segments; what it has; its files but the lock, of the log three.
@@ -124,6 +125,80 @@ fn what_is_repaired_serves_all_that_could_be_read() {
             assert!(samples(&content) >= samples(&expected) / 2 - 60, "{what}");
         }
     }
+}
+
+/// Rows in the head and in a checkpoint of it, and more behind that.
+fn with_checkpoint(dir: &Path) -> (TsdbOptions, Vec<PathBuf>) {
+    let options =
+        TsdbOptions { block_range_ms: 1 << 30, segment_bytes_max: 6_000, checkpoint_log_bytes: 1, ..options(dir) };
+    let engine = Tsdb::open(options.clone()).unwrap();
+    let layout = engine.layout(&(0..7).map(common::labels).collect::<Vec<_>>()).unwrap();
+    for time in 0..1200_i64 {
+        let values: Vec<f64> = (0..7).map(|series| (time * series % 13) as f64).collect();
+        let row = Row {
+            layout: &layout,
+            timestamp_ms: time * 10,
+            values: &values,
+            presence: Presence::All,
+            histograms: &[],
+            own_timestamps: &[],
+            start_timestamps: &[],
+            changed: None,
+            exemplars: &[],
+        };
+        engine.append_rows(&[row]).unwrap();
+        if time == 900 {
+            engine.maintain().unwrap();
+        }
+    }
+    engine.close().unwrap();
+    drop(engine);
+    assert!(dir.join("head").exists());
+    let mut paths = Vec::new();
+    files(&dir.join("wal"), &mut paths);
+    paths.sort();
+    (options, paths)
+}
+
+/// The log before a checkpoint is read by nobody, so that its damage costs nothing, and neither does its repair.
+#[test]
+fn what_a_checkpoint_has_outlives_the_repair_of_the_log() {
+    let original = tempfile::tempdir().unwrap();
+    let (options, paths) = with_checkpoint(original.path());
+    assert!(paths.len() > 3, "{paths:?}");
+    let open = |dir: &Path| {
+        Tsdb::open(TsdbOptions { dir: dir.to_owned(), registry: Default::default(), ..options.clone() }).unwrap()
+    };
+    let mut whole = 0;
+    for path in &paths {
+        let bytes = fs::read(path).unwrap();
+        let relative = path.strip_prefix(original.path()).unwrap();
+        for at in (0..bytes.len()).step_by(bytes.len() / 5 + 1) {
+            let what = format!("{} at {at}", relative.display());
+            let (dir, second) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+            copy(original.path(), dir.path());
+            damage(&dir.path().join(relative), &bytes, at, false);
+            copy(dir.path(), second.path());
+            let served = read_all(&open(second.path()));
+            let found = verify(dir.path(), &mut |_, _| {}).unwrap();
+            let outcome = repair(dir.path(), &mut |_, _| {}).unwrap();
+            assert_eq!(outcome.damage, found.damage, "{what}");
+            let aside = outcome.repaired[0].aside.as_ref().unwrap();
+            assert_eq!(fs::read(aside).unwrap(), fs::read(second.path().join(relative)).unwrap(), "{what}");
+            assert_eq!(verify(dir.path(), &mut |_, _| {}).unwrap().damage, [], "{what}");
+            assert_eq!(repair(dir.path(), &mut |_, _| {}).unwrap().repaired, [], "{what}: once is enough");
+            assert_eq!(read_all(&open(dir.path())), served, "{what}");
+            whole += usize::from(samples(&served) == 7 * 1200);
+        }
+    }
+    assert!(whole > 5, "{whole} times all was there");
+    // A segment that is missing there.
+    fs::remove_file(&paths[1]).unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    copy(original.path(), dir.path());
+    assert_eq!(samples(&read_all(&open(original.path()))), 7 * 1200);
+    assert_eq!(repair(dir.path(), &mut |_, _| {}).unwrap().repaired.len(), 1);
+    assert_eq!(samples(&read_all(&open(dir.path()))), 7 * 1200);
 }
 
 #[test]

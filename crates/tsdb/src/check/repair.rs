@@ -4,16 +4,20 @@ use super::verify::{
     BlockState, damage_of_block, damage_of_checkpoint, damage_of_segment, missing_segments, open_block,
 };
 use crate::{
-    Damage, OpenError,
+    Damage, OpenError, Tsdb, TsdbOptions,
     block::{
         exemplars::{self, BySeries},
         writer::{BlockPlan, BlockWriter},
     },
-    checkpoint,
+    checkpoint::{self, Begin, CheckpointReader},
     db::block_dirs,
     files,
     postings::Selector,
-    wal::segment::{self, segment_numbers, segment_path},
+    wal::{
+        WalPosition,
+        record::Decoder,
+        segment::{self, segment_numbers, segment_path},
+    },
 };
 use model::Labels;
 use std::{
@@ -59,7 +63,8 @@ pub struct Repair {
 pub fn repair(dir: &Path, told: &mut dyn FnMut(u64, u64)) -> Result<Repair, OpenError> {
     // A folder that is not there must not be made by its lock.
     fs::read_dir(dir).map_err(files::at(dir))?;
-    let Some(_lock) = files::lock(dir)? else { return Err(OpenError::Locked { dir: dir.to_owned() }) };
+    let lock = || files::lock(dir)?.ok_or_else(|| OpenError::Locked { dir: dir.to_owned() });
+    let mut held = lock()?;
     finish_interrupted(dir)?;
     let mut outcome = Repair::default();
     let blocks = block_dirs(dir)?;
@@ -77,6 +82,18 @@ pub fn repair(dir: &Path, told: &mut dyn FnMut(u64, u64)) -> Result<Repair, Open
         done += 1;
         told(done, all);
     }
+    let saved = covered(dir, &numbers)?;
+    let numbers = if let Some(saved) = saved {
+        let begin = saved.begin.clone();
+        let own = saved.set_aside(dir, &mut outcome)?;
+        drop(held);
+        cut_head(dir, &begin, own, &mut outcome)?;
+        held = lock()?;
+        segment_numbers(&wal).map_err(files::at(&wal))?
+    } else {
+        numbers
+    };
+    let _held = held;
     for path in missing_segments(dir, &numbers) {
         write_segment(&path, None).map_err(files::at(&path))?;
         let reason = "the file is missing".to_owned();
@@ -108,6 +125,89 @@ pub fn repair(dir: &Path, told: &mut dyn FnMut(u64, u64)) -> Result<Repair, Open
         fs::remove_file(&path).map_err(files::at(&path))?;
     }
     Ok(outcome)
+}
+
+/// Damage of the log in what a checkpoint has: opening the folder serves all of it.
+struct Covered {
+    begin: Begin,
+    /// Segments that are damaged before the checkpoint's position.
+    damage: Vec<Damage>,
+    /// Segments before it that are missing.
+    missing: Vec<PathBuf>,
+}
+
+/// `None` if there is no such damage, or no checkpoint that can be used.
+fn covered(dir: &Path, numbers: &[u64]) -> Result<Option<Covered>, StorageError> {
+    let path = checkpoint::path(dir);
+    let reader = CheckpointReader::open(&path, Decoder::default()).map_err(files::at(&path))?;
+    let Some(Ok(reader)) = reader else { return Ok(None) };
+    let begin = reader.begin().clone();
+    if !begin.fits(numbers) || damage_of_checkpoint(&path).is_some() {
+        return Ok(None);
+    }
+    let WalPosition { segment, offset } = begin.position;
+    let wal = dir.join("wal");
+    let mut damage = Vec::new();
+    for &number in numbers.iter().filter(|number| **number <= segment) {
+        if let Some((found, _)) = damage_of_segment(&segment_path(&wal, number))
+            && (number < segment || found.at < offset)
+        {
+            damage.push(found);
+        }
+    }
+    let before: Vec<u64> = numbers.iter().copied().filter(|number| *number <= segment).collect();
+    let missing: Vec<PathBuf> = missing_segments(dir, &before).collect();
+    Ok((!damage.is_empty() || !missing.is_empty()).then_some(Covered { begin, damage, missing }))
+}
+
+impl Covered {
+    /// Keeps the segments as they are in `damaged/`, and says what is there; gives their paths.
+    fn set_aside(self, dir: &Path, outcome: &mut Repair) -> Result<Vec<PathBuf>, StorageError> {
+        let mut paths = Vec::new();
+        for path in self.missing {
+            let reason = "the file is missing".to_owned();
+            outcome.damage.push(Damage { path: path.clone(), at: 0, reason });
+            outcome.repaired.push(Repaired { path, aside: None, kept: 0, lost: Some(0), is_block: false });
+        }
+        for damage in self.damage {
+            let path = damage.path.clone();
+            let kept = fs::metadata(&path).map_err(files::at(&path))?.len();
+            let aside = aside(dir, &path)?;
+            if fs::hard_link(&path, &aside).is_err() {
+                fs::copy(&path, &aside).map_err(files::at(&aside))?;
+            }
+            let aside = Some(aside);
+            outcome.damage.push(damage);
+            outcome.repaired.push(Repaired { path: path.clone(), aside, kept, lost: Some(0), is_block: false });
+            paths.push(path);
+        }
+        Ok(paths)
+    }
+}
+
+/// Puts all that the checkpoint and the log behind it have into blocks; then the log is not needed any more. Until the
+/// blocks are there, the folder is as it was.
+fn cut_head(dir: &Path, begin: &Begin, damaged: Vec<PathBuf>, outcome: &mut Repair) -> Result<(), OpenError> {
+    let engine = Tsdb::open(TsdbOptions {
+        block_range_ms: begin.block_range_ms,
+        retention_ms: 0,
+        checkpoint_log_bytes: u64::MAX,
+        ..TsdbOptions::new(dir)
+    })?;
+    engine.cut_all()?;
+    engine.close()?;
+    // What is damaged behind the checkpoint, too, has lost something; nobody knows how much.
+    for damage in engine.damage() {
+        for repaired in outcome.repaired.iter_mut().filter(|repaired| repaired.path == damage.path) {
+            repaired.lost = None;
+        }
+    }
+    drop(engine);
+    // Blocks have what was in them.
+    for path in damaged.iter().filter(|path| path.exists()) {
+        write_segment(path, None).map_err(files::at(path))?;
+    }
+    Ok(())
 }
 
 /// Moves repaired blocks to their places that a process left on the way.
