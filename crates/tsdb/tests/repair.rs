@@ -160,6 +160,21 @@ fn with_checkpoint(dir: &Path) -> (TsdbOptions, Vec<PathBuf>) {
     (options, paths)
 }
 
+/// The name of the segment in which the checkpoint of [`with_checkpoint`] was made: the newest that is older than it.
+fn position_segment(paths: &[PathBuf]) -> std::ffi::OsString {
+    let head = paths[0].parent().unwrap().parent().unwrap().join("head");
+    let bytes = fs::read(head).unwrap();
+    // Magic, then length and checksum of BEGIN: its kind, a varint of five bytes (2^30), and the number.
+    let number = bytes[8 + 8 + 1 + 5];
+    paths
+        .iter()
+        .find(|path| path.to_string_lossy().ends_with(&format!("{number:08}")))
+        .unwrap()
+        .file_name()
+        .unwrap()
+        .to_owned()
+}
+
 /// The log before a checkpoint is read by nobody, so that its damage costs nothing, and neither does its repair.
 #[test]
 fn what_a_checkpoint_has_outlives_the_repair_of_the_log() {
@@ -192,6 +207,34 @@ fn what_a_checkpoint_has_outlives_the_repair_of_the_log() {
         }
     }
     assert!(whole > 5, "{whole} times all was there");
+    // The segment in which the checkpoint was made is shorter, or is not there at all: what is behind is lost, and said.
+    let last = Path::new("wal").join(position_segment(&paths));
+    for cut in [Some(8), Some(3), Some(2_000), None] {
+        let (dir, second) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        copy(original.path(), dir.path());
+        let newer: Vec<&PathBuf> = paths.iter().filter(|path| path.file_name() > last.file_name()).collect();
+        newer.iter().for_each(|path| fs::remove_file(dir.path().join("wal").join(path.file_name().unwrap())).unwrap());
+        match cut {
+            Some(bytes) => {
+                let file = fs::OpenOptions::new().write(true).open(dir.path().join(&last)).unwrap();
+                file.set_len(bytes).unwrap();
+            }
+            None => fs::remove_file(dir.path().join(&last)).unwrap(),
+        }
+        copy(dir.path(), second.path());
+        let found = verify(dir.path(), &mut |_, _| {}).unwrap();
+        assert_eq!(found.damage.len(), 1, "{cut:?}: {found:?}");
+        assert_eq!(
+            (&found.damage[0].path, found.damage[0].at),
+            (&dir.path().join(&last), cut.unwrap_or(0)),
+            "{found:?}"
+        );
+        let outcome = repair(dir.path(), &mut |_, _| {}).unwrap();
+        assert_eq!(outcome.damage, found.damage, "{cut:?}");
+        assert_eq!(verify(dir.path(), &mut |_, _| {}).unwrap().damage, [], "{cut:?}");
+        let kept = samples(&read_all(&open(dir.path())));
+        assert!(kept >= samples(&read_all(&open(second.path()))) && kept >= 7 * 900, "{cut:?}: {kept}");
+    }
     // A segment that is missing there.
     fs::remove_file(&paths[1]).unwrap();
     let dir = tempfile::tempdir().unwrap();

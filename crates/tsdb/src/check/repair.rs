@@ -1,7 +1,7 @@
 //! Cutting out what is damaged. What can be read stays in its place; the file or block as it was is kept in `damaged/`.
 
 use super::verify::{
-    BlockState, damage_of_block, damage_of_checkpoint, damage_of_segment, missing_segments, open_block,
+    BlockState, damage_of_block, damage_of_checkpoint, damage_of_segment, missing_segments, open_block, shortfall,
 };
 use crate::{
     Damage, OpenError, Tsdb, TsdbOptions,
@@ -134,6 +134,8 @@ struct Covered {
     damage: Vec<Damage>,
     /// Segments before it that are missing.
     missing: Vec<PathBuf>,
+    /// The segment with the position, if it is missing: what was logged behind the position is lost.
+    gone: Option<Damage>,
 }
 
 /// `None` if there is no such damage, or no checkpoint that can be used.
@@ -142,28 +144,45 @@ fn covered(dir: &Path, numbers: &[u64]) -> Result<Option<Covered>, StorageError>
     let reader = CheckpointReader::open(&path, Decoder::default()).map_err(files::at(&path))?;
     let Some(Ok(reader)) = reader else { return Ok(None) };
     let begin = reader.begin().clone();
-    if !begin.fits(numbers) || damage_of_checkpoint(&path).is_some() {
-        return Ok(None);
-    }
     let WalPosition { segment, offset } = begin.position;
     let wal = dir.join("wal");
+    let short = shortfall(dir, numbers);
+    let is_gone = short.as_ref().is_some_and(|short| !short.path.exists());
+    let with_gone: Vec<u64> = numbers.iter().copied().chain(is_gone.then_some(segment)).collect();
+    if !begin.fits(&with_gone) || damage_of_checkpoint(&path).is_some() {
+        return Ok(None);
+    }
+    if is_gone {
+        // The head is taken up at its place, where nothing follows.
+        let path = segment_path(&wal, segment);
+        fs::create_dir_all(&wal).and_then(|()| write_segment(&path, None)).map_err(files::at(&path))?;
+    }
     let mut damage = Vec::new();
     for &number in numbers.iter().filter(|number| **number <= segment) {
-        if let Some((found, _)) = damage_of_segment(&segment_path(&wal, number))
+        let found = damage_of_segment(&segment_path(&wal, number));
+        let short = short.clone().filter(|_| number == segment).map(|short| (short, false));
+        if let Some((found, _)) = found.filter(|(_, torn)| !torn || short.is_none()).or(short)
             && (number < segment || found.at < offset)
         {
             damage.push(found);
         }
     }
+    let gone = short.filter(|_| is_gone);
     let before: Vec<u64> = numbers.iter().copied().filter(|number| *number <= segment).collect();
     let missing: Vec<PathBuf> = missing_segments(dir, &before).collect();
-    Ok((!damage.is_empty() || !missing.is_empty()).then_some(Covered { begin, damage, missing }))
+    let is_any = !damage.is_empty() || !missing.is_empty() || gone.is_some();
+    Ok(is_any.then_some(Covered { begin, damage, missing, gone }))
 }
 
 impl Covered {
     /// Keeps the segments as they are in `damaged/`, and says what is there; gives their paths.
     fn set_aside(self, dir: &Path, outcome: &mut Repair) -> Result<Vec<PathBuf>, StorageError> {
         let mut paths = Vec::new();
+        if let Some(damage) = self.gone {
+            let path = damage.path.clone();
+            outcome.damage.push(damage);
+            outcome.repaired.push(Repaired { path, aside: None, kept: 0, lost: None, is_block: false });
+        }
         for path in self.missing {
             let reason = "the file is missing".to_owned();
             outcome.damage.push(Damage { path: path.clone(), at: 0, reason });
@@ -177,8 +196,10 @@ impl Covered {
                 fs::copy(&path, &aside).map_err(files::at(&aside))?;
             }
             let aside = Some(aside);
+            // It ends before the position: nobody knows what came behind that.
+            let lost = (damage.at < kept).then_some(0);
             outcome.damage.push(damage);
-            outcome.repaired.push(Repaired { path: path.clone(), aside, kept, lost: Some(0), is_block: false });
+            outcome.repaired.push(Repaired { path: path.clone(), aside, kept, lost, is_block: false });
             paths.push(path);
         }
         Ok(paths)

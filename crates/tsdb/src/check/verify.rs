@@ -3,10 +3,11 @@
 use crate::{
     Damage, OpenError,
     block::{Block, BlockShared, META_FILE, cache::FrameCache, loaded::Loaded, meta::BlockStats},
-    checkpoint,
+    checkpoint::{self, CheckpointReader},
     db::block_dirs,
     files,
     wal::{
+        WalPosition,
         record::Decoder,
         segment::{Next, SegmentReader, segment_numbers, segment_path},
     },
@@ -60,10 +61,13 @@ pub fn verify(dir: &Path, told: &mut dyn FnMut(u64, u64)) -> Result<Verification
         at: 0,
         reason: "the file is missing; its samples are lost, unless blocks have them".into(),
     }));
+    let short = shortfall(dir, &segments);
+    found.damage.extend(short.clone().filter(|short| !short.path.exists()));
     for (place, &number) in segments.iter().enumerate() {
         found.segments += 1;
         let path = segment_path(&dir.join("wal"), number);
-        match damage_of_segment(&path) {
+        let short = short.clone().filter(|short| short.path == path).map(|short| (short, false));
+        match damage_of_segment(&path).filter(|(_, torn)| !torn || short.is_none()).or(short) {
             Some((damage, true)) if place + 1 == segments.len() => found.notes.push(damage),
             Some((damage, _)) => found.damage.push(damage),
             None => {}
@@ -170,6 +174,24 @@ pub(super) fn damage_of_block(dir: &Path) -> BlockState {
         damage.push(Damage { path: dir.join(META_FILE), at: 0, reason });
     }
     BlockState::Read(damage)
+}
+
+/// Where the log ends before the place up to which the checkpoint tells it; the checkpoint is as it was written.
+pub(super) fn shortfall(dir: &Path, numbers: &[u64]) -> Option<Damage> {
+    let reader = CheckpointReader::open(&checkpoint::path(dir), Decoder::default()).ok()??.ok()?;
+    let WalPosition { segment, offset } = reader.begin().position;
+    let path = segment_path(&dir.join("wal"), segment);
+    if !numbers.contains(&segment) {
+        // Segments that are newer begin with a new numbering of nothing: only the newest can be missed so.
+        let is_newest = numbers.last().is_none_or(|last| *last < segment);
+        let reason = format!("the file is missing; the checkpoint of the head tells of its first {offset} bytes");
+        return is_newest.then_some(Damage { path, at: 0, reason });
+    }
+    let bytes = fs::metadata(&path).ok()?.len();
+    let reason = format!(
+        "it ends here, and had {offset} bytes when the checkpoint of the head was written; what came behind that is lost"
+    );
+    (bytes < offset).then_some(Damage { path, at: bytes, reason })
 }
 
 /// The log has everything of a checkpoint too.

@@ -126,7 +126,14 @@ fn everything(
             None => {}
             Some(Err(unusable)) => return out.push(Read::Unusable { at: unusable.at, reason: unusable.reason }),
             // Another process deleted segments that it did not know to be in use here: the log has everything.
-            Some(Ok(reader)) if !reader.begin().fits(numbers) => {}
+            Some(Ok(reader)) if !reader.begin().fits(numbers) => {
+                let super::WalPosition { segment, offset } = reader.begin().position;
+                tracing::warn!(
+                    segment,
+                    byte = offset,
+                    "the checkpoint of the head does not fit the log, which is read as a whole; `vigie tsdb verify` tells what is missing"
+                );
+            }
             Some(Ok(mut reader)) => {
                 let begin = reader.begin();
                 let position = begin.position;
@@ -161,6 +168,12 @@ fn everything(
             None => Decoder::with_hasher(hasher.clone()),
             Some((position, decoder)) => {
                 // A power failure may have left less of the log than the checkpoint has of it.
+                if bytes < position.offset {
+                    tracing::warn!(
+                        path = %path.display(), bytes, expected = position.offset,
+                        "the log is shorter than it was when the checkpoint of the head was written: what came behind that is lost"
+                    );
+                }
                 reader.seek(position.offset);
                 decoder
             }
