@@ -16,7 +16,7 @@ use crate::{
     postings::Selector,
     query::View,
     tier::{Rules, Windows},
-    wal::WalPosition,
+    wal::{WalPosition, record, segment},
 };
 use model::Labels;
 use std::{
@@ -26,7 +26,7 @@ use std::{
     io,
     iter::Peekable,
     path::{Path, PathBuf},
-    sync::{Arc, MutexGuard, Weak},
+    sync::{Arc, MutexGuard, PoisonError, Weak},
     time::Instant,
 };
 use storage::{Samples, SeriesSet, StorageError, fanout::merge_sets};
@@ -393,7 +393,7 @@ impl Tsdb {
         stays: &dyn Fn(&Labels) -> bool,
     ) -> Result<(), StorageError> {
         let started = Instant::now();
-        let oldest_segment = crate::wal::segment::segment_numbers(&self.options.dir.join("wal"))
+        let oldest_segment = segment::segment_numbers(&self.options.dir.join("wal"))
             .ok()
             .and_then(|numbers| numbers.first().copied())
             .unwrap_or(0);
@@ -499,6 +499,7 @@ impl Tsdb {
             let target = dir.join(&block.meta.ulid);
             copy_block(block, &target).map_err(files::at(&target))?;
         }
+        self.copy_metadata(dir)?;
         if skip_head {
             return Ok(());
         }
@@ -514,10 +515,27 @@ impl Tsdb {
             };
             let mut writer = BlockWriter::create(dir, plan)?;
             let window = self.head.window(min_ms, max_ms);
+            writer.set_exemplars(lock(&self.exemplars).between(window.min_ms, max_ms));
             self.head.for_each(&window, |labels, samples| writer.add_series(labels, samples))?;
             writer.finish()?;
         }
         files::sync_dir(dir).map_err(files::at(dir))
+    }
+
+    /// A log that has nothing but what is known about metric families.
+    fn copy_metadata(&self, dir: &Path) -> Result<(), StorageError> {
+        let mut segment = segment::MAGIC.to_vec();
+        {
+            let known = self.metadata.read().unwrap_or_else(PoisonError::into_inner);
+            if known.is_empty() {
+                return Ok(());
+            }
+            segment::frame(&mut segment, |out| record::metadata(known.iter(), out));
+        }
+        let wal = dir.join("wal");
+        fs::create_dir(&wal).map_err(files::at(&wal))?;
+        let path = segment::segment_path(&wal, 1);
+        files::replace_file(&path, &segment).and_then(|()| files::sync_dir(&wal)).map_err(files::at(&path))
     }
 }
 

@@ -96,6 +96,15 @@ fn exemplars_and_metadata_outlive_the_process() {
     ];
     assert_eq!(found, expected);
     assert_eq!(engine.exemplars(700, 1000, &everything).unwrap().len(), 1);
+    // A snapshot has all of it, too.
+    let copies = tempfile::tempdir().unwrap();
+    let (snapshot, restored) = (copies.path().join("snapshot"), copies.path().join("restored"));
+    engine.snapshot(&snapshot, false).unwrap();
+    tsdb::restore(&snapshot, &restored, &mut |_, _| {}).unwrap();
+    let copy = Tsdb::open(options(&restored)).unwrap();
+    assert_eq!(copy.exemplars(0, 1000, &everything).unwrap(), expected);
+    assert_eq!(copy.metadata().get("m"), Some(&metadata));
+    assert_eq!(read_all(&copy), read_all(&engine));
     drop((layout, engine));
     let mut engine = Tsdb::open(options(dir.path())).unwrap();
     assert_eq!(engine.exemplars(0, 1000, &everything).unwrap(), expected);
