@@ -12,7 +12,7 @@ use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     path::{Path, PathBuf},
 };
-use storage::{Ingest, Queryable, Samples, SelectHints, Series, SeriesSamples, SeriesSet};
+use storage::{Ingest, Queryable, Samples, SelectHints, Series, SeriesSet};
 use tsdb::{BlockImport, SeriesExemplars, Tsdb};
 
 /// Samples held in memory before they are put into blocks: half a GiB.
@@ -21,8 +21,6 @@ const SAMPLES_MAX: usize = 32 << 20;
 const HISTOGRAM_SAMPLES: usize = 8;
 /// What an exemplar counts for: its labels are texts.
 const EXEMPLAR_SAMPLES: usize = 8;
-/// Series that one append takes.
-const SERIES_PER_APPEND: usize = 1000;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum FileFormat {
@@ -222,22 +220,6 @@ impl<'a> Gathered<'a> {
     }
 }
 
-/// Puts exemplars, each with its time, among those that the engine keeps; gives how many are new.
-pub(super) fn append_exemplars(tsdb: &Tsdb, all: impl Iterator<Item = (Labels, Vec<Exemplar>)>) -> Result<u64> {
-    let mut series: Vec<SeriesSamples> = all
-        .map(|(labels, mut exemplars)| {
-            exemplars.sort_by_key(|exemplar| exemplar.timestamp_ms);
-            SeriesSamples { labels, exemplars, ..SeriesSamples::default() }
-        })
-        .collect();
-    series.sort_by(|a, b| a.labels.cmp(&b.labels));
-    let mut new = 0;
-    for some in series.chunks(SERIES_PER_APPEND) {
-        new += tsdb.append_series(some)?.exemplars_appended;
-    }
-    Ok(new)
-}
-
 /// Sorts by time; gives the number of samples left out, for their times had one already.
 fn in_order(samples: &mut Samples) -> u64 {
     if samples.timestamps.is_sorted_by(|a, b| a < b) {
@@ -312,7 +294,7 @@ impl<'a> Target<'a> {
     }
 
     /// Gives the block the exemplars that the folder does not have yet.
-    fn add_exemplars(&mut self, mut all: Vec<SeriesExemplars>, total: &mut Imported) -> Result<()> {
+    pub(super) fn add_exemplars(&mut self, mut all: Vec<SeriesExemplars>, total: &mut Imported) -> Result<()> {
         if all.is_empty() {
             return Ok(());
         }

@@ -5,11 +5,12 @@ use super::{
         output::{complain, say},
         progress::Progress,
     },
-    import::{Imported, Target, append_exemplars},
+    import::{Imported, Target},
     open,
     select::Selection,
 };
 use anyhow::{Result, bail, ensure};
+use model::Exemplar;
 use prometheus_tsdb::{
     DamageList,
     block::{self, BlockReader},
@@ -17,11 +18,11 @@ use prometheus_tsdb::{
     head,
 };
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
 };
 use storage::{Ingest, Samples};
-use tsdb::Tsdb;
+use tsdb::{SeriesExemplars, Tsdb};
 
 pub(super) fn import(from: &Path, dir: &Path) -> Result<()> {
     ensure!(from.is_dir(), "{}: there is no such folder", from.display());
@@ -93,19 +94,32 @@ fn import_head(
             head.orphans
         ));
     }
-    let windows: BTreeSet<i64> = (head.series.values())
+    let mut windows: BTreeSet<i64> = (head.series.values())
         .flat_map(|samples| samples.timestamps.iter().map(|time| time.div_euclid(BLOCK_RANGE_MS)))
         .collect();
+    let mut exemplars: BTreeMap<i64, Vec<SeriesExemplars>> = BTreeMap::new();
+    for (labels, all) in head.exemplars {
+        let mut own: BTreeMap<i64, Vec<Exemplar>> = BTreeMap::new();
+        for exemplar in all {
+            let window = exemplar.timestamp_ms.unwrap_or(0).div_euclid(BLOCK_RANGE_MS);
+            own.entry(window).or_default().push(exemplar);
+        }
+        for (window, exemplars_of) in own {
+            let series = SeriesExemplars { labels: labels.clone(), exemplars: exemplars_of };
+            exemplars.entry(window).or_default().push(series);
+        }
+    }
+    windows.extend(exemplars.keys());
     for window in windows {
         let min_ms = window.saturating_mul(BLOCK_RANGE_MS);
         let mut target = Target::begin(tsdb, min_ms, min_ms.saturating_add(BLOCK_RANGE_MS))?;
         for (labels, samples) in &head.series {
             target.add(labels, samples, total)?;
         }
+        target.add_exemplars(exemplars.remove(&window).unwrap_or_default(), total)?;
         total.blocks += u64::from(target.finish()?);
     }
     tsdb.append_metadata(&head.metadata.into_iter().collect::<Vec<_>>())?;
-    total.exemplars += append_exemplars(tsdb, head.exemplars.into_iter())?;
     complain(&format!("log: {} series read", head.series.len()));
     Ok(())
 }
