@@ -135,6 +135,10 @@ fn a_batch_in_the_order_asked() -> Result<()> {
     let answers: Vec<Value> = plain.text().lines().map(serde_json::from_str).collect::<Result<_, _>>()?;
     let told: Vec<_> = answers.iter().map(|line| format!("{} {}", line["id"], line["status"])).collect();
     assert_eq!(told, [r#""range" "success""#, r#""bad" "error""#, r#""now" "success""#, r#""again" "success""#]);
+    // What is asked twice is evaluated once.
+    let log = std::fs::read_to_string(vigie.folder.join("query.log"))?;
+    let entries: Vec<Value> = log.lines().map(serde_json::from_str).collect::<Result<_, _>>()?;
+    assert_eq!(entries.iter().filter(|entry| entry["params"]["query"] == "vector(1)").count(), 1, "{log}");
     // The line is what the endpoint of one query answers.
     let one = vigie.get("/api/v1/query_range?query=vector(1)&start=0&end=20&step=10")?.json()?;
     assert_eq!(answers[0]["data"], one["data"]);
