@@ -139,8 +139,10 @@ impl Tsdb {
         if let Some(end_ms) = head_end_ms.filter(|end_ms| *end_ms > cut_ms) {
             recall_newest(&head, &blocks, cut_ms, end_ms)?;
         }
-        // Numbers are never used again, or a block would claim to hold what a new segment has.
-        let first = cuts.iter().map(|cut| cut.segment).max().unwrap_or(0);
+        // Numbers are never used again, or a block, or a checkpoint whose segment is gone, would claim to hold what a new
+        // segment has.
+        let told = checkpoint::position(&options.dir).map(|position| position.segment);
+        let first = cuts.iter().map(|cut| cut.segment).chain(told).max().unwrap_or(0);
         let wal =
             WalWriter::new(&wal_dir, segments, first, options.segment_bytes_max, options.sync, metrics.wal.clone())
                 .map_err(files::at(&wal_dir))?;

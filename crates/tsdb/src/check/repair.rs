@@ -148,7 +148,8 @@ fn covered(dir: &Path, numbers: &[u64]) -> Result<Option<Covered>, StorageError>
     let wal = dir.join("wal");
     let short = shortfall(dir, numbers);
     let is_gone = short.as_ref().is_some_and(|short| !short.path.exists());
-    let with_gone: Vec<u64> = numbers.iter().copied().chain(is_gone.then_some(segment)).collect();
+    let mut with_gone: Vec<u64> = numbers.iter().copied().chain(is_gone.then_some(segment)).collect();
+    with_gone.sort_unstable();
     if !begin.fits(&with_gone) || damage_of_checkpoint(&path).is_some() {
         return Ok(None);
     }

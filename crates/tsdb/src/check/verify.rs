@@ -3,7 +3,7 @@
 use crate::{
     Damage, OpenError,
     block::{Block, BlockShared, META_FILE, cache::FrameCache, loaded::Loaded, meta::BlockStats},
-    checkpoint::{self, CheckpointReader},
+    checkpoint,
     db::block_dirs,
     files,
     wal::{
@@ -178,14 +178,14 @@ pub(super) fn damage_of_block(dir: &Path) -> BlockState {
 
 /// Where the log ends before the place up to which the checkpoint tells it; the checkpoint is as it was written.
 pub(super) fn shortfall(dir: &Path, numbers: &[u64]) -> Option<Damage> {
-    let reader = CheckpointReader::open(&checkpoint::path(dir), Decoder::default()).ok()??.ok()?;
-    let WalPosition { segment, offset } = reader.begin().position;
+    let WalPosition { segment, offset } = checkpoint::position(dir)?;
     let path = segment_path(&dir.join("wal"), segment);
     if !numbers.contains(&segment) {
-        // Segments that are newer begin with a new numbering of nothing: only the newest can be missed so.
-        let is_newest = numbers.last().is_none_or(|last| *last < segment);
+        // A gap between others is told by itself.
+        let is_at_an_end =
+            numbers.iter().all(|number| *number < segment) || numbers.iter().all(|number| *number > segment);
         let reason = format!("the file is missing; the checkpoint of the head tells of its first {offset} bytes");
-        return is_newest.then_some(Damage { path, at: 0, reason });
+        return is_at_an_end.then_some(Damage { path, at: 0, reason });
     }
     let bytes = fs::metadata(&path).ok()?.len();
     let reason = format!(

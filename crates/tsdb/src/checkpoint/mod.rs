@@ -9,7 +9,7 @@ pub(crate) use write::Written;
 
 use crate::{
     bytes::{Reader, put_uvarint, put_varint},
-    wal::{SegmentInfo, WalPosition},
+    wal::{SegmentInfo, WalPosition, record::Decoder},
 };
 use std::{
     collections::BTreeMap,
@@ -30,6 +30,12 @@ const END: u8 = 21;
 /// The checkpoint of a data folder.
 pub(crate) fn path(dir: &Path) -> PathBuf {
     dir.join("head")
+}
+
+/// Up to where the checkpoint of a data folder has the log; `None` without one that can be read.
+pub(crate) fn position(dir: &Path) -> Option<WalPosition> {
+    let reader = CheckpointReader::open(&path(dir), Decoder::default()).ok()??.ok()?;
+    Some(reader.begin().position)
 }
 
 /// What stands at the beginning.
