@@ -89,7 +89,7 @@ impl TsdbOptions {
             block_range_ms: BLOCK_RANGE_MS_DEFAULT,
             block_range_ms_max: 0,
             segment_bytes_max: 32 << 20,
-            checkpoint_log_bytes: 16 << 20,
+            checkpoint_log_bytes: 4 << 20,
             exemplars_max: EXEMPLARS_MAX_DEFAULT,
             registry: Registry::new(),
             clock: Arc::new(system::SystemClock),
