@@ -37,6 +37,16 @@ pub(crate) struct Sample {
     pub(crate) value: f64,
     #[prost(int64, tag = "2")]
     pub(crate) timestamp: i64,
+    /// Version 2: when the counter started, 0: unknown.
+    #[prost(int64, tag = "3")]
+    pub(crate) start_timestamp: i64,
+}
+
+impl Sample {
+    /// Without a start.
+    pub(crate) fn new(timestamp: i64, value: f64) -> Sample {
+        Sample { value, timestamp, start_timestamp: 0 }
+    }
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -189,7 +199,7 @@ pub(crate) struct TimeSeries2 {
     #[prost(uint32, repeated, tag = "1")]
     pub(crate) labels_refs: Vec<u32>,
     #[prost(message, repeated, tag = "2")]
-    pub(crate) samples: Vec<Sample2>,
+    pub(crate) samples: Vec<Sample>,
     #[prost(message, repeated, tag = "3")]
     pub(crate) histograms: Vec<Histogram>,
     #[prost(message, repeated, tag = "4")]
@@ -199,17 +209,6 @@ pub(crate) struct TimeSeries2 {
     /// Where senders up to Prometheus 3.5 say when the counter started, of all samples; later ones say it sample by sample.
     #[prost(int64, tag = "6")]
     pub(crate) created_timestamp: i64,
-}
-
-#[derive(Clone, PartialEq, Message)]
-pub(crate) struct Sample2 {
-    #[prost(double, tag = "1")]
-    pub(crate) value: f64,
-    #[prost(int64, tag = "2")]
-    pub(crate) timestamp: i64,
-    /// When the counter started, 0: unknown.
-    #[prost(int64, tag = "3")]
-    pub(crate) start_timestamp: i64,
 }
 
 #[derive(Clone, PartialEq, Message)]

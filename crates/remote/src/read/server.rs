@@ -125,7 +125,7 @@ fn series_to_proto(labels: &Labels, samples: &Samples) -> proto::TimeSeries {
     for (index, &timestamp) in samples.timestamps.iter().enumerate() {
         match samples.histogram(index) {
             Some(value) => series.histograms.push(histogram::to_proto(value, timestamp)),
-            None => series.samples.push(proto::Sample { value: samples.values[index], timestamp }),
+            None => series.samples.push(proto::Sample::new(timestamp, samples.values[index])),
         }
     }
     series

@@ -53,7 +53,7 @@ pub enum ReceiveError {
     )]
     Refused {
         report: AppendReport,
-        /// Samples more than [`AHEAD_MS_MAX`] behind the present.
+        /// Samples more than [`AHEAD_MS_MAX`] ahead of the present.
         ahead: u64,
         /// Of what was taken.
         receipt: Receipt,
@@ -155,8 +155,7 @@ fn from_version_1(request: proto::WriteRequest) -> Result<WriteBatch, ReceiveErr
 
 fn series_of(series: proto::TimeSeries) -> Result<SeriesSamples, ReceiveError> {
     let labels = checked(series.labels.iter().map(|label| (label.name.as_str(), label.value.as_str())))?;
-    let mut samples: Vec<_> =
-        series.samples.iter().map(|sample| (sample.timestamp, SampleValue::Float(sample.value))).collect();
+    let mut samples = floats(&series.samples);
     histograms(&series.histograms, &mut samples)?;
     let exemplars = (series.exemplars.iter())
         .map(|exemplar| Exemplar {
@@ -187,8 +186,7 @@ fn from_version_2(request: proto::WriteRequest2) -> Result<WriteBatch, ReceiveEr
     let mut batch = WriteBatch { version_2: true, ..WriteBatch::default() };
     for series in &request.timeseries {
         let labels = checked(pairs(&series.labels_refs)?.into_iter())?;
-        let mut samples: Vec<_> =
-            series.samples.iter().map(|sample| (sample.timestamp, SampleValue::Float(sample.value))).collect();
+        let mut samples = floats(&series.samples);
         histograms(&series.histograms, &mut samples)?;
         let starts = series.samples.iter().map(|sample| sample.start_timestamp);
         let starts = starts.chain(series.histograms.iter().map(|histogram| histogram.start_timestamp));
@@ -244,6 +242,10 @@ fn checked<'a>(pairs: impl Iterator<Item = (&'a str, &'a str)>) -> Result<Labels
         return wrong(format!("series {labels} has a label twice"));
     }
     Ok(labels)
+}
+
+fn floats(samples: &[proto::Sample]) -> Vec<(i64, SampleValue)> {
+    samples.iter().map(|sample| (sample.timestamp, SampleValue::Float(sample.value))).collect()
 }
 
 fn histograms(list: &[proto::Histogram], samples: &mut Vec<(i64, SampleValue)>) -> Result<(), ReceiveError> {

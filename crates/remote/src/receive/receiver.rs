@@ -261,10 +261,8 @@ mod tests {
                 // The same series in other bytes.
                 labels.reverse();
             }
-            let samples = samples
-                .into_iter()
-                .map(|(timestamp, value)| proto::Sample { timestamp, value: value as f64 })
-                .collect();
+            let samples =
+                samples.into_iter().map(|(timestamp, value)| proto::Sample::new(timestamp, value as f64)).collect();
             let mut series = proto::TimeSeries { labels, samples, ..proto::TimeSeries::default() };
             match extra {
                 0 => series.histograms.push(proto::Histogram { timestamp: time, ..proto::Histogram::default() }),
@@ -317,6 +315,7 @@ mod tests {
             }
         }
     }
+
     fn now_ms() -> i64 {
         latest_ms() - super::super::AHEAD_MS_MAX
     }
@@ -330,7 +329,7 @@ mod tests {
         let send = |name: &str, times_ms: &[i64], histogram_ms: Option<i64>| {
             let timeseries = vec![proto::TimeSeries {
                 labels: vec![label("__name__", name)],
-                samples: times_ms.iter().map(|&timestamp| proto::Sample { timestamp, value: 1.0 }).collect(),
+                samples: times_ms.iter().map(|&timestamp| proto::Sample::new(timestamp, 1.0)).collect(),
                 histograms: (histogram_ms.iter())
                     .map(|&timestamp| proto::Histogram { timestamp, ..proto::Histogram::default() })
                     .collect(),
@@ -360,7 +359,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let (engine, receiver) = (Tsdb::open(TsdbOptions::new(dir.path())).unwrap(), Receiver::default());
         let now = now_ms();
-        let sample = |behind_ms: i64, start_timestamp: i64| proto::Sample2 {
+        let sample = |behind_ms: i64, start_timestamp: i64| proto::Sample {
             value: 1.0,
             timestamp: now - behind_ms,
             start_timestamp,

@@ -35,7 +35,7 @@ pub(super) fn version_1(items: &[Item]) -> Result<Vec<u8>, String> {
         let Some(series) = request.timeseries.last_mut() else { continue };
         match item {
             Item::Sample { timestamp_ms, value: SampleValue::Float(value), .. } => {
-                series.samples.push(proto::Sample { value: *value, timestamp: *timestamp_ms });
+                series.samples.push(proto::Sample::new(*timestamp_ms, *value));
             }
             Item::Sample { timestamp_ms, value: SampleValue::Histogram(value), .. } => {
                 series.histograms.push(histogram::to_proto(value, *timestamp_ms));
@@ -93,7 +93,7 @@ pub(super) fn version_2(items: &[Item], metadata: &MetadataMap) -> Result<Vec<u8
         let Some(series) = timeseries.last_mut() else { continue };
         match item {
             Item::Sample { timestamp_ms, value: SampleValue::Float(value), .. } => {
-                series.samples.push(proto::Sample2 { value: *value, timestamp: *timestamp_ms, start_timestamp: 0 });
+                series.samples.push(proto::Sample::new(*timestamp_ms, *value));
             }
             Item::Sample { timestamp_ms, value: SampleValue::Histogram(value), .. } => {
                 series.histograms.push(histogram::to_proto(value, *timestamp_ms));
