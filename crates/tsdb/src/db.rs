@@ -89,13 +89,22 @@ impl Tsdb {
         if options.block_range_ms < 1 {
             return Err(OpenError::BlockRange(options.block_range_ms));
         }
-        let rules = Rules::new(options.retention(), options.block_range_ms).map_err(OpenError::Rule)?;
-        let started = Instant::now();
         let wal_dir = options.dir.join("wal");
         make_folder(&wal_dir).map_err(files::at(&wal_dir))?;
         let Some(lock_file) = files::lock(&options.dir)? else {
             return Err(OpenError::Locked { dir: options.dir.clone() });
         };
+        Tsdb::open_locked(options, lock_file)
+    }
+
+    /// As [`Tsdb::open`], for who holds the folder's lock and has its `wal/`.
+    ///
+    /// # Errors
+    /// As [`Tsdb::open`], but `Locked`.
+    pub(crate) fn open_locked(options: TsdbOptions, lock_file: File) -> Result<Arc<Tsdb>, OpenError> {
+        let rules = Rules::new(options.retention(), options.block_range_ms).map_err(OpenError::Rule)?;
+        let started = Instant::now();
+        let wal_dir = options.dir.join("wal");
         let metrics = Metrics::new(&options.registry);
         let shared = Arc::new(BlockShared {
             cache: FrameCache::default(),

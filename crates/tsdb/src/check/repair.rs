@@ -53,6 +53,15 @@ pub struct Repair {
     pub repaired: Vec<Repaired>,
 }
 
+impl Repair {
+    /// Notes a segment that was missing.
+    fn missing(&mut self, path: PathBuf, lost: Option<u64>) {
+        let reason = "the file is missing".to_owned();
+        self.damage.push(Damage { path: path.clone(), at: 0, reason });
+        self.repaired.push(Repaired { path, aside: None, kept: 0, lost, is_block: false });
+    }
+}
+
 /// Mends a folder. Blocks are written anew with what can be read of them, segments of the log end before their damage.
 /// A repair that was interrupted is taken up by the next, or by the next opening. `told` hears of blocks and segments
 /// looked at, and of how many.
@@ -63,8 +72,7 @@ pub struct Repair {
 pub fn repair(dir: &Path, told: &mut dyn FnMut(u64, u64)) -> Result<Repair, OpenError> {
     // A folder that is not there must not be made by its lock.
     fs::read_dir(dir).map_err(files::at(dir))?;
-    let lock = || files::lock(dir)?.ok_or_else(|| OpenError::Locked { dir: dir.to_owned() });
-    let mut held = lock()?;
+    let Some(lock) = files::lock(dir)? else { return Err(OpenError::Locked { dir: dir.to_owned() }) };
     finish_interrupted(dir)?;
     let mut outcome = Repair::default();
     let blocks = block_dirs(dir)?;
@@ -82,37 +90,37 @@ pub fn repair(dir: &Path, told: &mut dyn FnMut(u64, u64)) -> Result<Repair, Open
         done += 1;
         told(done, all);
     }
-    let saved = covered(dir, &numbers)?;
-    let numbers = if let Some(saved) = saved {
-        let begin = saved.begin.clone();
-        let own = saved.set_aside(dir, &mut outcome)?;
-        drop(held);
-        cut_head(dir, &begin, own, &mut outcome)?;
-        held = lock()?;
-        segment_numbers(&wal).map_err(files::at(&wal))?
-    } else {
-        numbers
-    };
-    let _held = held;
+    let short = shortfall(dir, &numbers);
+    let mut log = Vec::with_capacity(numbers.len());
+    for number in numbers {
+        log.push((number, damage_of_segment(&segment_path(&wal, number), short.as_ref())));
+        done += 1;
+        told(done, all);
+    }
+    if let Some(covered) = Covered::of(dir, &log, short)? {
+        let begin = covered.begin.clone();
+        let damaged = covered.set_aside(dir, &mut outcome)?;
+        cut_head(dir, &begin, &lock, damaged, &mut outcome)?;
+        // Little is left of it.
+        let numbers = segment_numbers(&wal).map_err(files::at(&wal))?;
+        log =
+            numbers.into_iter().map(|number| (number, damage_of_segment(&segment_path(&wal, number), None))).collect();
+    }
+    let numbers: Vec<u64> = log.iter().map(|(number, _)| *number).collect();
     for path in missing_segments(dir, &numbers) {
         write_segment(&path, None).map_err(files::at(&path))?;
-        let reason = "the file is missing".to_owned();
-        outcome.damage.push(Damage { path: path.clone(), at: 0, reason });
-        outcome.repaired.push(Repaired { path, aside: None, kept: 0, lost: None, is_block: false });
+        outcome.missing(path, None);
     }
-    for (place, &number) in numbers.iter().enumerate() {
-        let path = segment_path(&wal, number);
-        match damage_of_segment(&path) {
+    for (number, found) in log {
+        match found {
             // A write that a crash ended: the next opening cuts it off, for nobody was told that it is stored.
-            Some((_, true)) if place + 1 == numbers.len() => {}
+            Some((_, true)) if numbers.last() == Some(&number) => {}
             Some((damage, _)) => {
-                outcome.repaired.push(mend_segment(dir, &path, damage.at)?);
+                outcome.repaired.push(mend_segment(dir, &segment_path(&wal, number), damage.at)?);
                 outcome.damage.push(damage);
             }
             None => {}
         }
-        done += 1;
-        told(done, all);
     }
     let path = checkpoint::path(dir);
     if let Some(damage) = damage_of_checkpoint(&path) {
@@ -138,65 +146,53 @@ struct Covered {
     gone: Option<Damage>,
 }
 
-/// `None` if there is no such damage, or no checkpoint that can be used.
-fn covered(dir: &Path, numbers: &[u64]) -> Result<Option<Covered>, StorageError> {
-    let path = checkpoint::path(dir);
-    let reader = CheckpointReader::open(&path, Decoder::default()).map_err(files::at(&path))?;
-    let Some(Ok(reader)) = reader else { return Ok(None) };
-    let begin = reader.begin().clone();
-    let WalPosition { segment, offset } = begin.position;
-    let wal = dir.join("wal");
-    let short = shortfall(dir, numbers);
-    let is_gone = short.as_ref().is_some_and(|short| !short.path.exists());
-    let mut with_gone: Vec<u64> = numbers.iter().copied().chain(is_gone.then_some(segment)).collect();
-    with_gone.sort_unstable();
-    if !begin.fits(&with_gone) || damage_of_checkpoint(&path).is_some() {
-        return Ok(None);
-    }
-    if is_gone {
-        // The head is taken up at its place, where nothing follows.
-        let path = segment_path(&wal, segment);
-        fs::create_dir_all(&wal).and_then(|()| write_segment(&path, None)).map_err(files::at(&path))?;
-    }
-    let mut damage = Vec::new();
-    for &number in numbers.iter().filter(|number| **number <= segment) {
-        let found = damage_of_segment(&segment_path(&wal, number));
-        let short = short.clone().filter(|_| number == segment).map(|short| (short, false));
-        if let Some((found, _)) = found.filter(|(_, torn)| !torn || short.is_none()).or(short)
-            && (number < segment || found.at < offset)
-        {
-            damage.push(found);
-        }
-    }
-    let gone = short.filter(|_| is_gone);
-    let before: Vec<u64> = numbers.iter().copied().filter(|number| *number <= segment).collect();
-    let missing: Vec<PathBuf> = missing_segments(dir, &before).collect();
-    let is_any = !damage.is_empty() || !missing.is_empty() || gone.is_some();
-    Ok(is_any.then_some(Covered { begin, damage, missing, gone }))
-}
-
 impl Covered {
+    /// `log` has the segments with what is wrong with each, `short` is the [`shortfall`]. `None` if there is no such damage,
+    /// or no checkpoint that can be used.
+    fn of(
+        dir: &Path,
+        log: &[(u64, Option<(Damage, bool)>)],
+        short: Option<Damage>,
+    ) -> Result<Option<Covered>, StorageError> {
+        let path = checkpoint::path(dir);
+        let reader = CheckpointReader::open(&path, Decoder::default()).map_err(files::at(&path))?;
+        let Some(Ok(reader)) = reader else { return Ok(None) };
+        let begin = reader.begin().clone();
+        let WalPosition { segment, offset } = begin.position;
+        let gone = short.filter(|short| !short.path.exists());
+        let mut before: Vec<u64> = log.iter().map(|(number, _)| *number).filter(|number| *number <= segment).collect();
+        let missing: Vec<PathBuf> = missing_segments(dir, &before).collect();
+        before.extend(gone.is_some().then_some(segment));
+        if begin.block_range_ms < 1 || !begin.fits(&before) || damage_of_checkpoint(&path).is_some() {
+            return Ok(None);
+        }
+        let damage: Vec<Damage> = (log.iter())
+            .filter_map(|(number, found)| Some((*number, &found.as_ref()?.0)))
+            .filter(|(number, found)| *number < segment || *number == segment && found.at < offset)
+            .map(|(_, found)| found.clone())
+            .collect();
+        let is_any = !damage.is_empty() || !missing.is_empty() || gone.is_some();
+        Ok(is_any.then_some(Covered { begin, damage, missing, gone }))
+    }
+
     /// Keeps the segments as they are in `damaged/`, and says what is there; gives their paths.
     fn set_aside(self, dir: &Path, outcome: &mut Repair) -> Result<Vec<PathBuf>, StorageError> {
         let mut paths = Vec::new();
         if let Some(damage) = self.gone {
+            // The head is taken up at its place, where nothing follows.
             let path = damage.path.clone();
+            let wal = dir.join("wal");
+            fs::create_dir_all(&wal).and_then(|()| write_segment(&path, None)).map_err(files::at(&path))?;
             outcome.damage.push(damage);
             outcome.repaired.push(Repaired { path, aside: None, kept: 0, lost: None, is_block: false });
         }
         for path in self.missing {
-            let reason = "the file is missing".to_owned();
-            outcome.damage.push(Damage { path: path.clone(), at: 0, reason });
-            outcome.repaired.push(Repaired { path, aside: None, kept: 0, lost: Some(0), is_block: false });
+            outcome.missing(path, Some(0));
         }
         for damage in self.damage {
             let path = damage.path.clone();
             let kept = fs::metadata(&path).map_err(files::at(&path))?.len();
-            let aside = aside(dir, &path)?;
-            if fs::hard_link(&path, &aside).is_err() {
-                fs::copy(&path, &aside).map_err(files::at(&aside))?;
-            }
-            let aside = Some(aside);
+            let aside = Some(copy_aside(dir, &path)?);
             // It ends before the position: nobody knows what came behind that.
             let lost = (damage.at < kept).then_some(0);
             outcome.damage.push(damage);
@@ -209,13 +205,21 @@ impl Covered {
 
 /// Puts all that the checkpoint and the log behind it have into blocks; then the log is not needed any more. Until the
 /// blocks are there, the folder is as it was.
-fn cut_head(dir: &Path, begin: &Begin, damaged: Vec<PathBuf>, outcome: &mut Repair) -> Result<(), OpenError> {
-    let engine = Tsdb::open(TsdbOptions {
+fn cut_head(
+    dir: &Path,
+    begin: &Begin,
+    lock: &File,
+    damaged: Vec<PathBuf>,
+    outcome: &mut Repair,
+) -> Result<(), OpenError> {
+    let options = TsdbOptions {
         block_range_ms: begin.block_range_ms,
         retention_ms: 0,
         checkpoint_log_bytes: u64::MAX,
         ..TsdbOptions::new(dir)
-    })?;
+    };
+    // The lock is held as long as one of both handles is open.
+    let engine = Tsdb::open_locked(options, lock.try_clone().map_err(files::at(dir))?)?;
     engine.cut_all()?;
     engine.close()?;
     // What is damaged behind the checkpoint, too, has lost something; nobody knows how much.
@@ -262,6 +266,15 @@ fn aside(dir: &Path, path: &Path) -> Result<PathBuf, StorageError> {
         number += 1;
     }
     Ok(target)
+}
+
+/// Keeps a file as it is in `damaged/`, while it stays in its place, too; gives the path there.
+fn copy_aside(dir: &Path, path: &Path) -> Result<PathBuf, StorageError> {
+    let aside = aside(dir, path)?;
+    if fs::hard_link(path, &aside).is_err() {
+        fs::copy(path, &aside).map_err(files::at(&aside))?;
+    }
+    Ok(aside)
 }
 
 fn mend_block(dir: &Path, path: &Path) -> Result<Repaired, StorageError> {
@@ -325,10 +338,7 @@ fn mend_block(dir: &Path, path: &Path) -> Result<Repaired, StorageError> {
 
 fn mend_segment(dir: &Path, path: &Path, at: u64) -> Result<Repaired, StorageError> {
     let length = fs::metadata(path).map_err(files::at(path))?.len();
-    let aside = aside(dir, path)?;
-    if fs::hard_link(path, &aside).is_err() {
-        fs::copy(path, &aside).map_err(files::at(&aside))?;
-    }
+    let aside = copy_aside(dir, path)?;
     write_segment(path, Some((&aside, at))).map_err(files::at(path))?;
     Ok(Repaired {
         path: path.to_owned(),

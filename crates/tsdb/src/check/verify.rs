@@ -66,8 +66,7 @@ pub fn verify(dir: &Path, told: &mut dyn FnMut(u64, u64)) -> Result<Verification
     for (place, &number) in segments.iter().enumerate() {
         found.segments += 1;
         let path = segment_path(&dir.join("wal"), number);
-        let short = short.clone().filter(|short| short.path == path).map(|short| (short, false));
-        match damage_of_segment(&path).filter(|(_, torn)| !torn || short.is_none()).or(short) {
+        match damage_of_segment(&path, short.as_ref()) {
             Some((damage, true)) if place + 1 == segments.len() => found.notes.push(damage),
             Some((damage, _)) => found.damage.push(damage),
             None => {}
@@ -204,8 +203,14 @@ pub(super) fn damage_of_checkpoint(path: &Path) -> Option<Damage> {
     Some(Damage { path: path.to_owned(), at, reason: format!("{reason}; nothing is lost, the log has it all") })
 }
 
-/// The first byte that cannot be used, and whether it looks like a write that was not finished.
-pub(super) fn damage_of_segment(path: &Path) -> Option<(Damage, bool)> {
+/// The first byte that cannot be used, and whether it looks like a write that was not finished. `short` is the
+/// [`shortfall`] of the log: what ends too soon is no such write.
+pub(super) fn damage_of_segment(path: &Path, short: Option<&Damage>) -> Option<(Damage, bool)> {
+    let short = short.filter(|short| short.path == path).map(|short| (short.clone(), false));
+    unreadable_from(path).filter(|(_, torn)| !torn || short.is_none()).or(short)
+}
+
+fn unreadable_from(path: &Path) -> Option<(Damage, bool)> {
     let damage = |at: u64, reason: String| Damage { path: path.to_owned(), at, reason };
     let unreadable = |at: u64, error: io::Error| Some((damage(at, format!("cannot be read: {error}")), false));
     let mut reader = match SegmentReader::open(path) {
