@@ -222,6 +222,10 @@ fn what_a_checkpoint_has_outlives_the_repair_of_the_log() {
             None => fs::remove_file(dir.path().join(&last)).unwrap(),
         }
         copy(dir.path(), second.path());
+        if let Some(bytes) = cut {
+            let told: Vec<_> = open(second.path()).damage().into_iter().map(|damage| damage.at).collect();
+            assert_eq!(told, [bytes], "at {bytes}");
+        }
         // What comes then is not taken for what the checkpoint has.
         for time in [20_000, 30_000] {
             let sample = SeriesSamples {

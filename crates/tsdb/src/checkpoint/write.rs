@@ -146,6 +146,9 @@ impl Tsdb {
         let bytes = out.bytes;
         let file = out.file.into_inner().map_err(io::IntoInnerError::into_error)?;
         files::sync(&file)?;
+        // Its positions are not ahead of the log on the disk: a log that is shorter has lost something.
+        let log = lock(&self.appends).wal.file();
+        log.map_or(Ok(()), |log| files::sync(&log))?;
         files::rename(&temporary, &target)?;
         files::sync_dir(&self.options.dir)?;
         tracing::debug!(bytes, groups = numbers, "checkpoint of the head written");

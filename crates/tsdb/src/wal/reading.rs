@@ -167,12 +167,12 @@ fn everything(
         let mut decoder = match resumed {
             None => Decoder::with_hasher(hasher.clone()),
             Some((position, decoder)) => {
-                // A power failure may have left less of the log than the checkpoint has of it.
                 if bytes < position.offset {
-                    tracing::warn!(
-                        path = %path.display(), bytes, expected = position.offset,
-                        "the log is shorter than it was when the checkpoint of the head was written: what came behind that is lost"
+                    let reason = format!(
+                        "it ends here, and had {} bytes when the checkpoint of the head was written",
+                        position.offset
                     );
+                    out.push(Read::Damaged { at: bytes, reason, torn: false })?;
                 }
                 reader.seek(position.offset);
                 decoder

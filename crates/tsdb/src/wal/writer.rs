@@ -249,6 +249,11 @@ impl WalWriter {
         StorageError::Unavailable { reason }
     }
 
+    /// The file that is written to: all segments before it are on the disk.
+    pub(crate) fn file(&self) -> Option<Arc<File>> {
+        self.file.clone()
+    }
+
     /// The end of what is written.
     pub(crate) fn end(&self) -> WalPosition {
         let offset = self.segments.get(&self.current).map_or(0, |info| info.bytes);
