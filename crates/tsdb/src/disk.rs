@@ -337,6 +337,10 @@ fn look(dir: &Path, what: &str, said: &Said, thoroughly: bool) {
         let there = found.get(sample) == Some(value) || said.deleting.contains(sample);
         assert!(there, "{what}: {sample:?} was acknowledged and is lost; damage: {:?}", engine.damage());
     }
+    // A checkpoint tells of nothing that the log has lost.
+    let ahead: Vec<_> =
+        engine.damage().into_iter().filter(|damage| damage.reason.contains("checkpoint of the head")).collect();
+    assert_eq!(ahead, [], "{what}");
     if thoroughly {
         // The folder is good for another life.
         let newest = said.sent.keys().map(|(_, time)| *time).max().unwrap_or(0);
