@@ -295,7 +295,7 @@ fn open(dir: &Path, every: bool) -> Arc<Tsdb> {
         block_range_ms_max: 900,
         retention_ms: 0,
         segment_bytes_max: 1500,
-        checkpoint_log_bytes: 1000,
+        checkpoint_log_bytes: 150,
         sync: if every { SyncPolicy::EveryAppend } else { SyncPolicy::Interval(Duration::from_secs(3600)) },
         clock: Arc::new(system::TestClock::at(1_700_000_000_000)),
         ..TsdbOptions::new(dir)
@@ -370,8 +370,8 @@ fn row(time: i64, value: u64) -> Vec<SeriesSamples> {
     (0..3).map(one).collect()
 }
 
-/// One life of a folder; gives the number of power cuts.
-fn live(seed: u64, every: bool) -> u64 {
+/// One life of a folder; gives the number of power cuts, and after how many calls there was a checkpoint.
+fn live(seed: u64, every: bool) -> (u64, u64) {
     let dir = folder();
     // The folder's own name is for its owner to force.
     let root = dir.path().to_owned();
@@ -400,7 +400,7 @@ fn live(seed: u64, every: bool) -> u64 {
     };
     let mut noise = mutation::Noise::new(seed ^ 0x5eed);
     let mut engine = open(&root, every);
-    let mut time = 0;
+    let (mut time, mut with_checkpoint) = (0, 0);
     for _ in 0..60 {
         match noise.below(12) {
             0 => engine.maintain().unwrap(),
@@ -449,19 +449,23 @@ fn live(seed: u64, every: bool) -> u64 {
             }
         }
         between();
+        with_checkpoint += u64::from(root.join("head").exists());
     }
     drop(engine);
-    DISK.take().map_or(0, |disk| disk.states)
+    (DISK.take().map_or(0, |disk| disk.states), with_checkpoint)
 }
 
 #[test]
 fn no_power_cut_loses_what_was_forced() {
     let seeds = std::env::var("VIGIE_POWER_SEEDS").ok().and_then(|text| text.parse().ok()).unwrap_or(6);
-    let mut states = 0;
+    let (mut states, mut with_checkpoint) = (0, 0);
     for seed in 0..seeds {
-        states += live(seed, seed % 2 == 0);
+        let own = live(seed, seed % 2 == 0);
+        states += own.0;
+        with_checkpoint += own.1;
     }
     assert!(states >= 30 * seeds, "{states} power cuts");
+    assert!(with_checkpoint > seeds, "a checkpoint was there after {with_checkpoint} calls");
 }
 
 /// The disk itself: what was not forced is lost in the strictest state, and what was is in none.
