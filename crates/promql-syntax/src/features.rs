@@ -1,5 +1,6 @@
 //! The parts of the language that a server has to switch on, under the names of `--enable-feature`.
-//! Source: Prometheus 3.14, `promql/parser/parse.go` (its options) and `cmd/prometheus/main.go` (their names).
+//! Source of the names: Prometheus 3.14, `cmd/prometheus/main.go`. What is refused where, of functions and aggregations: the
+//! answers of Prometheus 3.5; of the others: ports of its later parser, which may differ from it in their words.
 
 /// Functions and aggregations that are marked experimental.
 pub const EXPERIMENTAL_FUNCTIONS: &str = "promql-experimental-functions";

@@ -97,7 +97,7 @@ fn refusing() {
     assert_eq!(parse("foo +\n  bar baz").unwrap_err().to_string(), "2:7: parse error: unexpected identifier \"baz\"");
 }
 
-/// A query, what is refused of it without features, as Prometheus 3.14 says it, and the feature that would allow it.
+/// A query, what is refused of it without features, as Prometheus says it, and the feature that would allow it.
 const GATED: &str = r#"
 mad_over_time(x[5m])             => 1:1: parse error: function "mad_over_time" is not enabled; promql-experimental-functions
 sum(mad_over_time(x))            => 1:5: parse error: function "mad_over_time" is not enabled; promql-experimental-functions
