@@ -1,25 +1,108 @@
 //! Query results as JSON, written straight from the columns: the bytes that Prometheus writes.
 
 use api::query::{push_seconds, push_value};
+use axum::body::{Body, Bytes};
 use model::{FloatHistogram, Labels, SampleValue};
-use promql::{QueryOutput, Value};
+use promql::{MatrixSeries, QueryOutput, Value};
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 
-/// The whole body of an answer. `time_ms` is the time of an instant query: scalars and strings are of that time.
-pub(super) fn query_answer(output: &QueryOutput, time_ms: i64, stats: Option<&api::query::Stats>) -> Vec<u8> {
-    let mut out = String::with_capacity(estimate(&output.value));
-    out.push_str(r#"{"status":"success","data":{"resultType":"#);
-    value(&mut out, &output.value, time_ms);
-    if let Some(stats) = stats
-        && let Ok(stats) = serde_json::to_string(stats)
-    {
-        out.push_str(r#","stats":"#);
-        out.push_str(&stats);
+/// Longer answers are written piece by piece while they are sent, so that they are never in memory as a whole.
+const WHOLE_BYTES_MAX: usize = 1 << 20;
+/// About so long is a piece.
+const PIECE_BYTES: usize = 256 << 10;
+
+/// The body of an answer, written when it is asked for. Series are forgotten as soon as they are written.
+pub(super) struct Answer {
+    /// What stands before the series and was not written yet, and behind them.
+    head: String,
+    tail: String,
+    series: std::vec::IntoIter<MatrixSeries>,
+    is_first: bool,
+}
+
+impl Answer {
+    /// `time_ms` is the time of an instant query: scalars and strings are of that time.
+    pub(super) fn new(output: QueryOutput, time_ms: i64, stats: Option<&api::query::Stats>) -> Answer {
+        let QueryOutput { value, warnings, infos, .. } = output;
+        let is_matrix = matches!(value, Value::Matrix(_));
+        let mut head = String::with_capacity(if is_matrix { 64 } else { estimate(&value) });
+        head.push_str(r#"{"status":"success","data":{"resultType":"#);
+        let series = match value {
+            Value::Matrix(series) => {
+                head.push_str(r#""matrix","result":["#);
+                series
+            }
+            value => {
+                other_value(&mut head, &value, time_ms);
+                Vec::new()
+            }
+        };
+        let mut tail = String::from(if is_matrix { "]" } else { "" });
+        if let Some(stats) = stats
+            && let Ok(stats) = serde_json::to_string(stats)
+        {
+            tail.push_str(r#","stats":"#);
+            tail.push_str(&stats);
+        }
+        tail.push('}');
+        texts(&mut tail, "warnings", &warnings);
+        texts(&mut tail, "infos", &infos);
+        tail.push('}');
+        Answer { head, tail, series: series.into_iter(), is_first: true }
     }
-    out.push('}');
-    texts(&mut out, "warnings", &output.warnings);
-    texts(&mut out, "infos", &output.infos);
-    out.push('}');
-    out.into_bytes()
+
+    /// Bytes that are still to be written, about.
+    fn rest(&self) -> usize {
+        let series: usize = self.series.as_slice().iter().map(|series| 256 + series.samples.len() * 28).sum();
+        self.head.len() + series + self.tail.len()
+    }
+
+    /// Appends what is next, at least so many bytes if there are as many. False if there is nothing more.
+    fn write(&mut self, out: &mut String, bytes: usize) -> bool {
+        let before = out.len();
+        out.push_str(&std::mem::take(&mut self.head));
+        while out.len() - before < bytes {
+            let Some(series) = self.series.next() else {
+                out.push_str(&std::mem::take(&mut self.tail));
+                break;
+            };
+            if !std::mem::take(&mut self.is_first) {
+                out.push(',');
+            }
+            matrix_series(out, &series);
+        }
+        out.len() > before
+    }
+
+    /// All of it.
+    pub(super) fn into_bytes(mut self) -> Vec<u8> {
+        // Shorter where the head has it all already.
+        let mut out = if self.series.len() == 0 { std::mem::take(&mut self.head) } else { String::new() };
+        out.reserve(self.rest());
+        self.write(&mut out, usize::MAX);
+        out.into_bytes()
+    }
+
+    /// As the body of a response.
+    pub(super) fn into_body(self) -> Body {
+        if self.rest() <= WHOLE_BYTES_MAX { Body::from(self.into_bytes()) } else { Body::new(self) }
+    }
+}
+
+impl http_body::Body for Answer {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _context: &mut Context<'_>,
+    ) -> Poll<Option<Result<http_body::Frame<Bytes>, Infallible>>> {
+        let mut piece = String::with_capacity(PIECE_BYTES + PIECE_BYTES / 8);
+        let is_any = self.write(&mut piece, PIECE_BYTES);
+        Poll::Ready(is_any.then(|| Ok(http_body::Frame::data(piece.into()))))
+    }
 }
 
 /// Bytes that the answer will about take, so that it is allocated once.
@@ -27,11 +110,13 @@ fn estimate(value: &Value) -> usize {
     match value {
         Value::Scalar(_) | Value::String(_) => 256,
         Value::Vector(samples) => 256 + samples.len() * 256,
-        Value::Matrix(series) => 256 + series.iter().map(|series| 256 + series.samples.len() * 28).sum::<usize>(),
+        // Series are written one by one.
+        Value::Matrix(_) => 0,
     }
 }
 
-fn value(out: &mut String, value: &Value, time_ms: i64) {
+/// Any but a matrix.
+fn other_value(out: &mut String, value: &Value, time_ms: i64) {
     match value {
         Value::Scalar(value) => {
             out.push_str(r#""scalar","result":"#);
@@ -63,39 +148,36 @@ fn value(out: &mut String, value: &Value, time_ms: i64) {
             }
             out.push(']');
         }
-        Value::Matrix(all) => {
-            out.push_str(r#""matrix","result":["#);
-            for (i, series) in all.iter().enumerate() {
-                comma(out, i);
-                metric(out, &series.labels);
-                let samples = &series.samples;
-                let mut written = 0;
-                for at in 0..samples.len() {
-                    if samples.histogram(at).is_some() {
-                        continue;
-                    }
-                    out.push_str(if written == 0 { r#","values":["# } else { "," });
-                    point(out, samples.timestamps[at], samples.values[at]);
-                    written += 1;
-                }
-                if written > 0 {
-                    out.push(']');
-                }
-                written = 0;
-                for at in 0..samples.len() {
-                    let Some(histogram) = samples.histogram(at) else { continue };
-                    out.push_str(if written == 0 { r#","histograms":["# } else { "," });
-                    histogram_point(out, samples.timestamps[at], histogram);
-                    written += 1;
-                }
-                if written > 0 {
-                    out.push(']');
-                }
-                out.push('}');
-            }
-            out.push(']');
-        }
+        Value::Matrix(_) => {}
     }
+}
+
+fn matrix_series(out: &mut String, series: &MatrixSeries) {
+    metric(out, &series.labels);
+    let samples = &series.samples;
+    let mut written = 0;
+    for at in 0..samples.len() {
+        if samples.histogram(at).is_some() {
+            continue;
+        }
+        out.push_str(if written == 0 { r#","values":["# } else { "," });
+        point(out, samples.timestamps[at], samples.values[at]);
+        written += 1;
+    }
+    if written > 0 {
+        out.push(']');
+    }
+    written = 0;
+    for at in 0..samples.len() {
+        let Some(histogram) = samples.histogram(at) else { continue };
+        out.push_str(if written == 0 { r#","histograms":["# } else { "," });
+        histogram_point(out, samples.timestamps[at], histogram);
+        written += 1;
+    }
+    if written > 0 {
+        out.push(']');
+    }
+    out.push('}');
 }
 
 /// The whole body of a list of label sets.
@@ -258,6 +340,43 @@ fn texts(out: &mut String, key: &str, all: &[String]) {
 mod tests {
     use super::*;
     use std::collections::BTreeMap;
+
+    /// A matrix of so many series, with something to tell.
+    fn output(series: usize) -> QueryOutput {
+        let one = |number: usize| {
+            let mut samples = storage::Samples::default();
+            (0..500).for_each(|step| samples.push(step * 1000, SampleValue::Float((number * 7) as f64 / 3.0)));
+            MatrixSeries { labels: Labels::from_pairs([("n", number.to_string().as_str())]), samples }
+        };
+        QueryOutput {
+            value: Value::Matrix((0..series).map(one).collect()),
+            infos: vec!["so".to_owned()],
+            ..QueryOutput::default()
+        }
+    }
+
+    #[test]
+    fn long_answers_are_written_piece_by_piece_and_are_the_same() {
+        for series in [0, 1, 300] {
+            let whole = Answer::new(output(series), 0, None).into_bytes();
+            let parsed: serde_json::Value = serde_json::from_slice(&whole).unwrap();
+            assert_eq!(parsed["data"]["result"].as_array().map(Vec::len), Some(series));
+            assert_eq!(parsed["infos"][0], "so");
+            let (mut answer, mut pieces) = (Answer::new(output(series), 0, None), Vec::new());
+            let is_long = answer.rest() > WHOLE_BYTES_MAX;
+            loop {
+                let mut piece = String::new();
+                if !answer.write(&mut piece, PIECE_BYTES) {
+                    break;
+                }
+                pieces.push(piece);
+            }
+            assert_eq!(is_long, series == 300, "{series} series");
+            assert!(pieces.iter().all(|piece| piece.len() < PIECE_BYTES + 100_000), "{series} series");
+            assert_eq!(pieces.len() > 4, is_long, "{} pieces of {series} series", pieces.len());
+            assert_eq!(pieces.concat().into_bytes(), whole, "{series} series");
+        }
+    }
 
     #[test]
     fn labels_are_written_as_prometheus_writes_them() {

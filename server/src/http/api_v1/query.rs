@@ -1,6 +1,7 @@
 //! `/api/v1/query`, `/api/v1/query_range`, `/api/v1/query_exemplars`.
 
-use super::{TRUNCATED, encode};
+use super::TRUNCATED;
+use super::encode::Answer;
 use crate::http::App;
 use crate::http::error::{ApiError, ApiResult, success};
 use crate::http::params::{self, Params};
@@ -20,12 +21,16 @@ const POINTS_MAX: i64 = 11_000;
 
 pub(crate) async fn instant(State(app): State<Arc<App>>, client: Client, params: Params) -> ApiResult {
     let ask = Ask::instant(&app, &params)?;
-    ask.run(&app, client).await.map(body)
+    ask.run(&app, client).await.map(answered)
 }
 
 pub(crate) async fn range(State(app): State<Arc<App>>, client: Client, params: Params) -> ApiResult {
     let ask = Ask::range(&app, &params)?;
-    ask.run(&app, client).await.map(body)
+    ask.run(&app, client).await.map(answered)
+}
+
+fn answered(answer: Answer) -> Response {
+    ([(header::CONTENT_TYPE, "application/json")], answer.into_body()).into_response()
 }
 
 pub(super) fn body(bytes: Vec<u8>) -> Response {
@@ -115,8 +120,8 @@ impl Ask {
         asked(client, self.times.kind, &self.text, &self.times, &self.options)
     }
 
-    /// Waits for its turn, evaluates, and gives the whole body of the answer.
-    pub(super) async fn run(mut self, app: &Arc<App>, client: Client) -> ApiResult<Vec<u8>> {
+    /// Waits for its turn, evaluates, and gives the answer.
+    pub(super) async fn run(mut self, app: &Arc<App>, client: Client) -> ApiResult<Answer> {
         let ticket = app.queries.admit(self.asked(client)).await?;
         let _cancel = ticket.cancel_on_drop();
         self.options.cancel = Some(ticket.cancel());
@@ -150,9 +155,9 @@ impl Ask {
                 }
                 stats
             });
-            let bytes = answer(output, end_ms, self.limit, stats.as_ref());
+            let answer = answer(output, end_ms, self.limit, stats.as_ref());
             app.queries.quick.note(ticket.asked(), begin.elapsed());
-            Ok(bytes)
+            Ok(answer)
         };
         // Waking another thread, and this one again, costs several times what the quickest queries do.
         if is_quick { work() } else { super::blocking(work).await }
@@ -217,7 +222,7 @@ fn shorten(notes: &mut Vec<String>, kind: &str) {
     }
 }
 
-fn answer(mut output: QueryOutput, time_ms: i64, limit: usize, stats: Option<&api::query::Stats>) -> Vec<u8> {
+fn answer(mut output: QueryOutput, time_ms: i64, limit: usize, stats: Option<&api::query::Stats>) -> Answer {
     let truncated = limit > 0
         && match &mut output.value {
             Value::Vector(samples) if samples.len() > limit => {
@@ -235,7 +240,7 @@ fn answer(mut output: QueryOutput, time_ms: i64, limit: usize, stats: Option<&ap
     if truncated {
         output.warnings.push(TRUNCATED.to_owned());
     }
-    encode::query_answer(&output, time_ms, stats)
+    Answer::new(output, time_ms, stats)
 }
 
 #[derive(serde::Serialize)]

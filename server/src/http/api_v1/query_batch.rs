@@ -98,7 +98,7 @@ pub(crate) async fn batch(State(app): State<Arc<App>>, client: Client, headers: 
 async fn evaluate(app: &Arc<App>, client: Client, params: &Params) -> Done {
     let is_range = ["start", "end", "step"].iter().any(|name| params.filled(name).is_some());
     let ask = if is_range { Ask::range(app, params)? } else { Ask::instant(app, params)? };
-    ask.run(app, client).await
+    Ok(ask.run(app, client).await?.into_bytes())
 }
 
 fn error_body(error: ApiError) -> Vec<u8> {
