@@ -230,7 +230,7 @@ fn Pane(pane: PaneState) -> impl IntoView {
                     "Table"
                 </button>
             </div>
-            <span class="ex-took num dim small" role="status">{live(move || answers.get().map(|answers| answers.describe()))}</span>
+            <span class="ex-took num dim small" role="status">{live(move || answers.get().filter(|_| asked.get()).map(|answers| answers.describe()))}</span>
             <Show
                 when=move || asked.get()
                 fallback=|| {
