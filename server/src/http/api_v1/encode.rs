@@ -1,19 +1,11 @@
 //! Query results as JSON, written straight from the columns: the bytes that Prometheus writes.
 
 use api::query::{push_seconds, push_value};
-use axum::body::{Body, Bytes};
 use model::{FloatHistogram, Labels, SampleValue};
 use promql::{MatrixSeries, QueryOutput, Value};
-use std::convert::Infallible;
-use std::pin::Pin;
-use std::task::{Context, Poll};
 
-/// Longer answers are written piece by piece while they are sent, so that they are never in memory as a whole.
-const WHOLE_BYTES_MAX: usize = 1 << 20;
-/// About so long is a piece.
-const PIECE_BYTES: usize = 256 << 10;
-
-/// The body of an answer, written when it is asked for. Series are forgotten as soon as they are written.
+/// The body of an answer, written when it is asked for, piece by piece if need be. Series are forgotten as soon as they are
+/// written.
 pub(super) struct Answer {
     /// What stands before the series and was not written yet, and behind them.
     head: String,
@@ -54,13 +46,13 @@ impl Answer {
     }
 
     /// Bytes that are still to be written, about.
-    fn rest(&self) -> usize {
+    pub(super) fn rest(&self) -> usize {
         let series: usize = self.series.as_slice().iter().map(|series| 256 + series.samples.len() * 28).sum();
         self.head.len() + series + self.tail.len()
     }
 
     /// Appends what is next, at least so many bytes if there are as many. False if there is nothing more.
-    fn write(&mut self, out: &mut String, bytes: usize) -> bool {
+    pub(super) fn write(&mut self, out: &mut String, bytes: usize) -> bool {
         let before = out.len();
         out.push_str(&std::mem::take(&mut self.head));
         while out.len() - before < bytes {
@@ -83,25 +75,6 @@ impl Answer {
         out.reserve(self.rest());
         self.write(&mut out, usize::MAX);
         out.into_bytes()
-    }
-
-    /// As the body of a response.
-    pub(super) fn into_body(self) -> Body {
-        if self.rest() <= WHOLE_BYTES_MAX { Body::from(self.into_bytes()) } else { Body::new(self) }
-    }
-}
-
-impl http_body::Body for Answer {
-    type Data = Bytes;
-    type Error = Infallible;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        _context: &mut Context<'_>,
-    ) -> Poll<Option<Result<http_body::Frame<Bytes>, Infallible>>> {
-        let mut piece = String::with_capacity(PIECE_BYTES + PIECE_BYTES / 8);
-        let is_any = self.write(&mut piece, PIECE_BYTES);
-        Poll::Ready(is_any.then(|| Ok(http_body::Frame::data(piece.into()))))
     }
 }
 
@@ -341,6 +314,8 @@ mod tests {
     use super::*;
     use std::collections::BTreeMap;
 
+    const PIECE_BYTES: usize = 256 << 10;
+
     /// A matrix of so many series, with something to tell.
     fn output(series: usize) -> QueryOutput {
         let one = |number: usize| {
@@ -363,7 +338,7 @@ mod tests {
             assert_eq!(parsed["data"]["result"].as_array().map(Vec::len), Some(series));
             assert_eq!(parsed["infos"][0], "so");
             let (mut answer, mut pieces) = (Answer::new(output(series), 0, None), Vec::new());
-            let is_long = answer.rest() > WHOLE_BYTES_MAX;
+            let is_long = answer.rest() > 4 * PIECE_BYTES;
             loop {
                 let mut piece = String::new();
                 if !answer.write(&mut piece, PIECE_BYTES) {
@@ -375,6 +350,27 @@ mod tests {
             assert!(pieces.iter().all(|piece| piece.len() < PIECE_BYTES + 100_000), "{series} series");
             assert_eq!(pieces.len() > 4, is_long, "{} pieces of {series} series", pieces.len());
             assert_eq!(pieces.concat().into_bytes(), whole, "{series} series");
+        }
+    }
+
+    /// Of custom bounds only the first bucket, which begins at -Inf, has its lower bound; also where that one is empty.
+    #[test]
+    fn boundaries_of_custom_buckets_are_those_of_their_place() {
+        for (counts, expected) in [
+            ([2.0, 9.0], "[3,\"-Inf\",\"0.5\",\"2\"],[0,\"0.5\",\"+Inf\",\"9\"]"),
+            ([0.0, 9.0], "[0,\"0.5\",\"+Inf\",\"9\"]"),
+        ] {
+            let histogram = FloatHistogram {
+                schema: model::histogram::CUSTOM_BUCKETS_SCHEMA,
+                count: counts.iter().sum(),
+                positive_spans: vec![model::histogram::Span { offset: 0, length: 2 }],
+                positive_buckets: counts.to_vec(),
+                custom_values: vec![0.5],
+                ..FloatHistogram::default()
+            };
+            let mut out = String::new();
+            histogram_point(&mut out, 0, &histogram);
+            assert!(out.contains(&format!("\"buckets\":[{expected}]")), "{out}");
         }
     }
 

@@ -7,12 +7,16 @@ use crate::http::error::{ApiError, ApiResult, success};
 use crate::http::params::{self, Params};
 use crate::http::queries::log::{self, Logged, Origin};
 use crate::http::queries::{Asked, Client, Kind, Ticket};
+use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::{StatusCode, header};
 use promql::{QueryOptions, QueryOutput, QueryStats, Value};
 use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 use storage::Queryable;
 
@@ -29,8 +33,33 @@ pub(crate) async fn range(State(app): State<Arc<App>>, client: Client, params: P
     ask.run(&app, client).await.map(answered)
 }
 
+/// Longer answers are written piece by piece while they are sent, so that they are never in memory as a whole.
+const WHOLE_BYTES_MAX: usize = 1 << 20;
+/// About so long is a piece.
+const PIECE_BYTES: usize = 256 << 10;
+
 fn answered(answer: Answer) -> Response {
-    ([(header::CONTENT_TYPE, "application/json")], answer.into_body()).into_response()
+    if answer.rest() <= WHOLE_BYTES_MAX {
+        return body(answer.into_bytes());
+    }
+    ([(header::CONTENT_TYPE, "application/json")], Body::new(Pieces(answer))).into_response()
+}
+
+/// An answer as the body of a response, written as it is taken.
+struct Pieces(Answer);
+
+impl http_body::Body for Pieces {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _context: &mut Context<'_>,
+    ) -> Poll<Option<Result<http_body::Frame<Bytes>, Infallible>>> {
+        let mut piece = String::with_capacity(PIECE_BYTES + PIECE_BYTES / 8);
+        let is_any = self.0.write(&mut piece, PIECE_BYTES);
+        Poll::Ready(is_any.then(|| Ok(http_body::Frame::data(piece.into()))))
+    }
 }
 
 pub(super) fn body(bytes: Vec<u8>) -> Response {
