@@ -90,7 +90,7 @@ impl Running<'_> {
 }
 
 /// As how many samples a histogram counts: by its memory in Prometheus, in units of a float with its time.
-fn weight(h: &FloatHistogram) -> u64 {
+pub(crate) fn weight(h: &FloatHistogram) -> u64 {
     const HEAD_BYTES: usize = 168;
     const SAMPLE_BYTES: usize = 16;
     let words = h.positive_spans.len()

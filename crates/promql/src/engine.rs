@@ -7,6 +7,7 @@ use crate::eval::{Evaluator, Times};
 use crate::parallel::Helpers;
 use crate::profile::Profile;
 use crate::select::RangeSeries;
+use crate::shared::SharedParts;
 use crate::value::{At, Grid, Intermediate, MatrixSeries, Value, VectorSample, VectorSeries};
 use model::{Labels, SampleValue};
 use promql_syntax::{Expr, Features, ParseError, ValueType};
@@ -83,6 +84,9 @@ pub struct QueryOptions {
     /// Takes steps of range queries from here, and puts them here, where the storage tells its history. Nothing is said
     /// in `stats` of the steps that were taken.
     pub cache: Option<Arc<ResultCache>>,
+    /// What the query has in common with others, as [`Engine::share`] gives it for the same text, times and lookback. Not
+    /// used while samples are counted.
+    pub shared: Option<SharedParts>,
 }
 
 /// What a query cost.
@@ -94,6 +98,8 @@ pub struct QueryStats {
     pub samples_peak: u64,
     pub parse: Duration,
     pub evaluation: Duration,
+    /// Evaluation of what was taken from other queries of a batch, which they spent.
+    pub spared: Duration,
 }
 
 /// The result of a query.
@@ -278,9 +284,9 @@ impl Engine {
             Evaluator::new(storage, &self.options, options, times, &annotations, &self.helpers, profile);
         if options.count_samples {
             evaluator.counts.begin(grid.count);
-        } else {
-            // What is shared would be counted once.
-            evaluator.share_parts_of(expr);
+        } else if profile.is_none() {
+            // A profile tells what each place costs, and what is shared would be counted once.
+            evaluator.share_parts_of(expr, query, options.shared.as_ref());
         }
         evaluator.check_selectors(expr, query)?;
         let value = if expr.value_type() == ValueType::Matrix {

@@ -1,24 +1,25 @@
 //! The evaluator: a tree and a grid in, columns out.
 
 use crate::annotations::Annotations;
+use crate::annotations::Note;
 use crate::counts::Counts;
 use crate::engine::{EngineOptions, QueryOptions, QueryStats};
 use crate::error::QueryError;
 use crate::parallel::Helpers;
 use crate::profile::{Mark, Profile};
-use crate::shared::Shared;
+use crate::shared::{Cost, Key, Known, Reads, SharedParts};
 use crate::stream::mapped;
 use crate::value::{Column, Grid, Intermediate, VectorSeries};
 use promql_syntax::{Expr, Extension, ParseError, Span};
 use std::{
-    sync::Arc,
     sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 use storage::Queryable;
 
 /// The times of the whole query, whatever grid a node is evaluated on.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Times {
     pub(crate) start: i64,
     pub(crate) end: i64,
@@ -28,8 +29,6 @@ pub(crate) struct Times {
 
 /// What a step of a column or of an aggregation's state takes, at most.
 const STEP_BYTES: usize = 32;
-/// A value larger than this part of the memory that a query may take is not kept for its other places.
-const SHARED_PART: usize = 16;
 /// So many columns are in memory at once, at least, while a query runs.
 const COLUMNS_MIN: usize = 4;
 
@@ -63,6 +62,25 @@ impl Watch {
     }
 }
 
+/// What a part of a query took and told.
+pub(crate) struct Taken {
+    pub(crate) notes: Vec<Note>,
+    /// Without what is known by itself.
+    pub(crate) reads: Reads,
+    pub(crate) gathered: Vec<(Key, Reads)>,
+    peak: usize,
+    peak_bytes: usize,
+    largest_read: usize,
+}
+
+impl Taken {
+    /// Of a chain only the samples of one series are in memory at once, whoever gathered its results.
+    pub(crate) fn cost(&self, is_stream: bool) -> Cost {
+        let (peak, peak_bytes) = if is_stream { (self.largest_read, 0) } else { (self.peak, self.peak_bytes) };
+        Cost { reads: self.reads, peak, peak_bytes, ..Cost::default() }
+    }
+}
+
 pub(crate) struct Evaluator<'a> {
     pub(crate) storage: &'a dyn Queryable,
     engine: &'a EngineOptions,
@@ -76,7 +94,12 @@ pub(crate) struct Evaluator<'a> {
     /// Series read so far.
     series: AtomicUsize,
     peak: AtomicUsize,
+    peak_bytes: AtomicUsize,
+    /// Most samples of one read.
+    largest_read: AtomicUsize,
     read: AtomicU64,
+    /// Microseconds that others spent on what was taken from them.
+    spared: AtomicU64,
     /// Tells the samples read to whoever watches.
     progress: Option<Arc<AtomicU64>>,
     /// Only counts and sums of histograms are wanted: resets are told by the samples themselves.
@@ -84,7 +107,9 @@ pub(crate) struct Evaluator<'a> {
     helpers: &'a Helpers,
     /// Where to note what the nodes cost, if anybody wants to know.
     profile: Option<&'a Profile>,
-    shared: Shared,
+    pub(crate) shared: Option<SharedParts>,
+    /// Parts that this query has evaluated or taken.
+    known: Mutex<Known>,
     /// What is told of samples, if anybody wants to know.
     pub(crate) counts: Counts,
 }
@@ -110,25 +135,33 @@ impl<'a> Evaluator<'a> {
             live_bytes: AtomicUsize::new(0),
             series: AtomicUsize::new(0),
             peak: AtomicUsize::new(0),
+            peak_bytes: AtomicUsize::new(0),
+            largest_read: AtomicUsize::new(0),
+            spared: AtomicU64::new(0),
             read: AtomicU64::new(0),
             progress: options.samples_read.clone(),
             histogram_stats: AtomicBool::new(false),
             helpers,
             profile,
-            shared: Shared::default(),
+            shared: None,
+            known: Mutex::default(),
             counts: Counts::default(),
         }
     }
 
-    /// Evaluates the parts once that `expr`, the whole query, has more than once.
-    pub(crate) fn share_parts_of(&mut self, expr: &Expr) {
-        self.shared = Shared::of(expr);
+    /// Evaluates the parts once that `expr`, the whole query, has more than once or has in common with those in `shared`.
+    pub(crate) fn share_parts_of(&mut self, expr: &Expr, query: &str, shared: Option<&SharedParts>) {
+        self.shared = match shared.filter(|shared| shared.is_of(query, self.lookback)) {
+            Some(shared) => Some(shared.clone()),
+            None => SharedParts::of(expr, query, self.lookback, self.engine.max_memory_bytes),
+        };
     }
 
     pub(crate) fn stats(&self) -> QueryStats {
         QueryStats {
             samples_read: self.read.load(Ordering::Relaxed),
             samples_peak: self.peak.load(Ordering::Relaxed) as u64,
+            spared: Duration::from_micros(self.spared.load(Ordering::Relaxed)),
             ..QueryStats::default()
         }
     }
@@ -215,7 +248,47 @@ impl<'a> Evaluator<'a> {
         if let Some(progress) = &self.progress {
             progress.fetch_add(samples as u64, Ordering::Relaxed);
         }
+        self.largest_read.fetch_max(samples, Ordering::Relaxed);
         self.note_peak(self.live.load(Ordering::Relaxed) + samples)
+    }
+
+    /// Notes what evaluating a part takes that was evaluated for another query.
+    pub(crate) fn count_taken(&self, cost: &Cost) -> Result<(), QueryError> {
+        self.spared.fetch_add(u64::try_from(cost.time.as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
+        self.read.fetch_add(cost.reads.samples, Ordering::Relaxed);
+        if let Some(progress) = &self.progress {
+            progress.fetch_add(cost.reads.samples, Ordering::Relaxed);
+        }
+        self.count_series(cost.reads.series)?;
+        let (live, live_bytes) = self.live();
+        self.check_memory(live_bytes.saturating_add(cost.peak_bytes))?;
+        self.note_peak(live.saturating_add(cost.peak))
+    }
+
+    pub(crate) fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Runs `f` and gives what it took and told.
+    pub(crate) fn captured<T>(&self, f: impl FnOnce() -> T) -> (T, Taken) {
+        let reads =
+            || Reads { samples: self.read.load(Ordering::Relaxed), series: self.series.load(Ordering::Relaxed) };
+        let (reads_before, mark) = (reads(), self.known().mark());
+        let (live, live_bytes) = self.live();
+        let begin = |counter: &AtomicUsize, from: usize| counter.swap(from, Ordering::Relaxed);
+        let before = (begin(&self.peak, live), begin(&self.peak_bytes, live_bytes), begin(&self.largest_read, 0));
+        let (result, notes) = self.annotations.captured(f);
+        let end = |counter: &AtomicUsize, before: usize| counter.fetch_max(before, Ordering::Relaxed);
+        let (gathered, known) = self.known().since(mark);
+        let taken = Taken {
+            notes,
+            reads: reads().minus(reads_before).minus(known),
+            gathered,
+            peak: end(&self.peak, before.0).saturating_sub(live),
+            peak_bytes: end(&self.peak_bytes, before.1).saturating_sub(live_bytes),
+            largest_read: end(&self.largest_read, before.2),
+        };
+        (result, taken)
     }
 
     /// Notes series that a selector reads.
@@ -242,6 +315,7 @@ impl<'a> Evaluator<'a> {
 
     fn check_memory(&self, reached: usize) -> Result<(), QueryError> {
         let limit = self.engine.max_memory_bytes;
+        self.peak_bytes.fetch_max(reached, Ordering::Relaxed);
         if reached > limit { Err(QueryError::TooMuchMemory { limit, reached }) } else { Ok(()) }
     }
 
@@ -294,14 +368,15 @@ impl<'a> Evaluator<'a> {
     /// Evaluates a node at every step of a grid.
     pub(crate) fn eval(&self, expr: &Expr, grid: Grid) -> Result<Intermediate, QueryError> {
         self.check_time()?;
-        // A profile tells what each place costs; notes name their places.
-        let is_shared = self.profile.is_none() && self.shared.has(expr);
-        let (stats, notes) = (self.histogram_stats(), if is_shared { self.annotations.len() } else { 0 });
-        if let Some(value) = is_shared.then(|| self.shared.take(expr, grid, stats)).flatten() {
-            let (samples, bytes) = size(&value);
-            self.count_live(samples, bytes)?;
-            return Ok(value);
-        }
+        let Some(part) = self.part(expr) else { return self.eval_alone(expr, grid) };
+        let before = self.live();
+        let value = Intermediate::Vector(self.shared_vector(part, expr, grid)?);
+        self.settle(before, &value)?;
+        Ok(value)
+    }
+
+    /// As [`Evaluator::eval`], of a node that is not taken from others.
+    fn eval_alone(&self, expr: &Expr, grid: Grid) -> Result<Intermediate, QueryError> {
         let before = self.live();
         let begin = self.profile_mark();
         let value = if grid.count > 1 && !is_literal(expr) && is_step_invariant(expr) {
@@ -317,10 +392,7 @@ impl<'a> Evaluator<'a> {
         if let (Some(profile), Some(begin), false) = (self.profile, begin, matches!(expr, Expr::Selector(_))) {
             profile.add_value(expr.span(), &value, begin.elapsed());
         }
-        let bytes = self.settle(before, &value)?;
-        if is_shared && bytes <= self.engine.max_memory_bytes / SHARED_PART && self.annotations.len() == notes {
-            self.shared.put(expr, grid, stats, &value);
-        }
+        self.settle(before, &value)?;
         Ok(value)
     }
 
@@ -329,13 +401,12 @@ impl<'a> Evaluator<'a> {
         (self.live.load(Ordering::Relaxed), self.live_bytes.load(Ordering::Relaxed))
     }
 
-    /// Notes that of all that came into memory since `before` only `value` is left. Gives its bytes.
-    pub(crate) fn settle(&self, before: (usize, usize), value: &Intermediate) -> Result<usize, QueryError> {
+    /// Notes that of all that came into memory since `before` only `value` is left.
+    pub(crate) fn settle(&self, before: (usize, usize), value: &Intermediate) -> Result<(), QueryError> {
         self.live.store(before.0, Ordering::Relaxed);
         self.live_bytes.store(before.1, Ordering::Relaxed);
         let (samples, bytes) = size(value);
-        self.count_live(samples, bytes)?;
-        Ok(bytes)
+        self.count_live(samples, bytes)
     }
 
     fn eval_node(&self, expr: &Expr, grid: Grid) -> Result<Intermediate, QueryError> {
@@ -376,10 +447,12 @@ impl<'a> Evaluator<'a> {
 
     /// A node that is known to give an instant vector.
     pub(crate) fn eval_vector(&self, expr: &Expr, grid: Grid) -> Result<Vec<VectorSeries>, QueryError> {
-        match self.eval(expr, grid)? {
-            Intermediate::Vector(series) => Ok(series),
-            _ => Err(QueryError::Execution(format!("{expr} gives no instant vector"))),
-        }
+        vector_of(self.eval(expr, grid)?, expr)
+    }
+
+    /// As [`Evaluator::eval_vector`], of a node that is not taken from others.
+    pub(crate) fn vector_alone(&self, expr: &Expr, grid: Grid) -> Result<Vec<VectorSeries>, QueryError> {
+        vector_of(self.eval_alone(expr, grid)?, expr)
     }
 
     /// A node that is known to give a scalar.
@@ -388,6 +461,13 @@ impl<'a> Evaluator<'a> {
             Intermediate::Scalar(values) => Ok(values),
             _ => Err(QueryError::Execution(format!("{expr} gives no scalar"))),
         }
+    }
+}
+
+fn vector_of(value: Intermediate, expr: &Expr) -> Result<Vec<VectorSeries>, QueryError> {
+    match value {
+        Intermediate::Vector(series) => Ok(series),
+        _ => Err(QueryError::Execution(format!("{expr} gives no instant vector"))),
     }
 }
 

@@ -35,4 +35,5 @@ pub use engine::{Engine, EngineOptions, QueryOptions, QueryOutput, QueryStats};
 pub use error::QueryError;
 pub use explain::{Estimate, ExplainNode, ExplainTimes, Hint, MetadataOf};
 pub use profile::NodeCost;
+pub use shared::{BatchQuery, SharedParts};
 pub use value::{MatrixSeries, Value, VectorSample};

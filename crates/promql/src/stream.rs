@@ -9,10 +9,14 @@ use crate::layout::Layouts;
 use crate::parallel;
 use crate::profile::Mark;
 use crate::select::{Bounds, Give, InstantPlan, note_resets};
+use crate::shared::{Cost, Gathering, Kept, Read, Rows, Running, Turn};
 use crate::value::{Grid, VectorSeries};
 use promql_syntax::{Expr, Span, ValueType, VectorSelector};
-use std::sync::{Mutex, PoisonError};
-use storage::{Samples, SelectHints, Series};
+use std::sync::{
+    Arc, Mutex, PoisonError,
+    atomic::{AtomicBool, Ordering},
+};
+use storage::{Samples, SelectHints, Series, StorageError};
 
 /// So many steps, about, are evaluated by a thread before it looks for more work.
 const CHUNK_STEPS: usize = 8192;
@@ -48,16 +52,40 @@ impl Scratch {
 
 /// A chain that is ready to run.
 pub(crate) struct Stream<'e> {
+    source: Source<'e>,
+    /// From the selector outwards.
+    stages: Vec<(Span, Stage<'e>)>,
+}
+
+/// Where the series of a chain come from.
+enum Source<'e> {
+    Storage(Box<Reading<'e>>),
+    /// A node of the chain that others want as well, with its number.
+    Part(usize, &'e Expr, Grid),
+}
+
+struct Reading<'e> {
     leaf: Leaf<'e>,
     leaf_span: Span,
     /// Place of the selector, with its range.
     read_span: Span,
-    /// From the selector outwards.
-    stages: Vec<(Span, Stage<'e>)>,
     selector: &'e VectorSelector,
     bounds: Bounds,
     hints: SelectHints,
+    grid: Grid,
     chunk: usize,
+}
+
+/// Series that one thread takes at once: of the storage, or those that are kept, by their numbers.
+enum Chunk {
+    Stored(Vec<Box<dyn Series>>),
+    Kept(std::ops::Range<usize>),
+}
+
+/// What a thread made of its series, and what it read for others if they want it.
+struct Evaluated {
+    series: Vec<VectorSeries>,
+    read: Vec<Read>,
 }
 
 /// The vector inside a node that maps it value by value.
@@ -74,25 +102,87 @@ pub(crate) fn mapped(expr: &Expr) -> Option<&Expr> {
     }
 }
 
-impl<'a> Evaluator<'a> {
-    /// The chain that ends with `expr`, if it is one.
-    pub(crate) fn stream<'e>(&'e self, expr: &'e Expr, grid: Grid) -> Result<Option<Stream<'e>>, QueryError> {
-        let (mut nodes, mut bottom) = (Vec::new(), expr);
-        loop {
-            match bottom {
-                Expr::Paren(e) => bottom = &e.inner,
-                Expr::Selector(_) => break,
-                Expr::Call(e) if functions::matrix_argument(e).is_some() => break,
-                _ => {
-                    let Some(inner) = mapped(bottom) else { return Ok(None) };
-                    nodes.push(bottom);
-                    bottom = inner;
+/// A node of a chain but the last one.
+struct Node<'e> {
+    /// What it does to a series; parentheses do nothing.
+    mapping: Option<&'e Expr>,
+    inner: &'e Expr,
+}
+
+/// The nodes of the chain that ends with `expr`, from there inwards, and the selector or range function where it begins.
+fn chain(expr: &Expr, grid: Grid) -> Option<(Vec<Node<'_>>, &Expr)> {
+    let (mut nodes, mut bottom) = (Vec::new(), expr);
+    loop {
+        let (mapping, inner) = match bottom {
+            Expr::Paren(e) => (None, &*e.inner),
+            Expr::Selector(_) => break,
+            Expr::Call(e) if functions::matrix_argument(e).is_some() => break,
+            _ => (Some(bottom), mapped(bottom)?),
+        };
+        nodes.push(Node { mapping, inner });
+        bottom = inner;
+    }
+    (grid.count == 1 || !is_step_invariant(bottom)).then_some((nodes, bottom))
+}
+
+fn no_chain(bottom: &Expr) -> QueryError {
+    QueryError::Execution(format!("{bottom} reads no series"))
+}
+
+/// The series of a set, some at a time.
+fn chunks_of<'s>(
+    mut set: impl Iterator<Item = Result<Box<dyn Series>, StorageError>> + 's,
+    size: usize,
+) -> impl Iterator<Item = Result<Chunk, QueryError>> + 's {
+    let mut failed = false;
+    std::iter::from_fn(move || {
+        if failed {
+            return None;
+        }
+        let mut chunk: Vec<Box<dyn Series>> = Vec::with_capacity(size);
+        while chunk.len() < size {
+            match set.next() {
+                None => break,
+                Some(Ok(series)) => chunk.push(series),
+                Some(Err(error)) => {
+                    failed = true;
+                    return Some(Err(QueryError::from(error)));
                 }
             }
         }
-        if grid.count > 1 && is_step_invariant(bottom) {
-            return Ok(None);
+        if chunk.is_empty() { None } else { Some(Ok(Chunk::Stored(chunk))) }
+    })
+}
+
+impl<'a> Evaluator<'a> {
+    /// True if the node ends a chain.
+    pub(crate) fn is_stream(&self, expr: &Expr, grid: Grid) -> bool {
+        chain(expr, grid).is_some()
+    }
+
+    /// The chain that ends with `expr`, if it is one.
+    pub(crate) fn stream<'e>(&'e self, expr: &'e Expr, grid: Grid) -> Result<Option<Stream<'e>>, QueryError> {
+        let Some((mut nodes, bottom)) = chain(expr, grid) else { return Ok(None) };
+        // From the first node on that others want: who asks for the last one knows about it.
+        let inner = nodes.iter().map(|node| node.inner).enumerate();
+        let part = inner.filter_map(|(at, inner)| Some((at, self.part(inner)?, inner))).next();
+        let source = match part {
+            Some((at, number, inner)) => {
+                nodes.truncate(at + 1);
+                Source::Part(number, inner, grid)
+            }
+            None => Source::Storage(Box::new(self.reading(bottom, grid)?)),
+        };
+        let mut stages = Vec::with_capacity(nodes.len());
+        for node in nodes.into_iter().rev() {
+            if let Some(expr) = node.mapping {
+                stages.push((expr.span(), self.stage(expr, grid)?));
+            }
         }
+        Ok(Some(Stream { source, stages }))
+    }
+
+    fn reading<'e>(&'e self, bottom: &'e Expr, grid: Grid) -> Result<Reading<'e>, QueryError> {
         let (leaf, selector, read_span, bounds, hints) = match bottom {
             Expr::Selector(selector) => {
                 let plan = self.instant_plan(selector, grid, Give::Value)?;
@@ -101,7 +191,7 @@ impl<'a> Evaluator<'a> {
                 (Leaf::Instant(plan), selector, selector.span, bounds, hints)
             }
             Expr::Call(e) => {
-                let Some(matrix) = functions::matrix_argument(e) else { return Ok(None) };
+                let Some(matrix) = functions::matrix_argument(e) else { return Err(no_chain(bottom)) };
                 let plan = self.range_plan(e, grid)?;
                 let bounds = self.matrix_bounds(matrix, plan.times(), grid);
                 let hints = SelectHints {
@@ -113,15 +203,11 @@ impl<'a> Evaluator<'a> {
                 };
                 (Leaf::Range(plan), &matrix.selector, matrix.span, bounds, hints)
             }
-            _ => return Ok(None),
+            _ => return Err(no_chain(bottom)),
         };
-        let mut stages = Vec::with_capacity(nodes.len());
-        for node in nodes.into_iter().rev() {
-            stages.push((node.span(), self.stage(node, grid)?));
-        }
         let fewest = if grid.count > STEPS_MANY { 1 } else { CHUNK_SERIES_MIN };
         let chunk = (CHUNK_STEPS / grid.count.max(1)).clamp(fewest, CHUNK_SERIES_MAX);
-        Ok(Some(Stream { leaf, leaf_span: bottom.span(), read_span, stages, selector, bounds, hints, chunk }))
+        Ok(Reading { leaf, leaf_span: bottom.span(), read_span, selector, bounds, hints, grid, chunk })
     }
 
     /// What a mapping node (see [`mapped`]) does to a series.
@@ -141,85 +227,158 @@ impl<'a> Evaluator<'a> {
         stream: &Stream<'_>,
         mut fold: impl FnMut(VectorSeries) -> Result<(), QueryError> + Send,
     ) -> Result<(), QueryError> {
-        let start = stream.bounds.start.saturating_add(1);
-        if start > stream.bounds.end {
+        match &stream.source {
+            Source::Storage(reading) => self.run_reading(reading, &stream.stages, fold),
+            Source::Part(number, inner, grid) => {
+                // Parts may be chains of parts: without this, the compiler would never come to an end of their types.
+                let mut each = |mut series: VectorSeries| {
+                    for (_, stage) in &stream.stages {
+                        stage(&mut series);
+                        if series.column.is_empty() {
+                            return Ok(());
+                        }
+                    }
+                    fold(series)
+                };
+                let each: &mut (dyn FnMut(VectorSeries) -> Result<(), QueryError> + Send) = &mut each;
+                self.each_shared(*number, inner, *grid, each)
+            }
+        }
+    }
+
+    fn run_reading(
+        &self,
+        reading: &Reading<'_>,
+        stages: &[(Span, Stage<'_>)],
+        mut fold: impl FnMut(VectorSeries) -> Result<(), QueryError> + Send,
+    ) -> Result<(), QueryError> {
+        let start = reading.bounds.start.saturating_add(1);
+        if start > reading.bounds.end {
             return Ok(());
         }
-        let querier = self.storage.querier(start, stream.bounds.end)?;
-        let hints =
-            SelectHints { start_ms: start, end_ms: stream.bounds.end, stop: Some(self.stop()), ..stream.hints.clone() };
-        let mut set = querier.select(&hints, &stream.selector.matchers).map_err(|error| self.given_up(error))?;
-        let mut failed = false;
-        let chunks = std::iter::from_fn(move || {
-            if failed {
-                return None;
-            }
-            let mut chunk: Vec<Box<dyn Series>> = Vec::with_capacity(stream.chunk);
-            while chunk.len() < stream.chunk {
-                match set.next() {
-                    None => break,
-                    Some(Ok(series)) => chunk.push(series),
-                    Some(Err(error)) => {
-                        failed = true;
-                        return Some(Err(QueryError::from(error)));
-                    }
-                }
-            }
-            if chunk.is_empty() { None } else { Some(Ok(chunk)) }
+        // Several functions may want the samples of one range selector.
+        let is_range = matches!(reading.leaf, Leaf::Range(_));
+        let part = self.shared.as_ref().filter(|_| is_range).and_then(|own| own.number_of_samples(reading.read_span));
+        let (kept, running) = match part.map_or(Ok(Turn::Alone), |number| self.turn(number, reading.grid))? {
+            Turn::Kept(kept) => (Some(kept), None),
+            Turn::First(running) => (None, Some(running)),
+            Turn::Alone => (None, None),
+        };
+        let kept = kept.as_ref().and_then(|kept| match &kept.rows {
+            Rows::Samples(rows, notes) => Some((rows.as_slice(), notes)),
+            Rows::Series(_) => None,
         });
+        let keeps = AtomicBool::new(running.is_some());
+        let mut gathering = running.as_ref().map(|running| Gathering::new(running.room()));
         let idle: Mutex<Vec<Scratch>> = Mutex::default();
-        let map = |chunk: Vec<Box<dyn Series>>| {
+        let map = |chunk: Chunk| {
             self.check_time()?;
-            self.count_series(chunk.len())?;
+            self.count_series(match &chunk {
+                Chunk::Stored(chunk) => chunk.len(),
+                Chunk::Kept(chunk) => chunk.len(),
+            })?;
             let waiting = idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
-            let mut scratch = waiting.unwrap_or_else(|| Scratch::of(&stream.leaf));
-            let Scratch { samples, layouts } = &mut scratch;
-            let mut out = Vec::with_capacity(chunk.len());
-            for series in chunk {
-                samples.clear();
-                let mut mark = self.profile_mark();
-                series.read(samples)?;
+            let mut scratch = waiting.unwrap_or_else(|| Scratch::of(&reading.leaf));
+            let mut out = Evaluated { series: Vec::new(), read: Vec::new() };
+            let mut each = |labels: &model::Labels, mark: Mark, Scratch { samples, layouts }: &mut Scratch| {
                 self.count_read(samples.len())?;
-                mark = self.profile_read(mark, stream.read_span, samples);
+                let mark = self.profile_read(mark, reading.read_span, samples);
+                if keeps.load(Ordering::Relaxed) {
+                    out.read.push((labels.clone(), samples.clone()));
+                }
                 if samples.is_empty() {
-                    continue;
+                    return Ok(());
                 }
                 if self.histogram_stats() {
                     note_resets(samples);
                 }
-                if let Some(value) = self.run_series(stream, series.labels(), samples, layouts, mark)? {
-                    out.push(value);
+                out.series.extend(self.run_series(reading, stages, labels, samples, layouts, mark)?);
+                Ok::<_, QueryError>(())
+            };
+            match chunk {
+                Chunk::Stored(chunk) => {
+                    for series in chunk {
+                        scratch.samples.clear();
+                        let mark = self.profile_mark();
+                        series.read(&mut scratch.samples)?;
+                        each(series.labels(), mark, &mut scratch)?;
+                    }
+                }
+                Chunk::Kept(chunk) => {
+                    for (labels, samples) in kept.map_or(&[][..], |(rows, _)| &rows[chunk]) {
+                        scratch.samples.clear();
+                        scratch.samples.extend_from(samples, 0, samples.len());
+                        each(labels, None, &mut scratch)?;
+                    }
                 }
             }
             idle.lock().unwrap_or_else(PoisonError::into_inner).push(scratch);
             Ok(out)
         };
-        parallel::ordered(self.helpers(), chunks, map, |chunk: Vec<VectorSeries>| {
-            chunk.into_iter().try_for_each(&mut fold)
-        })?;
-        self.note_storage(querier.as_ref(), stream.selector.span);
+        let fold = |chunk: Evaluated| {
+            if let Some(rows) = gathering.as_mut() {
+                for row in chunk.read {
+                    if !rows.has_room(&row) {
+                        keeps.store(false, Ordering::Relaxed);
+                        rows.drain();
+                        break;
+                    }
+                    rows.push(row);
+                }
+            }
+            chunk.series.into_iter().try_for_each(&mut fold)
+        };
+        let Some((rows, notes)) = kept else {
+            let querier = self.storage.querier(start, reading.bounds.end)?;
+            let hints = SelectHints {
+                start_ms: start,
+                end_ms: reading.bounds.end,
+                stop: Some(self.stop()),
+                ..reading.hints.clone()
+            };
+            let set = querier.select(&hints, &reading.selector.matchers).map_err(|error| self.given_up(error))?;
+            parallel::ordered(self.helpers(), chunks_of(set, reading.chunk), map, fold)?;
+            let notes = querier.notes();
+            notes.iter().for_each(|note| self.annotations.info(reading.selector.span, note.clone()));
+            match (running, gathering.map(Gathering::finish)) {
+                (Some(running), Some(Ok((rows, _lease)))) => running.keep(Arc::new(Kept {
+                    rows: Rows::Samples(rows, notes),
+                    cost: Cost::default(),
+                    gathered: Vec::new(),
+                    notes: Vec::new(),
+                    _lease,
+                })),
+                (running, _) => running.into_iter().for_each(Running::give_up),
+            }
+            return Ok(());
+        };
+        let chunks = (0..rows.len()).step_by(reading.chunk);
+        let chunks = chunks.map(|from| Ok(Chunk::Kept(from..rows.len().min(from + reading.chunk))));
+        parallel::ordered(self.helpers(), chunks, map, fold)?;
+        notes.iter().for_each(|note| self.annotations.info(reading.selector.span, note.clone()));
         Ok(())
     }
 
     fn run_series(
         &self,
-        stream: &Stream<'_>,
+        reading: &Reading<'_>,
+        stages: &[(Span, Stage<'_>)],
         labels: &model::Labels,
         samples: &mut Samples,
         layouts: &mut Layouts,
         mark: Mark,
     ) -> Result<Option<VectorSeries>, QueryError> {
-        let value = match &stream.leaf {
+        let value = match &reading.leaf {
             Leaf::Instant(plan) => self.instant_series(plan, labels, samples, layouts),
             Leaf::Range(plan) => plan.evaluate(self, labels, samples, layouts)?,
         };
         let Some(mut value) = value else { return Ok(None) };
         // The span of an instant selector was noted with the read.
-        let mut mark = match &stream.leaf {
+        let mut mark = match &reading.leaf {
             Leaf::Instant(_) => mark,
-            Leaf::Range(_) => self.profile_series(mark, stream.leaf_span, &value.column),
+            Leaf::Range(_) => self.profile_series(mark, reading.leaf_span, &value.column),
         };
-        for (span, stage) in &stream.stages {
+        for (span, stage) in stages {
             stage(&mut value);
             mark = self.profile_series(mark, *span, &value.column);
             if value.column.is_empty() {
@@ -236,9 +395,22 @@ impl<'a> Evaluator<'a> {
         grid: Grid,
         fold: impl FnMut(VectorSeries) -> Result<(), QueryError> + Send,
     ) -> Result<(), QueryError> {
+        match self.part(expr) {
+            Some(number) => self.each_shared(number, expr, grid, fold),
+            None => self.each_alone(expr, grid, fold),
+        }
+    }
+
+    /// As [`Evaluator::each_vector`], of a node that is not taken from others.
+    pub(crate) fn each_alone(
+        &self,
+        expr: &Expr,
+        grid: Grid,
+        fold: impl FnMut(VectorSeries) -> Result<(), QueryError> + Send,
+    ) -> Result<(), QueryError> {
         match self.stream(expr, grid)? {
             Some(stream) => self.run_stream(&stream, fold),
-            None => self.eval_vector(expr, grid)?.into_iter().try_for_each(fold),
+            None => self.vector_alone(expr, grid)?.into_iter().try_for_each(fold),
         }
     }
 

@@ -36,7 +36,7 @@ pub struct MatrixSeries {
 }
 
 /// The times of an evaluation: `start`, `start + step`, …, `count` of them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Grid {
     pub(crate) start: i64,
     pub(crate) step: i64,

@@ -360,7 +360,7 @@ impl Engine {
         cache.misses.fetch_add(1, Ordering::Relaxed);
         cache.steps_evaluated.fetch_add(steps.count().unsigned_abs(), Ordering::Relaxed);
         let output = evaluate(steps)?;
-        if output.stats.evaluation >= cache.options.min_cost {
+        if output.stats.evaluation + output.stats.spared >= cache.options.min_cost {
             keep_settled(cache, key, history, reach, steps, &output);
         }
         Ok(output)
@@ -426,6 +426,7 @@ fn join(output: &mut QueryOutput, part: QueryOutput) -> Vec<MatrixSeries> {
     output.stats.samples_read += part.stats.samples_read;
     output.stats.samples_peak = output.stats.samples_peak.max(part.stats.samples_peak);
     output.stats.evaluation += part.stats.evaluation;
+    output.stats.spared += part.stats.spared;
     match part.value {
         Value::Matrix(series) => series,
         _ => Vec::new(),

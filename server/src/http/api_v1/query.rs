@@ -11,7 +11,7 @@ use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::{StatusCode, header};
-use promql::{QueryOptions, QueryOutput, QueryStats, Value};
+use promql::{BatchQuery, QueryOptions, QueryOutput, QueryStats, Value};
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -145,6 +145,35 @@ impl Ask {
         })
     }
 
+    /// Of a range where the parameters name one.
+    pub(super) fn of(app: &App, params: &Params) -> ApiResult<Ask> {
+        let is_range = ["start", "end", "step"].iter().any(|name| params.filled(name).is_some());
+        if is_range { Ask::range(app, params) } else { Ask::instant(app, params) }
+    }
+
+    /// Lets the queries of a batch evaluate once what they have in common.
+    pub(super) fn share(app: &App, asks: &mut [ApiResult<Ask>]) {
+        let (mut places, mut queries) = (Vec::new(), Vec::new());
+        for (place, ask) in asks.iter().enumerate() {
+            // Statistics are those of a query that does everything itself.
+            if let Some(ask) = ask.as_ref().ok().filter(|ask| !ask.with_stats) {
+                let Times { start_ms, end_ms, step_ms, .. } = ask.times;
+                places.push(place);
+                queries.push(BatchQuery {
+                    query: &ask.text,
+                    times_ms: (start_ms, end_ms, step_ms),
+                    lookback_delta_ms: ask.options.lookback_delta_ms,
+                });
+            }
+        }
+        let shared = app.engine.share(&queries);
+        for (place, shared) in places.into_iter().zip(shared) {
+            if let Ok(ask) = &mut asks[place] {
+                ask.options.shared = shared;
+            }
+        }
+    }
+
     fn asked(&self, client: Client) -> Asked {
         asked(client, self.times.kind, &self.text, &self.times, &self.options)
     }
@@ -155,7 +184,10 @@ impl Ask {
         let _cancel = ticket.cancel_on_drop();
         self.options.cancel = Some(ticket.cancel());
         self.options.samples_read = Some(ticket.samples_read());
-        let is_quick = app.queryable.is_local() && !app.query_log.is_open() && app.queries.quick.was(ticket.asked());
+        // Who shares may have to wait for others.
+        let is_shared = self.options.shared.is_some();
+        let is_quick =
+            !is_shared && app.queryable.is_local() && !app.query_log.is_open() && app.queries.quick.was(ticket.asked());
         let app = Arc::clone(app);
         let work = move || {
             let begin = Instant::now();
@@ -169,7 +201,7 @@ impl Ask {
             };
             let done = done.map_err(|error| ticket.explain(ApiError::from(error)));
             log_query(&app, &ticket, done.as_ref().map(|output| output.stats));
-            if done.is_err() {
+            if done.is_err() && !is_shared {
                 app.queries.quick.note(ticket.asked(), begin.elapsed());
             }
             let output = done?;
@@ -185,7 +217,10 @@ impl Ask {
                 stats
             });
             let answer = answer(output, end_ms, self.limit, stats.as_ref());
-            app.queries.quick.note(ticket.asked(), begin.elapsed());
+            // What others did for it, it would have to do itself the next time.
+            if !is_shared {
+                app.queries.quick.note(ticket.asked(), begin.elapsed());
+            }
             Ok(answer)
         };
         // Waking another thread, and this one again, costs several times what the quickest queries do.

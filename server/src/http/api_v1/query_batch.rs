@@ -58,20 +58,32 @@ pub(crate) async fn batch(State(app): State<Arc<App>>, client: Client, headers: 
     for line in &lines {
         wanted[line.query] += 1;
     }
+    // Queries may be long, and all of them are read to find what they have in common.
+    let asks = {
+        let app = Arc::clone(&app);
+        super::blocking(move || {
+            let mut asks: Vec<ApiResult<Ask>> = different.iter().map(|params| Ask::of(&app, params)).collect();
+            Ask::share(&app, &mut asks);
+            Ok(asks)
+        })
+        .await?
+    };
     let (response, mut out) = ndjson::answer(&headers);
     tokio::spawn(async move {
         // Queries are numbered by their first line, so that they are wanted in this order.
-        let mut to_start = different.into_iter();
+        let mut to_start = asks.into_iter();
         let mut running: VecDeque<Running> = VecDeque::new();
         let mut kept: BTreeMap<usize, Vec<u8>> = BTreeMap::new();
         let mut finished = 0;
         for line in lines {
             if line.query == finished {
                 while running.len() < AHEAD
-                    && let Some(params) = to_start.next()
+                    && let Some(ask) = to_start.next()
                 {
                     let (app, client) = (Arc::clone(&app), client.clone());
-                    running.push_back(Running(tokio::spawn(async move { evaluate(&app, client, &params).await })));
+                    running.push_back(Running(tokio::spawn(
+                        async move { Ok(ask?.run(&app, client).await?.into_bytes()) },
+                    )));
                 }
                 let Some(mut next) = running.pop_front() else { return };
                 let done = tokio::select! {
@@ -93,12 +105,6 @@ pub(crate) async fn batch(State(app): State<Arc<App>>, client: Client, headers: 
         out.finish().await;
     });
     Ok(response)
-}
-
-async fn evaluate(app: &Arc<App>, client: Client, params: &Params) -> Done {
-    let is_range = ["start", "end", "step"].iter().any(|name| params.filled(name).is_some());
-    let ask = if is_range { Ask::range(app, params)? } else { Ask::instant(app, params)? };
-    Ok(ask.run(app, client).await?.into_bytes())
 }
 
 fn error_body(error: ApiError) -> Vec<u8> {
