@@ -1,145 +1,19 @@
 //! What strangers may send: no text and no bytes make parser, printer or evaluator panic or run away.
 
 mod common;
+mod trial;
 
-use common::{at_step, data, generate};
+use common::{data, generate};
 use model::Labels;
-use promql::{Engine, EngineOptions, QueryError, QueryOptions, QueryOutput};
-use promql_syntax::{FUNCTIONS, ValueType, format_pretty, parse, parse_metric, parse_metric_selector, tokens};
+use promql::{Engine, EngineOptions, QueryOptions};
+use promql_syntax::{FUNCTIONS, ValueType, parse_metric_selector};
 use proptest::prelude::*;
 use std::time::{Duration, Instant};
 use storage::{Samples, memory::MemoryStorage};
+use trial::{PIECES, engine};
 
-/// Pieces that queries are made of, and some that they are not.
-const PIECES: &[&str] = &[
-    "m",
-    "h",
-    "n",
-    "a",
-    "le",
-    "nothing",
-    "sum",
-    "avg",
-    "topk",
-    "quantile",
-    "count_values",
-    "limitk",
-    "limit_ratio",
-    "stddev",
-    "by",
-    "without",
-    "on",
-    "ignoring",
-    "group_left",
-    "group_right",
-    "fill",
-    "fill_left",
-    "bool",
-    "offset",
-    "@",
-    "start()",
-    "end()",
-    "step()",
-    "range()",
-    "max_of",
-    "min_of",
-    "anchored",
-    "smoothed",
-    "and",
-    "or",
-    "unless",
-    "atan2",
-    "(",
-    ")",
-    "(",
-    ")",
-    "[",
-    "]",
-    "{",
-    "}",
-    ",",
-    ":",
-    "+",
-    "-",
-    "*",
-    "/",
-    "%",
-    "^",
-    "==",
-    "!=",
-    ">",
-    "<",
-    ">=",
-    "</",
-    ">/",
-    "=",
-    "=~",
-    "!~",
-    "5m",
-    "1h30m",
-    "0s",
-    "1ms",
-    "292y",
-    "30s",
-    "0",
-    "1",
-    "-1",
-    "1e300",
-    "0x7f",
-    "NaN",
-    "Inf",
-    "9223372036854775807",
-    "\"a\"",
-    "\"(.*)\"",
-    "'$1'",
-    "`\\`",
-    "\"\\xff\"",
-    "\"",
-    "#",
-    "\n",
-    "é",
-    "[5m]",
-    "[5m:30s]",
-    "(m)",
-    "{a=\"1\"}",
-    "1 + m",
-];
-
-fn engine() -> Engine {
-    Engine::new(EngineOptions {
-        max_samples: 1_000_000,
-        max_memory_bytes: 64 << 20,
-        timeout: Duration::from_secs(20),
-        ..EngineOptions::default()
-    })
-}
-
-/// Reads, prints, reads again, evaluates in both ways; the answers of what was printed are those of the text.
 fn try_all(storage: &MemoryStorage, engine: &Engine, text: &str) -> Result<(), TestCaseError> {
-    let _ = (parse_metric(text), parse_metric_selector(text), tokens(text));
-    let Ok(expr) = parse(text) else { return Ok(()) };
-    let (printed, pretty) = (expr.to_string(), format_pretty(&expr));
-    for other in [&printed, &pretty] {
-        let again = parse(other).map_err(|error| TestCaseError::fail(format!("`{text}` became `{other}`: {error}")))?;
-        prop_assert_eq!(&again.to_string(), &printed, "`{}`, printed twice", text);
-    }
-    let options = QueryOptions::default();
-    let run = |query: &str, range: bool| match range {
-        true => engine.range(storage, query, 200_000, 500_000, 50_000, &options),
-        false => engine.instant(storage, query, 400_000, &options),
-    };
-    for range in [false, true] {
-        let shown = |outcome: &Result<QueryOutput, QueryError>| match outcome {
-            Ok(output) => Ok((at_step(&output.value, 400_000), output.warnings.len(), output.infos.len())),
-            Err(_) => Err(()),
-        };
-        let (own, other) = (run(text, range), run(&printed, range));
-        if let Err(QueryError::Timeout(after)) = &own {
-            return Err(TestCaseError::fail(format!("`{text}` takes longer than {after:?}")));
-        }
-        prop_assert_eq!(shown(&own), shown(&other), "`{}` and `{}`", text, &printed);
-    }
-    Ok(())
+    trial::try_all(storage, engine, text).map_err(TestCaseError::fail)
 }
 
 proptest! {

@@ -20,7 +20,8 @@ const FLAGS: &str = "-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-leve
 /// Limits of one input: the largest allocation as in the tests, and what AddressSanitizer keeps of freed memory on top.
 const LIMITS: [&str; 4] = ["-malloc_limit_mb=192", "-rss_limit_mb=2048", "-timeout=10", "-max_len=65536"];
 /// The tests that begin with the same inputs: crates, targets, and parts of the tests' names.
-const SEEDS: &str = "-p tsdb -p prometheus-tsdb -p exposition -p remote --lib --test mutated -- fuzz:: refused";
+const SEEDS: &str =
+    "-p tsdb -p prometheus-tsdb -p exposition -p remote -p promql --lib --test mutated -- fuzz:: refused";
 
 /// What a run of a program said.
 struct Outcome {
