@@ -17,7 +17,7 @@ fn on_ground(check: impl FnOnce(&MemoryStorage, &Engine) -> Result<(), String>) 
     GROUND.with(|ground| {
         let (storage, engine) = ground.get_or_init(|| (data(), engine()));
         let outcome = check(storage, engine);
-        assert!(outcome.is_ok(), "{}", outcome.unwrap_err());
+        assert_eq!(outcome, Ok(()));
     });
 }
 
