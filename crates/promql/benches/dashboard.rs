@@ -83,7 +83,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let answers = PANELS.iter().map(|query| run(query, None)).collect::<Result<Vec<Value>, _>>()?;
         alone.push(begin.elapsed());
         let begin = Instant::now();
-        let shared = engine.share(&queries);
+        let shared = engine.share(&storage, &queries);
         planning.push(begin.elapsed());
         let together = PANELS.iter().zip(shared).map(|(query, shared)| run(query, shared));
         let together = together.collect::<Result<Vec<Value>, _>>()?;

@@ -3,8 +3,10 @@
 mod common;
 
 use common::{at_step, data, generate};
-use model::{Labels, Matcher};
-use promql::{BatchQuery, Engine, EngineOptions, QueryError, QueryOptions, QueryOutput, SharedParts};
+use model::{Labels, Matcher, SampleValue};
+use promql::{
+    BatchQuery, CacheOptions, Engine, EngineOptions, QueryError, QueryOptions, QueryOutput, ResultCache, SharedParts,
+};
 use promql_syntax::ValueType;
 use proptest::prelude::*;
 use std::{
@@ -99,7 +101,7 @@ const TIMES_MS: TimesMs = (200_000, 700_000, 50_000);
 
 fn share(engine: &Engine, queries: &[String], times_ms: TimesMs) -> Vec<Option<SharedParts>> {
     let queries: Vec<_> = queries.iter().map(|query| BatchQuery { query, times_ms, lookback_delta_ms: None }).collect();
-    engine.share(&queries)
+    engine.share(&data(), &queries)
 }
 
 fn run(
@@ -313,12 +315,68 @@ fn other_times_share_nothing() {
     let storage = data();
     let engine = Engine::default();
     let query = |query, start_ms| BatchQuery { query, times_ms: (start_ms, 700_000, 50_000), lookback_delta_ms: None };
-    let shared = engine.share(&[query("sum(m)", 200_000), query("max(m)", 250_000), query("min(m", 200_000)]);
+    let shared = engine.share(&data(), &[query("sum(m)", 200_000), query("max(m)", 250_000), query("min(m", 200_000)]);
     assert!(shared.iter().all(Option::is_none), "{shared:?}");
-    let shared = engine.share(&[query("sum(m)", 200_000), query("max(m)", 200_000)]);
+    let shared = engine.share(&data(), &[query("sum(m)", 200_000), query("max(m)", 200_000)]);
     assert!(shared.iter().all(Option::is_some), "{shared:?}");
     let other = run(&engine, &storage, "count(n)", TIMES_MS, shared[0].clone());
     assert_eq!(told(&other), told(&run(&engine, &storage, "count(n)", TIMES_MS, None)));
     let points = other.map(|output| at_step(&output.value, 300_000)).unwrap();
     assert_eq!(points.into_keys().collect::<Vec<_>>(), ["{}"]);
+}
+
+/// A storage whose past changes when the test says so.
+struct Changing {
+    storage: MemoryStorage,
+    epoch: AtomicU64,
+}
+
+impl Queryable for Changing {
+    fn querier(&self, start_ms: i64, end_ms: i64) -> Result<Box<dyn Querier>, StorageError> {
+        self.storage.querier(start_ms, end_ms)
+    }
+
+    fn history(&self) -> Option<History> {
+        Some(History { epoch: self.epoch.load(Ordering::SeqCst), settled_before_ms: i64::MAX })
+    }
+}
+
+/// What a batch read before late samples came does not stay in the cache.
+#[test]
+fn the_cache_keeps_nothing_older_than_a_change() {
+    let storage = Changing { storage: data(), epoch: AtomicU64::new(1) };
+    let cache = Arc::new(ResultCache::new(CacheOptions { max_bytes: 1 << 20, min_cost: Duration::ZERO }));
+    let engine = Engine::new(EngineOptions::default());
+    let queries = ["sum(rate(m[1m]))", "max(rate(m[1m]))"];
+    let planned = queries.map(|query| BatchQuery { query, times_ms: TIMES_MS, lookback_delta_ms: None });
+    let mut shared = engine.share(&storage, &planned).into_iter();
+    let ask = |query: &str, shared, cache| {
+        let options = QueryOptions { shared, cache, ..QueryOptions::default() };
+        told(&engine.range(&storage, query, TIMES_MS.0, TIMES_MS.1, TIMES_MS.2, &options))
+    };
+    ask(queries[0], shared.next().flatten(), Some(Arc::clone(&cache)));
+    let mut samples = Samples::default();
+    (0..60).for_each(|index| samples.push(index * common::STEP_MS, SampleValue::Float((index * 1000) as f64)));
+    storage.storage.replace_series(Labels::from_pairs([("__name__", "m"), ("a", "late")]), samples);
+    storage.epoch.store(2, Ordering::SeqCst);
+    ask(queries[1], shared.next().flatten(), Some(Arc::clone(&cache)));
+    for query in queries {
+        assert_eq!(ask(query, None, Some(Arc::clone(&cache))), ask(query, None, None), "{query}");
+    }
+}
+
+/// Queries of which each is a part of the one before take no more stack than one.
+#[test]
+fn parts_in_parts() {
+    let (storage, engine) = (data(), Engine::new(EngineOptions::default()));
+    let queries: Vec<String> =
+        (1..99).rev().map(|depth| format!("{}m{}", "sum(".repeat(depth), ")".repeat(depth))).collect();
+    let ask = |query: &str, shared| {
+        let options = QueryOptions { shared, ..QueryOptions::default() };
+        told(&engine.range(&storage, query, TIMES_MS.0, TIMES_MS.1, TIMES_MS.2, &options))
+    };
+    let expected = ask("sum(m)", None);
+    for (query, shared) in queries.iter().zip(share(&engine, &queries, TIMES_MS)) {
+        assert_eq!(ask(query, shared), expected, "{query}");
+    }
 }

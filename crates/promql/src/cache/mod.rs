@@ -347,11 +347,15 @@ impl Engine {
         let Some((reach, history)) = Reach::of(expr, step_ms, lookback_ms).zip(storage.history()) else {
             return self.range_expr(storage, expr, query, times_ms, &QueryOptions { cache: None, ..options.clone() });
         };
+        let kept_as = match &options.shared {
+            Some(shared) => shared.history(history),
+            None => Some(history),
+        };
         let key = Key { query: query.into(), step_ms, phase_ms: start.rem_euclid(step_ms), lookback_ms };
         let found = cache.find(&key, steps, history.epoch);
         if let Some(found) = found {
             if let Some(output) = self.completed(cache, found, steps, &evaluate)? {
-                keep_settled(cache, key, history, reach, steps, &output);
+                keep_settled(cache, key, kept_as, reach, steps, &output);
                 return Ok(output);
             }
             // What it tells has changed.
@@ -361,7 +365,7 @@ impl Engine {
         cache.steps_evaluated.fetch_add(steps.count().unsigned_abs(), Ordering::Relaxed);
         let output = evaluate(steps)?;
         if output.stats.evaluation + output.stats.spared >= cache.options.min_cost {
-            keep_settled(cache, key, history, reach, steps, &output);
+            keep_settled(cache, key, kept_as, reach, steps, &output);
         }
         Ok(output)
     }
@@ -433,7 +437,16 @@ fn join(output: &mut QueryOutput, part: QueryOutput) -> Vec<MatrixSeries> {
     }
 }
 
-fn keep_settled(cache: &ResultCache, key: Key, history: History, reach: Reach, steps: Steps, output: &QueryOutput) {
+/// Nothing is kept where the history is not known.
+fn keep_settled(
+    cache: &ResultCache,
+    key: Key,
+    history: Option<History>,
+    reach: Reach,
+    steps: Steps,
+    output: &QueryOutput,
+) {
+    let Some(history) = history else { return };
     let Some(last_ms) = reach.last_settled(steps.first_ms, steps.last_ms, steps.step_ms, history.settled_before_ms)
     else {
         return;

@@ -22,6 +22,7 @@ use std::{
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
+use storage::History;
 
 /// So often who waits for a part looks whether his own query was stopped.
 const LOOK: Duration = Duration::from_millis(10);
@@ -39,6 +40,8 @@ impl fmt::Debug for SharedParts {
 /// One of the queries that share.
 struct Member {
     parts: Arc<Parts>,
+    /// Of the storage before any of the queries read from it.
+    history: Option<History>,
     /// Its text, and the lookback that it is evaluated with.
     query: String,
     lookback_ms: i64,
@@ -60,6 +63,13 @@ impl Drop for Member {
 }
 
 impl SharedParts {
+    /// What may be said of results that stand on what another query of the batch read, `now` being what may be said of what is
+    /// read now.
+    pub(crate) fn history(&self, now: History) -> Option<History> {
+        let earlier = self.0.history?;
+        Some(History { settled_before_ms: earlier.settled_before_ms.min(now.settled_before_ms), ..earlier })
+    }
+
     /// True if this was made for the query.
     pub(crate) fn is_of(&self, query: &str, lookback_ms: i64) -> bool {
         self.0.query == query && self.0.lookback_ms == lookback_ms
@@ -234,7 +244,7 @@ mod tests {
     fn share(engine: &Engine, queries: &[&str]) -> Vec<SharedParts> {
         let queries: Vec<_> =
             queries.iter().map(|query| BatchQuery { query, times_ms: TIMES_MS, lookback_delta_ms: None }).collect();
-        engine.share(&queries).into_iter().flatten().collect()
+        engine.share(&data(), &queries).into_iter().flatten().collect()
     }
 
     fn run(engine: &Engine, query: &str, shared: SharedParts) {

@@ -9,6 +9,7 @@ use std::{
     collections::{BTreeMap, HashMap},
     sync::{Arc, Condvar, Mutex},
 };
+use storage::{History, Queryable};
 
 /// Parts longer than this are no parts of two panels, and printing them all would cost more than they do.
 const PART_BYTES_MAX: usize = 4096;
@@ -30,8 +31,11 @@ pub struct BatchQuery<'a> {
 
 impl Engine {
     /// What each of the queries has in common with others that are asked for the same times; for
-    /// [`crate::QueryOptions::shared`] of the same query. `None` where there is nothing, or where the query is wrong.
-    pub fn share(&self, queries: &[BatchQuery<'_>]) -> Vec<Option<SharedParts>> {
+    /// [`crate::QueryOptions::shared`] of the same query over the same storage. `None` where there is nothing, or where the query
+    /// is wrong.
+    pub fn share(&self, storage: &dyn Queryable, queries: &[BatchQuery<'_>]) -> Vec<Option<SharedParts>> {
+        // Asked before anything is read.
+        let history = storage.history();
         let mut out: Vec<Option<SharedParts>> = queries.iter().map(|_| None).collect();
         let mut groups: BTreeMap<_, Vec<usize>> = BTreeMap::new();
         for (index, query) in queries.iter().enumerate() {
@@ -51,8 +55,12 @@ impl Engine {
             }
             text_bytes = search.text_bytes;
             let texts = places.iter().map(|(index, _)| queries[*index].query);
-            let shared =
-                search.finish(texts.zip(places.iter().map(|(_, places)| places.as_slice())), lookback_ms, &room);
+            let shared = search.finish(
+                texts.zip(places.iter().map(|(_, places)| places.as_slice())),
+                lookback_ms,
+                &room,
+                history,
+            );
             for ((index, _), shared) in places.iter().zip(shared) {
                 out[*index] = shared;
             }
@@ -78,7 +86,9 @@ impl SharedParts {
         }
         let mut search = Search { text_bytes: TEXT_BYTES_MAX, ..Search::default() };
         let places = search.visit(expr);
-        search.finish(std::iter::once((query, places.as_slice())), lookback_ms, &room_of(max_memory_bytes)).pop()?
+        search
+            .finish(std::iter::once((query, places.as_slice())), lookback_ms, &room_of(max_memory_bytes), None)
+            .pop()?
     }
 }
 
@@ -159,6 +169,7 @@ impl Search {
         queries: impl Iterator<Item = (&'a str, &'a [(Span, usize)])>,
         lookback_ms: i64,
         room: &Arc<Room>,
+        history: Option<History>,
     ) -> Vec<Option<SharedParts>> {
         let (asks, gathering) = (self.asks, self.gathering);
         let mut users = vec![0_usize; asks.len()];
@@ -179,7 +190,7 @@ impl Search {
         members
             .into_iter()
             .map(|(query, places, numbers)| {
-                let member = Member { parts: Arc::clone(&parts), query, lookback_ms, places, numbers };
+                let member = Member { parts: Arc::clone(&parts), history, query, lookback_ms, places, numbers };
                 (!member.places.is_empty()).then(|| SharedParts(Arc::new(member)))
             })
             .collect()

@@ -23,7 +23,7 @@ pub(crate) async fn analyze(State(app): State<Arc<App>>, client: Client, params:
 
 async fn run(app: Arc<App>, client: Client, params: Params, analyze: bool) -> ApiResult {
     let is_range = ["start", "end", "step"].iter().any(|name| params.filled(name).is_some());
-    let times = if is_range { Times::range(&params)? } else { Times::instant(&app, &params)? };
+    let times = if is_range { Times::range(&params)? } else { Times::instant(app.clock.now_ms(), &params)? };
     let mut options = options(&params)?;
     let text = params.get("query").to_owned();
     let ticket = app.queries.admit(asked(client, Kind::Explain, &text, &times, &options)).await?;

@@ -24,7 +24,7 @@ use storage::Queryable;
 const POINTS_MAX: i64 = 11_000;
 
 pub(crate) async fn instant(State(app): State<Arc<App>>, client: Client, params: Params) -> ApiResult {
-    let ask = Ask::instant(&app, &params)?;
+    let ask = Ask::instant(&app, &params, app.clock.now_ms())?;
     ask.run(&app, client).await.map(answered)
 }
 
@@ -76,8 +76,9 @@ pub(super) struct Times {
 }
 
 impl Times {
-    pub(super) fn instant(app: &App, params: &Params) -> ApiResult<Times> {
-        let time_ms = params.time_ms("time", app.clock.now_ms())?;
+    /// At `now_ms` where the parameters name no time.
+    pub(super) fn instant(now_ms: i64, params: &Params) -> ApiResult<Times> {
+        let time_ms = params.time_ms("time", now_ms)?;
         Ok(Times { kind: Kind::Instant, start_ms: time_ms, end_ms: time_ms, step_ms: 0 })
     }
 
@@ -117,9 +118,9 @@ pub(super) struct Ask {
 
 impl Ask {
     // What is wrong is told in the order in which Prometheus looks: the limit, the times, the rest.
-    pub(super) fn instant(app: &App, params: &Params) -> ApiResult<Ask> {
+    pub(super) fn instant(app: &App, params: &Params, now_ms: i64) -> ApiResult<Ask> {
         let limit = params.limit()?;
-        Ask::new(app, params, limit, Times::instant(app, params)?)
+        Ask::new(app, params, limit, Times::instant(now_ms, params)?)
     }
 
     pub(super) fn range(app: &App, params: &Params) -> ApiResult<Ask> {
@@ -145,10 +146,10 @@ impl Ask {
         })
     }
 
-    /// Of a range where the parameters name one.
-    pub(super) fn of(app: &App, params: &Params) -> ApiResult<Ask> {
+    /// Of a range where the parameters name one; an instant without a time is `now_ms`.
+    pub(super) fn of(app: &App, params: &Params, now_ms: i64) -> ApiResult<Ask> {
         let is_range = ["start", "end", "step"].iter().any(|name| params.filled(name).is_some());
-        if is_range { Ask::range(app, params) } else { Ask::instant(app, params) }
+        if is_range { Ask::range(app, params) } else { Ask::instant(app, params, now_ms) }
     }
 
     /// Lets the queries of a batch evaluate once what they have in common.
@@ -166,7 +167,7 @@ impl Ask {
                 });
             }
         }
-        let shared = app.engine.share(&queries);
+        let shared = app.engine.share(app.queryable.as_ref(), &queries);
         for (place, shared) in places.into_iter().zip(shared) {
             if let Ok(ask) = &mut asks[place] {
                 ask.options.shared = shared;

@@ -62,7 +62,9 @@ pub(crate) async fn batch(State(app): State<Arc<App>>, client: Client, headers: 
     let asks = {
         let app = Arc::clone(&app);
         super::blocking(move || {
-            let mut asks: Vec<ApiResult<Ask>> = different.iter().map(|params| Ask::of(&app, params)).collect();
+            // All that name no time mean the same one.
+            let now_ms = app.clock.now_ms();
+            let mut asks: Vec<ApiResult<Ask>> = different.iter().map(|params| Ask::of(&app, params, now_ms)).collect();
             Ask::share(&app, &mut asks);
             Ok(asks)
         })
