@@ -1,5 +1,6 @@
 //! The `vigie` program: joins the crates. Nothing but this knows them all.
 
+mod auto_reload;
 mod cli;
 mod config;
 mod http;

@@ -1,5 +1,6 @@
 //! Starts, reloads and stops the parts, in order.
 
+use crate::auto_reload;
 use crate::cli::{ServeFlags, duration_flag, size_flag};
 use crate::config::prometheus_yml::PrometheusConfig;
 use crate::http::web_config::WebConfigFile;
@@ -8,7 +9,7 @@ use alertmanager::{Alertmanager, AlertmanagerOptions};
 use anyhow::{Context, Result, anyhow};
 use arc_swap::ArcSwap;
 use remote::{ReadClient, RemoteWrite, RemoteWriteConfig, RemoteWriteOptions};
-use rules::alertmanager_client::Notifier;
+use rules::alertmanager_client::{Notifier, NotifierLimits};
 use rules::{AlertSink, RuleManager, RuleManagerOptions, RulesConfig};
 use shipper::{ObjectStorageConfig, Shipper, ShipperOptions};
 use std::future::Future;
@@ -27,6 +28,8 @@ const MAINTENANCE: Duration = Duration::from_secs(30);
 /// How often it is looked whether the head is to be cut: history that is sent at once would fill the memory otherwise.
 const CUT_CHECK: Duration = Duration::from_secs(2);
 /// How long a queue may take to send what it holds when it is stopped; the rest is sent after the next start.
+/// All files are read at every look.
+const AUTO_RELOAD_MIN: Duration = Duration::from_secs(1);
 const QUEUE_FLUSH: Duration = Duration::from_secs(5);
 /// How long expired silences and the notification log are kept, as Alertmanager does.
 const NOTIFICATION_RETENTION: Duration = Duration::from_secs(120 * 3600);
@@ -58,6 +61,8 @@ pub(crate) async fn run(flags: ServeFlags, receivers: Receivers) -> Result<()> {
     let external_url = external_url(&flags, &address);
     let prefix = route_prefix(&flags, &external_url);
 
+    // Found wrong at the start, not at the end.
+    flag_duration("storage.remote.flush-deadline", &flags.remote_flush_deadline)?;
     let queryable = Arc::new(Queryables::default());
     let engine = Arc::new(promql::Engine::new(promql::EngineOptions {
         lookback_delta_ms: duration_flag("query.lookback-delta", &flags.lookback_delta)?,
@@ -83,7 +88,14 @@ pub(crate) async fn run(flags: ServeFlags, receivers: Receivers) -> Result<()> {
         delivery: alertmanager::notify::network(),
         events: None,
     })?;
-    let notifier = Arc::new(Notifier::new(&registry));
+    let notifier = Arc::new(Notifier::new(
+        &registry,
+        NotifierLimits {
+            queue_capacity: flags.notification_queue_capacity,
+            batch_size: flags.notification_batch_size.max(1),
+            is_drained: flags.drain_notification_queue,
+        },
+    ));
     let query_log: Arc<http::queries::log::QueryLog> = Arc::default();
     let rules = Arc::new(RuleManager::new(RuleManagerOptions {
         engine: Arc::clone(&engine),
@@ -93,9 +105,9 @@ pub(crate) async fn run(flags: ServeFlags, receivers: Receivers) -> Result<()> {
         clock: Arc::clone(&clock),
         registry: registry.clone(),
         external_url: external_url.clone(),
-        outage_tolerance: Duration::from_secs(3600),
-        for_grace_period: Duration::from_secs(600),
-        resend_delay: Duration::from_secs(60),
+        outage_tolerance: flag_duration("rules.alert.for-outage-tolerance", &flags.for_outage_tolerance)?,
+        for_grace_period: flag_duration("rules.alert.for-grace-period", &flags.for_grace_period)?,
+        resend_delay: flag_duration("rules.alert.resend-delay", &flags.resend_delay)?,
         query_log: Some(Arc::new(http::queries::log::OfRules::new(Arc::clone(&query_log), Arc::clone(&clock)))),
     }));
     let mut scrape_options =
@@ -150,7 +162,7 @@ pub(crate) async fn run(flags: ServeFlags, receivers: Receivers) -> Result<()> {
         settings: ArcSwap::from_pointee(Settings::default()),
         lifecycle: Arc::clone(&supervisor) as Arc<dyn Lifecycle>,
         stopping: stopped.clone(),
-        listeners: Arc::new(Semaphore::new(http::LISTENERS_MAX)),
+        listeners: Arc::new(Semaphore::new(flags.max_notifications_subscribers.min(Semaphore::MAX_PERMITS))),
         read_timeout: http::body_in_time::timeout(&flags)?,
         front_end: FrontEnd::new(flags.front_end.clone(), page_prefix(&flags, &external_url, &prefix)),
         metrics: http::HttpMetrics::new(&registry),
@@ -160,6 +172,15 @@ pub(crate) async fn run(flags: ServeFlags, receivers: Receivers) -> Result<()> {
 
     let maintenance = spawn_maintenance(Arc::clone(&tsdb), stopped.clone());
     spawn_signals(Arc::clone(&supervisor));
+    if flags.auto_reload || flags.enabled().auto_reload {
+        let interval = flag_duration("config.auto-reload-interval", &flags.auto_reload_interval)?;
+        let supervisor = Arc::clone(&supervisor);
+        tokio::spawn(auto_reload::run(flags.clone(), interval.max(AUTO_RELOAD_MIN), stopped.clone(), move || {
+            let supervisor = Arc::clone(&supervisor);
+            // What went wrong is in the log.
+            async move { drop(supervisor.reload_now().await) }
+        }));
+    }
     let router = http::router(app, &prefix, web.as_ref());
     for address in &flags.listen_address {
         tracing::info!("listening on {address}; the pages are at {external_url}");
@@ -465,8 +486,9 @@ impl Supervisor {
     }
 
     async fn stop_remote_writes(&self) {
+        let flush = flag_duration("storage.remote.flush-deadline", &self.flags.remote_flush_deadline);
         for queue in self.remote_writes.lock().await.drain(..) {
-            queue.queue.stop(QUEUE_FLUSH).await;
+            queue.queue.stop(*flush.as_ref().unwrap_or(&QUEUE_FLUSH)).await;
         }
     }
 

@@ -19,10 +19,6 @@ use tokio::{
     task::{JoinHandle, JoinSet},
 };
 
-/// `--alertmanager.notification-queue-capacity`: alerts that wait; older ones are dropped.
-const QUEUE_CAPACITY: usize = 10_000;
-/// `--alertmanager.notification-batch-size`: alerts in one request.
-const BATCH_SIZE_MAX: usize = 256;
 const TIMEOUT_DEFAULT: Duration = Duration::from_secs(10);
 /// Enough for an error message.
 const ANSWER_BYTES_MAX: usize = 64 << 10;
@@ -107,8 +103,26 @@ impl AlertingConfig {
     }
 }
 
+/// What flags say about the queues.
+#[derive(Clone, Copy, Debug)]
+pub struct NotifierLimits {
+    /// `--alertmanager.notification-queue-capacity`: alerts that wait; older ones are dropped.
+    pub queue_capacity: usize,
+    /// `--alertmanager.notification-batch-size`: alerts in one request, 1 at least.
+    pub batch_size: usize,
+    /// `--alertmanager.drain-notification-queue-on-shutdown`: what waits is sent before the end.
+    pub is_drained: bool,
+}
+
+impl Default for NotifierLimits {
+    fn default() -> Self {
+        NotifierLimits { queue_capacity: 10_000, batch_size: 256, is_drained: true }
+    }
+}
+
 /// One entry of `alertmanagers`, at work.
 struct Section {
+    limits: NotifierLimits,
     queue: Mutex<VecDeque<Alert>>,
     wake: Notify,
     external_labels: Labels,
@@ -192,7 +206,7 @@ impl Section {
                 queue.push_back(Alert { labels: labels.build(), ..alert.clone() });
             }
         }
-        let excess = queue.len().saturating_sub(QUEUE_CAPACITY);
+        let excess = queue.len().saturating_sub(self.limits.queue_capacity);
         if excess > 0 {
             queue.drain(..excess);
             tracing::warn!("the queue for Alertmanager is full: {excess} alerts dropped");
@@ -206,7 +220,7 @@ impl Section {
         loop {
             let batch: Vec<Alert> = {
                 let mut queue = lock(&self.queue);
-                let count = queue.len().min(BATCH_SIZE_MAX);
+                let count = queue.len().min(self.limits.batch_size.max(1));
                 queue.drain(..count).collect()
             };
             if !batch.is_empty() {
@@ -294,6 +308,7 @@ struct Running {
 
 /// Sends alerts to the Alertmanagers of the `alerting` section.
 pub struct Notifier {
+    limits: NotifierLimits,
     registry: Registry,
     discovery: Manager,
     running: Arc<Mutex<Running>>,
@@ -301,7 +316,7 @@ pub struct Notifier {
 
 impl Notifier {
     /// A notifier that knows no Alertmanager yet.
-    pub fn new(registry: &Registry) -> Notifier {
+    pub fn new(registry: &Registry, limits: NotifierLimits) -> Notifier {
         let running: Arc<Mutex<Running>> = Arc::default();
         let weak = Arc::downgrade(&running);
         registry.collector(move |out| {
@@ -321,13 +336,13 @@ impl Notifier {
                 (
                     "prometheus_notifications_queue_capacity",
                     "The capacity of the alert notifications queue.",
-                    QUEUE_CAPACITY,
+                    limits.queue_capacity,
                 ),
             ] {
                 out.gauge(name, help, &[], number(value));
             }
         });
-        Notifier { registry: registry.clone(), discovery: Manager::new("notify", registry), running }
+        Notifier { limits, registry: registry.clone(), discovery: Manager::new("notify", registry), running }
     }
 
     /// Takes a new section; alerts that wait go to the new Alertmanagers. Gives the URLs known at once. Call inside a
@@ -356,6 +371,7 @@ impl Notifier {
             let alerts_path =
                 if prefix.is_empty() { "/api/v2/alerts".into() } else { format!("/{prefix}/api/v2/alerts") };
             sections.push(Arc::new(Section {
+                limits: self.limits,
                 queue: Mutex::default(),
                 wake: Notify::new(),
                 external_labels: external_labels.clone(),
@@ -403,9 +419,12 @@ impl Notifier {
         }
     }
 
-    /// Sends what waits, at most ten seconds, and stops.
+    /// Sends what waits, at most ten seconds, unless the limits say that it is dropped; and stops.
     pub async fn shutdown(&self) {
         let running = std::mem::take(&mut *lock(&self.running));
+        if !self.limits.is_drained {
+            running.sections.iter().for_each(|section| lock(&section.queue).clear());
+        }
         if let Some(stop) = running.stop {
             stop.send_replace(true);
         }

@@ -6,6 +6,7 @@ mod features;
 mod metric_lint;
 mod output;
 mod progress;
+mod prometheus_flags;
 mod promql;
 mod push;
 mod query;
@@ -86,6 +87,7 @@ fn normalize(args: Vec<OsString>) -> Vec<OsString> {
             }
             _ => arg,
         })
+        .map(|arg| arg.to_str().and_then(prometheus_flags::without_no).map_or(arg, OsString::from))
         .collect();
     let first = args.get(1).and_then(|arg| arg.to_str()).unwrap_or_default();
     let is_flag = first.starts_with('-') && !["--help", "-h", "--version", "-V"].contains(&first);

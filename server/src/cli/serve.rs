@@ -1,5 +1,6 @@
 //! `vigie serve`, with Prometheus' flags where the meaning is the same.
 
+use super::prometheus_flags::UnusedFlags;
 use crate::config::features::{self, Enabled};
 use crate::http::Receivers;
 use crate::supervisor;
@@ -16,6 +17,14 @@ pub(crate) struct ServeFlags {
     /// Configuration file. Without it Vigie watches itself and the machine it runs on.
     #[arg(long = "config.file", value_name = "FILE")]
     pub(crate) config_file: Option<PathBuf>,
+
+    /// Read the configuration again when a file of it changes.
+    #[arg(long = "config.auto-reload", num_args = 0..=1, default_missing_value = BOOL, require_equals = true, default_value = "false", action = ArgAction::Set, hide_default_value = true, hide_possible_values = true)]
+    pub(crate) auto_reload: bool,
+
+    /// How often to look for changes.
+    #[arg(long = "config.auto-reload-interval", value_name = "DURATION", default_value = "30s")]
+    pub(crate) auto_reload_interval: String,
 
     /// Where the samples are kept. Default: ./data
     #[arg(long = "storage.tsdb.path", value_name = "DIR", default_value = "data", hide_default_value = true)]
@@ -142,16 +151,44 @@ pub(crate) struct ServeFlags {
     #[arg(long = "web.front-end", value_name = "DIR", hide = true)]
     pub(crate) front_end: Option<PathBuf>,
 
-    #[arg(long = "web.console.templates", hide = true)]
-    console_templates: Option<String>,
-    #[arg(long = "web.console.libraries", hide = true)]
-    console_libraries: Option<String>,
-    #[arg(long = "storage.tsdb.wal-compression", hide = true, num_args = 0..=1, default_missing_value = BOOL)]
-    wal_compression: Option<String>,
-    #[arg(long = "storage.tsdb.no-lockfile", hide = true, num_args = 0..=1, default_missing_value = BOOL)]
-    no_lockfile: Option<String>,
-    #[arg(long = "web.page-title", hide = true)]
-    page_title: Option<String>,
+    /// Alerts that wait for Alertmanagers; the oldest go first.
+    #[arg(long = "alertmanager.notification-queue-capacity", value_name = "N", default_value_t = 10_000)]
+    pub(crate) notification_queue_capacity: usize,
+
+    /// Alerts in one request to an Alertmanager.
+    #[arg(long = "alertmanager.notification-batch-size", value_name = "N", default_value_t = 256)]
+    pub(crate) notification_batch_size: usize,
+
+    /// Send the alerts that wait before stopping, at most ten seconds.
+    #[arg(long = "alertmanager.drain-notification-queue-on-shutdown", num_args = 0..=1, default_missing_value = BOOL, require_equals = true, default_value = "true", action = ArgAction::Set, hide_default_value = true, hide_possible_values = true)]
+    pub(crate) drain_notification_queue: bool,
+
+    /// How long the server may have been down for an alert to go on waiting where it was.
+    #[arg(long = "rules.alert.for-outage-tolerance", value_name = "DURATION", default_value = "1h")]
+    pub(crate) for_outage_tolerance: String,
+
+    /// Least time between such an alert's return and its firing; of rules whose `for` is longer.
+    #[arg(long = "rules.alert.for-grace-period", value_name = "DURATION", default_value = "10m")]
+    pub(crate) for_grace_period: String,
+
+    /// How long to wait before a firing alert is sent to Alertmanagers again.
+    #[arg(long = "rules.alert.resend-delay", value_name = "DURATION", default_value = "1m")]
+    pub(crate) resend_delay: String,
+
+    /// How long remote_write may go on sending when the server stops. What is left is sent after the next start.
+    #[arg(long = "storage.remote.flush-deadline", value_name = "DURATION", default_value = "5s")]
+    pub(crate) remote_flush_deadline: String,
+
+    /// Samples of one answer to remote read; 0: as many as there are.
+    #[arg(long = "storage.remote.read-sample-limit", value_name = "N", default_value = "5e7", value_parser = number)]
+    pub(crate) remote_read_sample_limit: usize,
+
+    /// Clients that may listen to notifications at one time.
+    #[arg(long = "web.max-notifications-subscribers", value_name = "N", default_value_t = 16)]
+    pub(crate) max_notifications_subscribers: usize,
+
+    #[command(flatten)]
+    pub(crate) unused: UnusedFlags,
 }
 
 impl ServeFlags {
@@ -165,7 +202,12 @@ impl ServeFlags {
         let path = |path: &Option<PathBuf>| path.as_ref().map(|p| p.display().to_string()).unwrap_or_default();
         vec![
             ("alertmanager.config.file", path(&self.alertmanager_config_file)),
+            ("alertmanager.drain-notification-queue-on-shutdown", self.drain_notification_queue.to_string()),
+            ("alertmanager.notification-batch-size", self.notification_batch_size.to_string()),
+            ("alertmanager.notification-queue-capacity", self.notification_queue_capacity.to_string()),
             ("blackbox.config.file", path(&self.blackbox_config_file)),
+            ("config.auto-reload", self.auto_reload.to_string()),
+            ("config.auto-reload-interval", self.auto_reload_interval.clone()),
             ("config.file", path(&self.config_file)),
             ("dashboards.path", path(&self.dashboards_path)),
             ("enable-feature", self.enable_feature.join(",")),
@@ -180,6 +222,11 @@ impl ServeFlags {
             ("query.queue-timeout", self.query_queue_timeout.clone()),
             ("query.result-cache-bytes", self.query_result_cache_bytes.to_string()),
             ("query.timeout", self.query_timeout.clone()),
+            ("rules.alert.for-grace-period", self.for_grace_period.clone()),
+            ("rules.alert.for-outage-tolerance", self.for_outage_tolerance.clone()),
+            ("rules.alert.resend-delay", self.resend_delay.clone()),
+            ("storage.remote.flush-deadline", self.remote_flush_deadline.clone()),
+            ("storage.remote.read-sample-limit", self.remote_read_sample_limit.to_string()),
             ("storage.sync", self.storage_sync.clone()),
             ("storage.tsdb.path", self.storage_path.display().to_string()),
             ("storage.tsdb.retention.size", self.retention_size.clone().unwrap_or_else(|| "0B".to_owned())),
@@ -192,11 +239,22 @@ impl ServeFlags {
             ("web.external-url", self.external_url.clone().unwrap_or_default()),
             ("web.listen-address", self.listen_address.join(",")),
             ("web.max-connections", self.max_connections.to_string()),
+            ("web.max-notifications-subscribers", self.max_notifications_subscribers.to_string()),
             ("web.read-timeout", self.read_timeout.clone()),
             ("web.route-prefix", self.route_prefix.clone().unwrap_or_else(|| "/".to_owned())),
             ("web.user-header", self.user_header.clone()),
         ]
     }
+}
+
+/// A whole number, which may be written as `5e7`.
+fn number(text: &str) -> Result<usize, String> {
+    let fault = || format!("{text:?} is no whole number, such as 5000 or 5e7");
+    text.parse().or_else(|_| match text.parse::<f64>() {
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "whole, and in the range")]
+        Ok(value) if (0.0..=1e15).contains(&value) && value.fract() == 0.0 => Ok(value as usize),
+        _ => Err(fault()),
+    })
 }
 
 /// Reads a duration flag, in milliseconds.
@@ -226,6 +284,7 @@ pub(crate) fn size_flag(name: &str, text: &str) -> Result<u64> {
 pub(crate) fn run(flags: ServeFlags) -> Result<ExitCode> {
     crate::config::logging::start(&flags.log_level, &flags.log_format)?;
     features::log(&Enabled::read(&flags.enable_feature).1);
+    flags.unused.notes().for_each(|note| tracing::warn!("{note}"));
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("vigie").build()?;
     let (receiving, receivers) = Receivers::start()?;
     let done = runtime.block_on(supervisor::run(flags, receivers));

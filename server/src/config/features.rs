@@ -12,6 +12,8 @@ pub(crate) struct Enabled {
     pub(crate) per_step_stats: bool,
     /// `rate` and its relatives look at when a counter started.
     pub(crate) use_start_timestamps: bool,
+    /// The configuration is read again when a file of it changes.
+    pub(crate) auto_reload: bool,
     /// `extra_scrape_metrics` is true where `global` does not say it.
     pub(crate) extra_scrape_metrics: bool,
 }
@@ -28,7 +30,6 @@ enum Fixed {
 const FIXED: &[(&str, Fixed)] = &[
     ("auto-gomaxprocs", Fixed::Without("threads follow the cores of the machine, and there is no Go")),
     ("auto-gomemlimit", Fixed::Without("memory is given back at once, and there is no Go")),
-    ("auto-reload-config", Fixed::Without("send SIGHUP or POST /-/reload after a change")),
     ("concurrent-rule-eval", Fixed::Without("groups run side by side, the rules of a group one after the other")),
     ("created-timestamp-zero-ingestion", Fixed::Without("start timestamps are stored beside the samples")),
     ("delayed-compaction", Fixed::Without("compaction is not delayed")),
@@ -89,6 +90,7 @@ impl Enabled {
     fn switch(&mut self, name: &str) -> bool {
         match name {
             "promql-per-step-stats" => self.per_step_stats = true,
+            "auto-reload-config" => self.auto_reload = true,
             "use-start-timestamps" => self.use_start_timestamps = true,
             "extra-scrape-metrics" => self.extra_scrape_metrics = true,
             name => return self.language.enable(name),
@@ -121,6 +123,7 @@ promql-experimental-functions => functions; on
 promql-extended-range-selectors,promql-binop-fill-modifiers => selectors fill; on on
 promql-per-step-stats, use-start-timestamps,,extra-scrape-metrics => steps starts extra; on on on
 exemplar-storage,promql-duration-expr,search-api => ; always always always
+auto-reload-config => reload; on
 old-ui,native-histograms => ; without without
 promql-experimental-function => ; unknown
 ";
@@ -137,6 +140,7 @@ promql-experimental-function => ; unknown
                 (enabled.per_step_stats, "steps"),
                 (enabled.use_start_timestamps, "starts"),
                 (enabled.extra_scrape_metrics, "extra"),
+                (enabled.auto_reload, "reload"),
             ];
             let on: Vec<_> = switches.iter().filter(|(is_on, _)| *is_on).map(|(_, name)| *name).collect();
             let said: Vec<_> = remarks

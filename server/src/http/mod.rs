@@ -21,7 +21,6 @@ pub(crate) mod serve;
 mod static_files;
 pub(crate) mod web_config;
 
-pub(crate) use api_v1::notifications::LISTENERS_MAX;
 pub(crate) use api_v1::remote_write::Receivers;
 pub(crate) use metrics::{HttpMetrics, register_process};
 pub(crate) use router::router;

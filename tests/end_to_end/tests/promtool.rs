@@ -44,6 +44,15 @@ scrape_configs:
 - {job_name: files, file_sd_configs: [{files: [targets.json]}]}
 ",
     ),
+    (
+        "agent.yml",
+        "scrape_configs: [{job_name: a, static_configs: [{targets: [x]}]}]\nremote_write: [{url: http://a/w}]\n",
+    ),
+    ("reads.yml", "remote_read: [{url: http://a/r}]\nrule_files: [rules.yml]\n"),
+    (
+        "alerts.yml",
+        "alerting: {alertmanagers: [{static_configs: [{targets: [x]}]}]}\nremote_read: [{url: http://a/r}]\n",
+    ),
     ("web.yml", "basic_auth_users: {}\n"),
     ("bad-web.yml", "tls_server_config: {cert_file: x}\n"),
 ];
@@ -51,6 +60,9 @@ scrape_configs:
 /// How much is compared: `=` what is printed on standard output, `c` the code alone, for faults have words of our own.
 const CHECKS: &str = "
 = check config good.yml
+= check config --agent agent.yml
+= check config --agent good.yml
+= check config --agent reads.yml alerts.yml
 = check config --syntax-only names-wrong.yml names-nothing.yml
 = check config names-twice.yml
 = check config --lint=none names-twice.yml

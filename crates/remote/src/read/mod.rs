@@ -4,7 +4,7 @@ mod client;
 mod server;
 
 pub use client::{ReadClient, ReadClientOptions};
-pub use server::{ReadError, SAMPLES_MAX_DEFAULT, answer};
+pub use server::{ReadError, answer};
 
 use crate::ConfigDuration;
 use http_client::ConfigFault;

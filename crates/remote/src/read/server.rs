@@ -5,8 +5,6 @@ use model::{Labels, MatchOp, Matcher};
 use prost::Message;
 use storage::{Queryable, Samples, SelectHints, StorageError};
 
-/// Samples of an answer, as `--storage.remote.read-sample-limit` has it.
-pub const SAMPLES_MAX_DEFAULT: usize = 50_000_000;
 /// Bytes of a request after decompression: a few selectors.
 const REQUEST_BYTES_MAX: usize = 8 << 20;
 /// Queries of one request.

@@ -9,6 +9,8 @@ use system::glob::has_wildcards;
 #[derive(Clone, Copy)]
 pub(super) struct How {
     pub(super) syntax_only: bool,
+    /// For Prometheus' agent mode.
+    pub(super) is_agent: bool,
     pub(super) lint: Lint,
     /// Scrapes further apart leave gaps in graphs.
     pub(super) lookback_ms: i64,
@@ -26,6 +28,9 @@ pub(super) fn check(file: &Path, how: How) -> Outcome {
         Ok(loaded) => loaded,
         Err(faults) => return failed(&faults.to_string()),
     };
+    if let Some(field) = not_of_agents(&loaded).filter(|_| how.is_agent) {
+        return failed(&format!("field {field} is not allowed in agent mode"));
+    }
     let mut remarks = loaded.warnings.clone();
     let mut rule_files = Vec::new();
     if !how.syntax_only {
@@ -64,6 +69,16 @@ pub(super) fn check(file: &Path, how: How) -> Outcome {
         }
     }
     if rule_files.is_empty() { outcome } else { outcome.and(rules::check(&rule_files, how.lint, how.reading)) }
+}
+
+/// The first section that agents refuse, in the order in which Prometheus looks.
+fn not_of_agents(loaded: &PrometheusConfig) -> Option<&'static str> {
+    let sections = [
+        (loaded.alerting.is_some(), "alerting"),
+        (!loaded.rule_files.is_empty(), "rule_files"),
+        (!loaded.remote_read.is_empty(), "remote_read"),
+    ];
+    sections.into_iter().find(|(is_there, _)| *is_there).map(|(_, name)| name)
 }
 
 /// The files that `rule_files` means, each once. A name without wildcards must be there.

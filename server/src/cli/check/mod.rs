@@ -25,6 +25,9 @@ pub(crate) enum Check {
         /// Leave out what the file names: rule files, targets in files.
         #[arg(long)]
         syntax_only: bool,
+        /// Refuse what an agent of Prometheus, which only sends on, cannot have.
+        #[arg(long)]
+        agent: bool,
         /// all, duplicate-rules, too-long-scrape-interval or none.
         #[arg(long, default_value = "duplicate-rules")]
         lint: String,
@@ -156,10 +159,15 @@ impl Outcome {
 
 pub(crate) fn run(check: Check) -> Result<ExitCode> {
     let good = match check {
-        Check::Config { files, syntax_only, lint, lookback_delta, strictness, features } => {
+        Check::Config { files, syntax_only, agent, lint, lookback_delta, strictness, features } => {
             let lookback_ms = super::duration_flag("query.lookback-delta", &lookback_delta)?;
-            let how =
-                config::How { syntax_only, lint: Lint::of(&lint), lookback_ms, reading: strictness.reading(&features) };
+            let how = config::How {
+                syntax_only,
+                is_agent: agent,
+                lint: Lint::of(&lint),
+                lookback_ms,
+                reading: strictness.reading(&features),
+            };
             let outcome = files.iter().fold(Outcome::default(), |all, file| all.and(config::check(file, how)));
             return Ok(outcome.code(strictness.lint_fatal));
         }

@@ -20,7 +20,7 @@ const FIXED: [(&str, &[&str], &[&str]); 9] = [
         &["openapi_3.2", "otlp_write_receiver"],
     ),
     ("otlp_receiver", &[], &["delta_conversion", "native_delta_ingestion"]),
-    ("prometheus", &["server_mode"], &["agent_mode", "auto_reload_config"]),
+    ("prometheus", &["server_mode"], &["agent_mode"]),
     (
         "promql",
         &[
@@ -58,7 +58,7 @@ pub(crate) async fn features(State(app): State<Arc<App>>) -> Response {
         admin: flags.enable_admin_api,
         lifecycle: flags.enable_lifecycle,
         remote_write_receiver: flags.enable_remote_write_receiver,
-        enabled: flags.enabled(),
+        enabled: Enabled { auto_reload: flags.auto_reload || flags.enabled().auto_reload, ..flags.enabled() },
     };
     success(collected(switches))
 }
@@ -84,6 +84,7 @@ fn collected(switches: Switches) -> Features {
         ("lifecycle", switches.lifecycle),
         ("remote_write_receiver", switches.remote_write_receiver),
     ]);
+    all.entry("prometheus").or_default().insert("auto_reload_config", switches.enabled.auto_reload);
     let promql = all.entry("promql").or_default();
     promql.extend(["anchored", "smoothed"].map(|name| (name, language.extended_range_selectors)));
     promql.extend(["fill", "fill_left", "fill_right"].map(|name| (name, language.fill_modifiers)));

@@ -19,8 +19,6 @@ use tokio::time::Interval;
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// A comment is sent after so many looks without news, so that both ends notice a broken connection.
 const LOOKS_UNTIL_SIGN: u32 = 15;
-/// Listeners at one time, as `--web.max-notifications-subscribers` is set in Prometheus unless it is told otherwise.
-pub(crate) const LISTENERS_MAX: usize = 16;
 
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 struct Notification {

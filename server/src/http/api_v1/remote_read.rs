@@ -20,7 +20,7 @@ pub(crate) async fn read(State(app): State<Arc<App>>, client: Client, body: Byte
     let work = tokio::task::spawn_blocking(move || {
         let _ticket = ticket;
         let external = app.settings.load().external_labels.clone();
-        remote::read::answer(app.tsdb.as_ref(), &body, &external, remote::read::SAMPLES_MAX_DEFAULT)
+        remote::read::answer(app.tsdb.as_ref(), &body, &external, app.flags.remote_read_sample_limit)
     });
     match work.await {
         Ok(Ok(bytes)) => {
