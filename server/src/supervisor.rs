@@ -4,7 +4,7 @@ use crate::auto_reload;
 use crate::cli::{ServeFlags, duration_flag, size_flag};
 use crate::config::prometheus_yml::PrometheusConfig;
 use crate::http::web_config::WebConfigFile;
-use crate::http::{self, App, FrontEnd, Lifecycle, Receivers, Settings};
+use crate::http::{self, App, FrontEnd, Lifecycle, Receivers, Settings, Workers};
 use alertmanager::{Alertmanager, AlertmanagerOptions};
 use anyhow::{Context, Result, anyhow};
 use arc_swap::ArcSwap;
@@ -152,6 +152,7 @@ pub(crate) async fn run(flags: ServeFlags, receivers: Receivers) -> Result<()> {
         engine,
         result_cache: result_cache(&flags, &registry),
         queries: http::queries::Queries::new(query_limits(&flags)?, Arc::clone(&clock), &registry),
+        workers: Workers::new(tokio::runtime::Handle::current()),
         query_log,
         scrape: Arc::clone(&scrape),
         rules: Arc::clone(&rules),

@@ -434,6 +434,10 @@ impl Tsdb {
         for (name, help, value) in gauges {
             out.gauge(name, help, &[], value);
         }
+        let cached = "Memory of what was read of blocks and is kept decoded, about.";
+        for (kind, bytes) in self.shared.cache.sizes().into_iter().chain([("postings", self.shared.loaded.bytes())]) {
+            out.gauge("vigie_tsdb_cache_bytes", cached, &[("kind", kind)], bytes as f64);
+        }
         for over in self.over_budget() {
             let labels = [("budget", over.kind.as_str()), ("name", &over.name)];
             let limit = "Series that the job or metric may have.";

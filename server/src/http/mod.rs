@@ -20,11 +20,13 @@ mod router;
 pub(crate) mod serve;
 mod static_files;
 pub(crate) mod web_config;
+mod workers;
 
 pub(crate) use api_v1::remote_write::Receivers;
 pub(crate) use metrics::{HttpMetrics, register_process};
 pub(crate) use router::router;
 pub(crate) use static_files::FrontEnd;
+pub(crate) use workers::Workers;
 
 use crate::cli::ServeFlags;
 use arc_swap::ArcSwap;
@@ -49,6 +51,8 @@ pub(crate) struct App {
     pub(crate) result_cache: Option<Arc<promql::ResultCache>>,
     /// What runs and what waits to run.
     pub(crate) queries: Arc<queries::Queries>,
+    /// Where queries run.
+    pub(crate) workers: Workers,
     pub(crate) query_log: Arc<queries::log::QueryLog>,
     pub(crate) scrape: Arc<scrape::ScrapeManager>,
     pub(crate) rules: Arc<rules::RuleManager>,

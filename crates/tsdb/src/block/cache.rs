@@ -149,6 +149,15 @@ impl FrameCache {
         lock(&self.pages).put((block, at), Arc::clone(page), page.bytes(), PAGE_BYTES_MAX);
     }
 
+    /// What is kept, and its bytes.
+    pub(crate) fn sizes(&self) -> [(&'static str, usize); 3] {
+        [
+            ("data", lock(&self.frames).bytes),
+            ("times", lock(&self.times).bytes),
+            ("index", lock(&self.pages).bytes),
+        ]
+    }
+
     /// Frees what nobody asked for since the last call.
     pub(crate) fn clear_if_unused(&self) {
         lock(&self.frames).clear_if_unused();

@@ -38,12 +38,14 @@ impl Loaded {
         self.add_below(slot, used, bytes, INDEX_BYTES_MAX);
     }
 
+    /// Bytes of the indexes that are loaded.
+    pub(crate) fn bytes(&self) -> usize {
+        let list = self.list.lock().unwrap_or_else(PoisonError::into_inner);
+        list.iter().filter(|entry| is_there(entry)).map(|entry| entry.bytes).sum()
+    }
+
     fn add_below(&self, slot: &Arc<Slot>, used: &Arc<AtomicU64>, bytes: usize, bytes_max: usize) {
         let mut list = self.list.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_there = |entry: &Entry| {
-            let slot = entry.slot.upgrade();
-            slot.is_some_and(|slot| slot.lock().unwrap_or_else(PoisonError::into_inner).is_some())
-        };
         list.retain(|entry| !std::ptr::eq(entry.slot.as_ptr(), Arc::as_ptr(slot)) && is_there(entry));
         list.sort_by_key(|entry| std::cmp::Reverse(entry.used.load(Ordering::Relaxed)));
         let mut all = list.iter().map(|entry| entry.bytes).sum::<usize>().saturating_add(bytes);
@@ -58,6 +60,11 @@ impl Loaded {
         }
         list.push(Entry { slot: Arc::downgrade(slot), used: Arc::clone(used), bytes });
     }
+}
+
+fn is_there(entry: &Entry) -> bool {
+    let slot = entry.slot.upgrade();
+    slot.is_some_and(|slot| slot.lock().unwrap_or_else(PoisonError::into_inner).is_some())
 }
 
 #[cfg(test)]

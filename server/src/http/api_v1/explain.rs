@@ -30,7 +30,7 @@ async fn run(app: Arc<App>, client: Client, params: Params, analyze: bool) -> Ap
     let _cancel = ticket.cancel_on_drop();
     options.cancel = Some(ticket.cancel());
     options.samples_read = Some(ticket.samples_read());
-    super::blocking(move || {
+    super::evaluating(&app.workers.clone(), move || {
         let known = known_metadata(&app);
         let metadata = |name: &str| known.get(name).cloned();
         let times = ExplainTimes { start_ms: times.start_ms, end_ms: times.end_ms, step_ms: times.step_ms };

@@ -36,7 +36,7 @@ async fn answer(app: Arc<App>, client: Client, params: &Params, label: Option<St
     let selectors = params.matchers().map_err(ApiError::bad_data)?;
     let asked = Asked::of(client, Kind::Labels, params.all("match[]").join(" "));
     let ticket = app.queries.admit(asked).await?;
-    super::blocking(move || {
+    super::evaluating(&app.workers.clone(), move || {
         let _ticket = ticket;
         if end_ms < start_ms {
             return Ok(success_with(Vec::<String>::new(), Vec::new()));

@@ -21,6 +21,7 @@ pub(crate) mod status;
 pub(crate) mod syntax;
 pub(crate) mod targets;
 
+use super::Workers;
 use super::error::{ApiError, ApiResult};
 
 /// Runs work that may block on the disk, away from the threads that serve.
@@ -29,6 +30,14 @@ pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> ApiResult
         Ok(done) => done,
         Err(error) => Err(ApiError::internal(format!("the work on this request ended early: {error}"))),
     }
+}
+
+/// Runs a query, which has its turn, on the threads for that.
+pub(super) async fn evaluating<T: Send + 'static>(
+    workers: &Workers,
+    work: impl FnOnce() -> ApiResult<T> + Send + 'static,
+) -> ApiResult<T> {
+    workers.run(work).await.unwrap_or_else(|error| Err(ApiError::internal(error.to_string())))
 }
 
 /// Before any sample, for requests without bounds: far enough, and no sum with a duration overflows.

@@ -189,6 +189,7 @@ impl Ask {
         let is_shared = self.options.shared.is_some();
         let is_quick =
             !is_shared && app.queryable.is_local() && !app.query_log.is_open() && app.queries.quick.was(ticket.asked());
+        let workers = &app.workers;
         let app = Arc::clone(app);
         let work = move || {
             let begin = Instant::now();
@@ -225,7 +226,7 @@ impl Ask {
             Ok(answer)
         };
         // Waking another thread, and this one again, costs several times what the quickest queries do.
-        if is_quick { work() } else { super::blocking(work).await }
+        if is_quick { work() } else { super::evaluating(workers, work).await }
     }
 }
 
@@ -336,7 +337,7 @@ pub(crate) async fn exemplars(State(app): State<Arc<App>>, client: Client, param
     }
     let asked = Asked { start_ms, end_ms, ..Asked::of(client, Kind::Exemplars, params.get("query")) };
     let ticket = app.queries.admit(asked).await?;
-    super::blocking(move || {
+    super::evaluating(&app.workers.clone(), move || {
         let _ticket = ticket;
         let mut found = Vec::new();
         for series in app.tsdb.exemplars(start_ms, end_ms, &selectors)? {

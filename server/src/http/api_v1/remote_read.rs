@@ -17,7 +17,8 @@ pub(crate) async fn read(State(app): State<Arc<App>>, client: Client, body: Byte
             return text(status, format!("{}\n", error.message));
         }
     };
-    let work = tokio::task::spawn_blocking(move || {
+    let workers = app.workers.clone();
+    let work = workers.run(move || {
         let _ticket = ticket;
         let external = app.settings.load().external_labels.clone();
         remote::read::answer(app.tsdb.as_ref(), &body, &external, app.flags.remote_read_sample_limit)

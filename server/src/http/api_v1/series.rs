@@ -23,6 +23,7 @@ pub(crate) async fn series(State(app): State<Arc<App>>, client: Client, params: 
     let asked = Asked { start_ms, end_ms, ..Asked::of(client, Kind::Series, params.all("match[]").join(" ")) };
     let ticket = app.queries.admit(asked).await?;
     let is_quick = app.queryable.is_local() && app.queries.quick.was(ticket.asked());
+    let workers = app.workers.clone();
     let work = move || {
         let begin = Instant::now();
         let storage: &dyn Queryable = if is_quick { app.tsdb.as_ref() } else { app.queryable.as_ref() };
@@ -46,7 +47,7 @@ pub(crate) async fn series(State(app): State<Arc<App>>, client: Client, params: 
         Ok(bytes)
     };
     // As with queries: waking another thread costs more than the quickest of these.
-    if is_quick { work() } else { super::blocking(work).await }.map(json_body)
+    if is_quick { work() } else { super::evaluating(&workers, work).await }.map(json_body)
 }
 
 /// `DELETE` was planned once and never came; Prometheus says so with these words.

@@ -7,7 +7,7 @@ mod encode;
 mod naming;
 
 use super::App;
-use super::api_v1::blocking;
+use super::api_v1::evaluating;
 use super::error::{ApiError, ApiResult, text};
 use super::params::Params;
 use super::queries::{Asked, Client, Kind};
@@ -68,7 +68,7 @@ async fn answer(app: Arc<App>, client: Client, params: Params, served: Served) -
     let lookback_ms = app.engine.options().lookback_delta_ms;
     let asked = Asked::of(client, Kind::Federate, params.all("match[]").join(" "));
     let ticket = app.queries.admit(asked).await?;
-    blocking(move || {
+    evaluating(&app.workers.clone(), move || {
         let _ticket = ticket;
         let mut found = Found::new();
         for one in &matches {

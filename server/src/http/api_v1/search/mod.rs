@@ -223,7 +223,7 @@ async fn answer(
     let ticket = app.queries.admit(Asked::of(client, Kind::Search, label.as_deref().unwrap_or_default())).await?;
     let include_score = search.include_score;
     let batch = search.batch;
-    let (found, has_more) = super::blocking(move || {
+    let (found, has_more) = super::evaluating(&app.workers.clone(), move || {
         let _ticket = ticket;
         let querier = app.queryable.querier(search.start_ms, search.end_ms)?;
         let ask = |matchers: &[model::Matcher]| match &label {
