@@ -18,6 +18,11 @@ const SEEN_MAX: usize = 256;
 const OVER_MAX: usize = 1000;
 /// Values of the label that are told.
 const VALUES_MAX: usize = 5;
+/// Budgets of which `/metrics` has label, values and rule: the first ones, for those with most refused series change places.
+const TOLD_MAX: usize = 20;
+/// Longest value that `/metrics` has whole, in characters, and longest rule that it has at all, in bytes.
+const TOLD_CHARS_MAX: usize = 64;
+const TOLD_RULE_MAX: usize = 1024;
 
 /// How many series there may be in the head. `None`: any number.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -83,11 +88,26 @@ pub struct OverBudget {
     pub rule: String,
 }
 
+/// What `/metrics` tells of a budget that is used up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Told {
+    pub(crate) kind: BudgetKind,
+    pub(crate) name: String,
+    pub(crate) label: String,
+    /// Some of its values, joined by `, `.
+    pub(crate) values: String,
+    /// As in [`OverBudget`]; empty if it is too long for a label.
+    pub(crate) rule: String,
+    /// When it was told: how many series had been refused.
+    folded: u64,
+}
+
 /// What the budgets have led to.
 #[derive(Debug, Default)]
 pub(crate) struct Guard {
     pub(crate) budgets: CardinalityBudgets,
     over: BTreeMap<(BudgetKind, String), Over>,
+    told: Vec<Told>,
 }
 
 #[derive(Debug, Default)]
@@ -111,7 +131,7 @@ impl Guard {
 
     /// Forgets what was beyond other budgets.
     pub(crate) fn set(&mut self, budgets: CardinalityBudgets) {
-        *self = Guard { budgets, over: BTreeMap::new() };
+        *self = Guard { budgets, ..Guard::default() };
     }
 
     /// `None` if a new series gets a place of its own, else the labels of the series that takes its samples.
@@ -170,6 +190,33 @@ impl Guard {
         over.seen.push_back(labels.clone());
     }
 
+    /// What `/metrics` tells. The same until twice as many series were refused: every other text is another series there, and
+    /// the values that were refused last are others at every look.
+    pub(crate) fn told(&mut self) -> &[Told] {
+        for ((kind, name), over) in &self.over {
+            let at = self.told.iter().position(|told| (told.kind, &told.name) == (*kind, name));
+            let old = at.and_then(|at| self.told.get(at));
+            if old.map_or(self.told.len() >= TOLD_MAX, |old| over.folded < old.folded.saturating_mul(2)) {
+                continue;
+            }
+            let (label, values) = guilty(&over.seen);
+            let rule = Some(rule(label, &values, &over.seen)).filter(|rule| rule.len() <= TOLD_RULE_MAX);
+            let told = Told {
+                kind: *kind,
+                name: name.clone(),
+                label: label.to_owned(),
+                values: values.into_iter().take(VALUES_MAX).map(shortened).collect::<Vec<_>>().join(", "),
+                rule: rule.unwrap_or_default(),
+                folded: over.folded,
+            };
+            match at.and_then(|at| self.told.get_mut(at)) {
+                Some(old) => *old = told,
+                None => self.told.push(told),
+            }
+        }
+        &self.told
+    }
+
     /// Budgets that were used up since they were set, those with most refused series first.
     pub(crate) fn over(&self, index: &Index) -> Vec<OverBudget> {
         let mut list: Vec<OverBudget> = (self.over.iter())
@@ -200,6 +247,13 @@ impl Guard {
 /// True for series that hold sums, ours or those of another server.
 pub(crate) fn is_overflow(labels: &Labels) -> bool {
     labels.get(OVERFLOW_LABEL) == Some("true")
+}
+
+fn shortened(value: &str) -> String {
+    match value.char_indices().nth(TOLD_CHARS_MAX) {
+        Some((end, _)) => format!("{}…", value.get(..end).unwrap_or_default()),
+        None => value.to_owned(),
+    }
 }
 
 /// The label with most values, and these; of several the last one by name, as `path` and `uuid` or `pod` and `uid` go.

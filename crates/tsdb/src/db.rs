@@ -449,6 +449,18 @@ impl Tsdb {
             let values = "Different values of the label that makes the series so many, among those refused last.";
             out.gauge("vigie_cardinality_guilty_label_values", values, &guilty, over.label_values as f64);
         }
+        let guilty =
+            "The label that makes the series of a budget so many, some of its values, and what keeps them out.";
+        for told in lock(&self.head.guard).told() {
+            let labels = [
+                ("budget", told.kind.as_str()),
+                ("name", &told.name),
+                ("label", &told.label),
+                ("values", &told.values),
+                ("rule", &told.rule),
+            ];
+            out.gauge("vigie_cardinality_guilty_label_info", guilty, &labels, 1.0);
+        }
     }
 }
 

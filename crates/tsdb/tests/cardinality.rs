@@ -124,6 +124,53 @@ fn remote_write_beyond_a_budget_is_added_up() {
     assert_eq!(engine.over_budget(), []);
 }
 
+/// `/metrics` names label, values and rule, and makes few series of it however many values come.
+#[test]
+fn metrics_tell_the_label_without_many_series() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = options(dir.path());
+    let registry = options.registry.clone();
+    let engine = Tsdb::open(options).unwrap();
+    engine.set_budgets(budgets(3));
+    let infos = || -> Vec<Labels> {
+        let families = registry.collect();
+        let family = families.iter().find(|family| family.name == "vigie_cardinality_guilty_label_info");
+        family.map_or_else(Vec::new, |family| family.series.iter().map(|(labels, _)| labels.clone()).collect())
+    };
+    assert_eq!(infos(), []);
+    let mut told = std::collections::BTreeSet::new();
+    for user in 0..2000 {
+        engine.layout(&[request("web", user)]).unwrap();
+        told.extend(infos());
+    }
+    // 1997 were refused: told at the first, and each time that twice as many had been, which may be in the same words.
+    assert!((2..=11).contains(&told.len()), "{told:?}");
+    let now = infos().remove(0);
+    assert_eq!(
+        (now.get("budget"), now.get("name"), now.get("label")),
+        (Some("metric"), Some("requests_total"), Some("user"))
+    );
+    assert_eq!(now.get("values"), Some("user-1000, user-1001, user-1002, user-1003, user-1004"));
+    assert_eq!(now.get("rule"), Some(&*engine.over_budget()[0].rule));
+
+    // Long values are cut, and what has no end in names does not get there.
+    for metric in 0..50 {
+        let name = format!("metric_{metric}");
+        let long = "é".repeat(1000);
+        for user in 0..4 {
+            let user = format!("{long}{user}");
+            engine.layout(&[Labels::from_pairs([("__name__", &*name), ("user", &user)])]).unwrap();
+        }
+    }
+    let infos = infos();
+    assert_eq!(infos.len(), 20);
+    let cut = format!("{}…", "é".repeat(64));
+    assert!(infos.iter().skip(1).all(|labels| labels.get("values") == Some(&*cut)), "{:?}", infos[1]);
+    // Other budgets begin anew.
+    engine.set_budgets(CardinalityBudgets::default());
+    assert!(!registry.collect().iter().any(|family| family.name == "vigie_cardinality_guilty_label_info"));
+}
+
 #[test]
 fn native_histograms_are_added_up() {
     let dir = tempfile::tempdir().unwrap();

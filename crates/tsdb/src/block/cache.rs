@@ -151,11 +151,7 @@ impl FrameCache {
 
     /// What is kept, and its bytes.
     pub(crate) fn sizes(&self) -> [(&'static str, usize); 3] {
-        [
-            ("data", lock(&self.frames).bytes),
-            ("times", lock(&self.times).bytes),
-            ("index", lock(&self.pages).bytes),
-        ]
+        [("data", lock(&self.frames).bytes), ("times", lock(&self.times).bytes), ("index", lock(&self.pages).bytes)]
     }
 
     /// Frees what nobody asked for since the last call.
