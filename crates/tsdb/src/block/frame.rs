@@ -59,30 +59,49 @@ pub(crate) fn frame_bytes(header: &[u8; HEADER_BYTES]) -> Result<(usize, usize),
     Ok((HEADER_BYTES + compressed, raw))
 }
 
-fn checked(header: &[u8; HEADER_BYTES], compressed: &[u8], raw: usize) -> Result<Vec<u8>, FrameError> {
+fn checked(
+    header: &[u8; HEADER_BYTES],
+    compressed: &[u8],
+    raw: usize,
+    decompressor: &mut Decompressor<'_>,
+) -> Result<Vec<u8>, FrameError> {
     let expected = u32::from_le_bytes([header[8], header[9], header[10], header[11]]);
     let found = crc32c::crc32c_append(crc32c::crc32c(&header[..8]), compressed);
     if found != expected {
         return Err(FrameError::Damaged(format!("checksum {expected:08x}, data gives {found:08x}")));
     }
-    decompress(compressed, raw).map_err(|error| FrameError::Damaged(format!("zstd: {error}")))
+    decompressor.decompress(compressed, raw).map_err(|error| FrameError::Damaged(format!("zstd: {error}")))
 }
 
-/// Decompressors that are at rest: one takes longer to make than a frame to decompress.
-static DECOMPRESSORS: Mutex<Vec<Decompressor<'static>>> = Mutex::new(Vec::new());
-/// So many are kept, of some 100 KiB each.
-const DECOMPRESSORS_MAX: usize = 4;
+/// What reads frames.
+struct Desk {
+    decompressor: Decompressor<'static>,
+    /// The frame as it is in the file.
+    compressed: Vec<u8>,
+}
 
-fn decompress(compressed: &[u8], raw: usize) -> io::Result<Vec<u8>> {
-    let at_rest = || DECOMPRESSORS.lock().unwrap_or_else(PoisonError::into_inner);
-    let found = at_rest().pop();
-    let mut own = found.map_or_else(Decompressor::new, Ok)?;
-    let outcome = own.decompress(compressed, raw);
-    let mut list = at_rest();
-    if list.len() < DECOMPRESSORS_MAX {
-        list.push(own);
+/// Those at rest: a decompressor takes longer to make than a frame to decompress, and buffers of all lengths, come and gone,
+/// leave the allocator with memory of all lengths.
+static DESKS: Mutex<Vec<Desk>> = Mutex::new(Vec::new());
+/// So many are kept, of some 100 KiB each, and the buffer.
+const DESKS_MAX: usize = 4;
+const BUFFER_MAX: usize = 2 * RAW_BYTES_TARGET;
+
+impl Desk {
+    fn take() -> io::Result<Desk> {
+        let found = DESKS.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        found.map_or_else(|| Ok(Desk { decompressor: Decompressor::new()?, compressed: Vec::new() }), Ok)
     }
-    outcome
+
+    fn give_back(mut self) {
+        if self.compressed.capacity() > BUFFER_MAX {
+            self.compressed = Vec::new();
+        }
+        let mut list = DESKS.lock().unwrap_or_else(PoisonError::into_inner);
+        if list.len() < DESKS_MAX {
+            list.push(self);
+        }
+    }
 }
 
 /// Reads the frame at a place of a file.
@@ -94,9 +113,12 @@ pub(crate) fn read(file: &File, at: u64) -> Result<Vec<u8>, FrameError> {
     if (total as u64) > left {
         return Err(FrameError::Damaged(format!("a frame claims {total} bytes, the file has {left} more")));
     }
-    let mut compressed = vec![0; total - HEADER_BYTES];
-    read_exact(file, &mut compressed, at + HEADER_BYTES as u64)?;
-    checked(&header, &compressed, raw)
+    let mut desk = Desk::take().map_err(FrameError::Io)?;
+    desk.compressed.resize(total - HEADER_BYTES, 0);
+    let outcome = read_exact(file, &mut desk.compressed, at + HEADER_BYTES as u64)
+        .and_then(|()| checked(&header, &desk.compressed, raw, &mut desk.decompressor));
+    desk.give_back();
+    outcome
 }
 
 fn read_exact(file: &File, buffer: &mut [u8], at: u64) -> Result<(), FrameError> {

@@ -138,6 +138,10 @@ impl SeriesPage {
                 first_chunk = first_chunk.checked_add(1)?;
             }
         }
+        // Pages stay for a while, and grew by doubling.
+        page.series.shrink_to_fit();
+        page.pairs.shrink_to_fit();
+        page.chunks.shrink_to_fit();
         Some(page)
     }
 }
