@@ -74,6 +74,7 @@ pub(crate) async fn run(flags: ServeFlags, receivers: Receivers) -> Result<()> {
         // The API checks the resolution of a range itself, as Prometheus does.
         max_steps: usize::MAX,
         use_start_timestamps: flags.enabled().use_start_timestamps,
+        delayed_name_removal: flags.enabled().delayed_name_removal,
         features: flags.enabled().language,
         ..promql::EngineOptions::default()
     }));

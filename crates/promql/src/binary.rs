@@ -260,7 +260,7 @@ impl Evaluator<'_> {
                     let labels = if key_is_result {
                         key.clone()
                     } else {
-                        result_labels(e.op, matching, &own.labels, &partner.labels)
+                        self.result_labels(e, matching, &own.labels, &partner.labels)
                     };
                     // A name that was to vanish stays where a comparison keeps it.
                     let series = VectorSeries { labels, drop_name: e.return_bool, column };
@@ -330,7 +330,7 @@ impl Evaluator<'_> {
                     let place = *pairs.entry((index, partner_index)).or_insert_with(|| {
                         let own = if index == FILLED { key } else { &many[index].labels };
                         let other = if partner_index == FILLED { key } else { &one[partner_index].labels };
-                        let labels = result_labels(e.op, matching, own, other);
+                        let labels = self.result_labels(e, matching, own, other);
                         let drop_name = e.return_bool;
                         *places.entry((labels.clone(), drop_name)).or_insert_with(|| {
                             out.push(VectorSeries { labels, drop_name, column: Column::empty(grid.count) });
@@ -346,6 +346,13 @@ impl Evaluator<'_> {
         }
         out.retain(|series| !series.column.is_empty());
         Ok(out)
+    }
+
+    /// What a match is called. Whether several are called the same is looked at before names go that are to go later.
+    fn result_labels(&self, e: &BinaryExpr, matching: &Matching, own: &Labels, other: &Labels) -> Labels {
+        let labels = result_labels(e.op, matching, own, other);
+        let goes = e.return_bool && matching.cardinality != Cardinality::OneToOne && !self.delays_names();
+        if goes { without_metadata(&labels) } else { labels }
     }
 
     /// The operation between two columns.

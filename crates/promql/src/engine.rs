@@ -42,6 +42,9 @@ pub struct EngineOptions {
     pub default_step_ms: i64,
     /// Whether `rate` and its relatives look at start timestamps where the storage has them.
     pub use_start_timestamps: bool,
+    /// Whether names, where values mean something else now, go at the very end only, so that `label_replace` and `by` still
+    /// see them; else they go where they lose their meaning.
+    pub delayed_name_removal: bool,
     /// How many steps a range query may have.
     pub max_steps: usize,
     /// How many threads all queries of the engine may use beside those that call it; `None`: one less than the
@@ -61,6 +64,7 @@ impl Default for EngineOptions {
             timeout: Duration::from_secs(120),
             default_step_ms: 60_000,
             use_start_timestamps: true,
+            delayed_name_removal: true,
             max_steps: STEPS_MAX,
             helper_threads: None,
             features: Features::ALL,
@@ -311,7 +315,7 @@ fn instant_grid(time_ms: i64) -> (Grid, Times) {
     (grid, Times { start: time_ms, end: time_ms, step: 0, instant: true })
 }
 
-/// Takes the names off at last, and joins what has the same labels now.
+/// Takes the names off that are to go, and joins what has the same labels now.
 pub(crate) fn finish_names(series: Vec<VectorSeries>) -> Result<Vec<VectorSeries>, QueryError> {
     if !series.iter().any(|series| series.drop_name) {
         return Ok(series);

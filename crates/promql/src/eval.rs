@@ -3,7 +3,7 @@
 use crate::annotations::Annotations;
 use crate::annotations::Note;
 use crate::counts::Counts;
-use crate::engine::{EngineOptions, QueryOptions, QueryStats};
+use crate::engine::{EngineOptions, QueryOptions, QueryStats, finish_names};
 use crate::error::QueryError;
 use crate::parallel::Helpers;
 use crate::profile::{Mark, Profile};
@@ -223,6 +223,10 @@ impl<'a> Evaluator<'a> {
         self.engine.use_start_timestamps
     }
 
+    pub(crate) fn delays_names(&self) -> bool {
+        self.engine.delayed_name_removal
+    }
+
     /// Fails if the query has been cancelled or takes too long.
     pub(crate) fn check_time(&self) -> Result<(), QueryError> {
         self.watch.check()
@@ -381,13 +385,13 @@ impl<'a> Evaluator<'a> {
         let begin = self.profile_mark();
         let value = if grid.count > 1 && !is_literal(expr) && is_step_invariant(expr) {
             // Nothing in it depends on the time: once is enough.
-            let (once, counted) = self.counts.apart(1, || self.eval_node(expr, Grid { count: 1, ..grid }));
+            let (once, counted) = self.counts.apart(1, || self.eval_named(expr, Grid { count: 1, ..grid }));
             if let (Some(counts), Some(&samples)) = (self.counting(), counted.first()) {
                 counts.add_to_all(samples);
             }
             repeat(once?, grid.count)
         } else {
-            self.eval_node(expr, grid)?
+            self.eval_named(expr, grid)?
         };
         if let (Some(profile), Some(begin), false) = (self.profile, begin, matches!(expr, Expr::Selector(_))) {
             profile.add_value(expr.span(), &value, begin.elapsed());
@@ -407,6 +411,14 @@ impl<'a> Evaluator<'a> {
         self.live_bytes.store(before.1, Ordering::Relaxed);
         let (samples, bytes) = size(value);
         self.count_live(samples, bytes)
+    }
+
+    /// A node with the names that it has for those around it.
+    fn eval_named(&self, expr: &Expr, grid: Grid) -> Result<Intermediate, QueryError> {
+        match self.eval_node(expr, grid)? {
+            Intermediate::Vector(series) if !self.delays_names() => Ok(Intermediate::Vector(finish_names(series)?)),
+            value => Ok(value),
+        }
     }
 
     fn eval_node(&self, expr: &Expr, grid: Grid) -> Result<Intermediate, QueryError> {

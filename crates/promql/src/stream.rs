@@ -2,6 +2,7 @@
 //! whatever maps values one by one around them. The series of such a chain are read, evaluated and handed on one by one,
 //! on all cores that are free, in the order of their labels.
 
+use crate::engine::{finish_names, without_metadata};
 use crate::error::QueryError;
 use crate::eval::{Evaluator, is_step_invariant};
 use crate::functions::{self, RangePlan};
@@ -11,6 +12,7 @@ use crate::profile::Mark;
 use crate::select::{Bounds, Give, InstantPlan, note_resets};
 use crate::shared::{Cost, Gathering, Kept, Read, Rows, Running, Turn};
 use crate::value::{Grid, VectorSeries};
+use model::{Labels, MatchOp, labels::METRIC_NAME};
 use promql_syntax::{Expr, Span, ValueType, VectorSelector};
 use std::sync::{
     Arc, Mutex, PoisonError,
@@ -55,6 +57,18 @@ pub(crate) struct Stream<'e> {
     source: Source<'e>,
     /// From the selector outwards.
     stages: Vec<(Span, Stage<'e>)>,
+    names: Names,
+}
+
+/// What a chain does to the names of its series before they are handed on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Names {
+    /// Nothing, or that is put off to the end of the query.
+    Stay,
+    /// They go, and no two series become one, for all have the same.
+    Go,
+    /// They go, and series may become one: all must be there before the next node sees them.
+    Join,
 }
 
 /// Where the series of a chain come from.
@@ -109,8 +123,44 @@ struct Node<'e> {
     inner: &'e Expr,
 }
 
+struct Chain<'e> {
+    /// From the end inwards.
+    nodes: Vec<Node<'e>>,
+    /// The selector or range function where it begins.
+    bottom: &'e Expr,
+    names: Names,
+}
+
+/// True if the values of a node of a chain mean something else than those inside it.
+fn drops_name(expr: &Expr) -> bool {
+    match expr {
+        Expr::Unary(e) => e.negative,
+        Expr::Binary(e) => !(e.op.is_comparison() || e.op.is_trim()) || e.return_bool,
+        Expr::Call(e) => !functions::keeps_name(&e.function),
+        _ => false,
+    }
+}
+
+/// True if all series that begin a chain have the same name.
+fn fixes_name(bottom: &Expr) -> bool {
+    let selector = match bottom {
+        Expr::Selector(selector) => selector,
+        Expr::Call(e) => match functions::matrix_argument(e) {
+            Some(matrix) => &matrix.selector,
+            None => return false,
+        },
+        _ => return false,
+    };
+    selector.matchers.iter().any(|matcher| matcher.name == METRIC_NAME && matcher.op == MatchOp::Equal)
+}
+
+/// True if a series tells a type or a unit: another one may differ from it by that alone.
+fn is_typed(labels: &Labels) -> bool {
+    labels.get("__type__").is_some() || labels.get("__unit__").is_some()
+}
+
 /// The nodes of the chain that ends with `expr`, from there inwards, and the selector or range function where it begins.
-fn chain(expr: &Expr, grid: Grid) -> Option<(Vec<Node<'_>>, &Expr)> {
+fn nodes_of(expr: &Expr, grid: Grid) -> Option<(Vec<Node<'_>>, &Expr)> {
     let (mut nodes, mut bottom) = (Vec::new(), expr);
     loop {
         let (mapping, inner) = match bottom {
@@ -157,12 +207,30 @@ fn chunks_of<'s>(
 impl<'a> Evaluator<'a> {
     /// True if the node ends a chain.
     pub(crate) fn is_stream(&self, expr: &Expr, grid: Grid) -> bool {
-        chain(expr, grid).is_some()
+        self.chain(expr, grid).is_some_and(|chain| chain.names != Names::Join)
+    }
+
+    /// The chain that ends with `expr`, if there is one and names may wait until its end.
+    fn chain<'e>(&self, expr: &'e Expr, grid: Grid) -> Option<Chain<'e>> {
+        let (nodes, bottom) = nodes_of(expr, grid)?;
+        // From the selector outwards.
+        let mut dropping = std::iter::once(bottom)
+            .chain(nodes.iter().rev().filter_map(|node| node.mapping))
+            .filter(|node| drops_name(node));
+        let names = match dropping.next() {
+            _ if self.delays_names() => Names::Stay,
+            None => Names::Stay,
+            Some(_) if fixes_name(bottom) => Names::Go,
+            Some(node) if std::ptr::eq(node, expr) => Names::Join,
+            // What comes after sees series that are one.
+            Some(_) => return None,
+        };
+        Some(Chain { nodes, bottom, names })
     }
 
     /// The chain that ends with `expr`, if it is one.
     pub(crate) fn stream<'e>(&'e self, expr: &'e Expr, grid: Grid) -> Result<Option<Stream<'e>>, QueryError> {
-        let Some((mut nodes, bottom)) = chain(expr, grid) else { return Ok(None) };
+        let Some(Chain { mut nodes, bottom, names }) = self.chain(expr, grid) else { return Ok(None) };
         // From the first node on that others want: who asks for the last one knows about it.
         let inner = nodes.iter().map(|node| node.inner).enumerate();
         let part = inner.filter_map(|(at, inner)| Some((at, self.part(inner)?, inner))).next();
@@ -179,7 +247,7 @@ impl<'a> Evaluator<'a> {
                 stages.push((expr.span(), self.stage(expr, grid)?));
             }
         }
-        Ok(Some(Stream { source, stages }))
+        Ok(Some(Stream { source, stages, names }))
     }
 
     fn reading<'e>(&'e self, bottom: &'e Expr, grid: Grid) -> Result<Reading<'e>, QueryError> {
@@ -280,7 +348,7 @@ impl<'a> Evaluator<'a> {
             let waiting = idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
             let mut scratch = waiting.unwrap_or_else(|| Scratch::of(&reading.leaf));
             let mut out = Evaluated { series: Vec::new(), read: Vec::new() };
-            let mut each = |labels: &model::Labels, mark: Mark, Scratch { samples, layouts }: &mut Scratch| {
+            let mut each = |labels: &Labels, mark: Mark, Scratch { samples, layouts }: &mut Scratch| {
                 self.count_read(samples.len())?;
                 let mark = self.profile_read(mark, reading.read_span, samples);
                 if keeps.load(Ordering::Relaxed) {
@@ -363,7 +431,7 @@ impl<'a> Evaluator<'a> {
         &self,
         reading: &Reading<'_>,
         stages: &[(Span, Stage<'_>)],
-        labels: &model::Labels,
+        labels: &Labels,
         samples: &mut Samples,
         layouts: &mut Layouts,
         mark: Mark,
@@ -388,16 +456,18 @@ impl<'a> Evaluator<'a> {
         Ok(Some(value))
     }
 
-    /// Hands the series of a vector to `fold`, one by one; all of them are in memory at once only if they must be.
+    /// Hands the series of a vector to `fold`, one by one; all of them are in memory at once only if they must be. Names
+    /// that have gone may still be there where nobody looks at them.
     pub(crate) fn each_vector(
         &self,
         expr: &Expr,
         grid: Grid,
+        looks_at_names: bool,
         fold: impl FnMut(VectorSeries) -> Result<(), QueryError> + Send,
     ) -> Result<(), QueryError> {
         match self.part(expr) {
             Some(number) => self.each_shared(number, expr, grid, fold),
-            None => self.each_alone(expr, grid, fold),
+            None => self.each_alone(expr, grid, looks_at_names, fold),
         }
     }
 
@@ -406,12 +476,30 @@ impl<'a> Evaluator<'a> {
         &self,
         expr: &Expr,
         grid: Grid,
-        fold: impl FnMut(VectorSeries) -> Result<(), QueryError> + Send,
+        looks_at_names: bool,
+        mut fold: impl FnMut(VectorSeries) -> Result<(), QueryError> + Send,
     ) -> Result<(), QueryError> {
-        match self.stream(expr, grid)? {
-            Some(stream) => self.run_stream(&stream, fold),
-            None => self.vector_alone(expr, grid)?.into_iter().try_for_each(fold),
-        }
+        let stream = match self.stream(expr, grid)? {
+            Some(stream) if stream.names == Names::Stay => return self.run_stream(&stream, fold),
+            Some(stream) if stream.names == Names::Go => stream,
+            _ => return self.vector_alone(expr, grid)?.into_iter().try_for_each(fold),
+        };
+        // From the first series with a type on, which comes before the same one without.
+        let mut typed: Vec<VectorSeries> = Vec::new();
+        self.run_stream(&stream, |mut series| {
+            if !typed.is_empty() || is_typed(&series.labels) {
+                self.count_live_series(&series)?;
+                typed.push(series);
+                return Ok(());
+            }
+            // Notes about histograms tell the name.
+            if series.drop_name && (looks_at_names || !series.column.histograms.is_empty()) {
+                series.labels = without_metadata(&series.labels);
+            }
+            series.drop_name = false;
+            fold(series)
+        })?;
+        finish_names(typed)?.into_iter().try_for_each(fold)
     }
 
     /// All series of a chain.

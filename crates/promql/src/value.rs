@@ -176,7 +176,7 @@ const LONG_LABELS_BYTES: usize = 4096;
 #[derive(Clone, Debug)]
 pub(crate) struct VectorSeries {
     pub(crate) labels: Labels,
-    /// The name (and type and unit) are to go, but only at the very end, so that `label_replace` and `by` see them.
+    /// The name (and type and unit) are to go: when the node is done, or at the very end with delayed removal.
     pub(crate) drop_name: bool,
     pub(crate) column: Column,
 }

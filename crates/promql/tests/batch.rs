@@ -161,6 +161,7 @@ proptest! {
     fn batches_answer_as_single_queries(
         numbers in proptest::collection::vec(0_usize..1000, 80),
         instant in any::<bool>(),
+        delayed_name_removal in any::<bool>(),
         memory in prop_oneof![Just(MUCH), Just(40_000), Just(400_000)],
     ) {
         let mut next = 0;
@@ -191,6 +192,7 @@ proptest! {
             max_memory_bytes: memory,
             // Which error comes first would depend on which thread does.
             helper_threads: Some(0),
+            delayed_name_removal,
             ..EngineOptions::default()
         });
         let storage = data();

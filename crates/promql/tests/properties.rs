@@ -13,7 +13,10 @@ use storage::{Samples, memory::MemoryStorage};
 proptest! {
     #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
     #[test]
-    fn ranges_agree_with_instants(numbers in proptest::collection::vec(0_usize..1000, 60)) {
+    fn ranges_agree_with_instants(
+        numbers in proptest::collection::vec(0_usize..1000, 60),
+        delayed_name_removal in any::<bool>(),
+    ) {
         let mut next = 0;
         let mut choice = |below: usize| {
             next += 1;
@@ -27,7 +30,8 @@ proptest! {
         if choosing > 0 && choosing + count(&["sort"]) > 1 {
             return Ok(());
         }
-        let (storage, engine, options) = (data(), Engine::new(EngineOptions::default()), QueryOptions::default());
+        let engine = Engine::new(EngineOptions { delayed_name_removal, ..EngineOptions::default() });
+        let (storage, options) = (data(), QueryOptions::default());
         let (start, end, step) = (200_000, 700_000, 50_000);
         let whole = engine.range_expr(&storage, &expr, &query, (start, end, step), &options);
         for time in (start..=end).step_by(50_000) {

@@ -62,7 +62,8 @@ pub fn run_file(name: &str, text: &str) -> FileReport {
         }
     };
     let storage = MemoryStorage::new();
-    let engine = Engine::new(EngineOptions { max_samples: 100_000, ..EngineOptions::default() });
+    let engine =
+        Engine::new(EngineOptions { max_samples: 100_000, delayed_name_removal: true, ..EngineOptions::default() });
     for command in commands {
         match command.kind {
             CommandKind::Clear => storage.clear(),

@@ -12,14 +12,18 @@ pub(crate) struct FeatureFlags {
 }
 
 impl FeatureFlags {
-    /// Remarks on names that nobody knows, as promtool does.
     pub(crate) fn language(&self) -> promql_syntax::Features {
+        self.enabled().language
+    }
+
+    /// What is switched on. Remarks on names that nobody knows, as promtool does.
+    pub(crate) fn enabled(&self) -> Enabled {
         let (enabled, remarks) = Enabled::read(&self.enable_feature);
         for remark in remarks {
             if let Remark::Unknown(name) = remark {
                 complain(&format!("  WARNING: --enable-feature={name} is not known"));
             }
         }
-        enabled.language
+        enabled
     }
 }

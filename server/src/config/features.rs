@@ -14,6 +14,8 @@ pub(crate) struct Enabled {
     pub(crate) use_start_timestamps: bool,
     /// The configuration is read again when a file of it changes.
     pub(crate) auto_reload: bool,
+    /// Names that lose their meaning go at the end of a query only.
+    pub(crate) delayed_name_removal: bool,
     /// `extra_scrape_metrics` is true where `global` does not say it.
     pub(crate) extra_scrape_metrics: bool,
 }
@@ -46,7 +48,6 @@ const FIXED: &[(&str, Fixed)] = &[
     ("otlp-native-delta-ingestion", Fixed::Without("there is no OTLP receiver")),
     ("otlp-write-receiver", Fixed::Without("there is no OTLP receiver")),
     ("promql-at-modifier", Fixed::On),
-    ("promql-delayed-name-removal", Fixed::On),
     ("promql-duration-expr", Fixed::On),
     ("promql-negative-offset", Fixed::On),
     ("remote-write-receiver", Fixed::Without("use --web.enable-remote-write-receiver")),
@@ -92,6 +93,7 @@ impl Enabled {
             "promql-per-step-stats" => self.per_step_stats = true,
             "auto-reload-config" => self.auto_reload = true,
             "use-start-timestamps" => self.use_start_timestamps = true,
+            "promql-delayed-name-removal" => self.delayed_name_removal = true,
             "extra-scrape-metrics" => self.extra_scrape_metrics = true,
             name => return self.language.enable(name),
         }
@@ -121,7 +123,7 @@ mod tests {
     const CASES: &str = "
 promql-experimental-functions => functions; on
 promql-extended-range-selectors,promql-binop-fill-modifiers => selectors fill; on on
-promql-per-step-stats, use-start-timestamps,,extra-scrape-metrics => steps starts extra; on on on
+promql-per-step-stats, use-start-timestamps,,promql-delayed-name-removal,extra-scrape-metrics => steps starts names extra; on on on on
 exemplar-storage,promql-duration-expr,search-api => ; always always always
 auto-reload-config => reload; on
 old-ui,native-histograms => ; without without
@@ -139,6 +141,7 @@ promql-experimental-function => ; unknown
                 (enabled.language.fill_modifiers, "fill"),
                 (enabled.per_step_stats, "steps"),
                 (enabled.use_start_timestamps, "starts"),
+                (enabled.delayed_name_removal, "names"),
                 (enabled.extra_scrape_metrics, "extra"),
                 (enabled.auto_reload, "reload"),
             ];
@@ -165,6 +168,7 @@ promql-experimental-function => ; unknown
             promql_syntax::features::FILL_MODIFIERS,
             "promql-per-step-stats",
             "use-start-timestamps",
+            "promql-delayed-name-removal",
             "extra-scrape-metrics",
         ];
         for name in FIXED.iter().map(|(name, _)| *name).chain(switches) {

@@ -44,7 +44,7 @@ impl Evaluator<'_> {
         }
         let before = self.live();
         let (mut input, mut bytes) = (Vec::new(), 0);
-        let outcome = self.each_vector(expr, grid, |series| {
+        let outcome = self.each_vector(expr, grid, true, |series| {
             bytes += series.bytes();
             if bytes > limit {
                 // Any error ends it.

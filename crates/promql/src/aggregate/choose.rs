@@ -175,7 +175,7 @@ impl Evaluator<'_> {
             chosen: HashMap::new(),
             next_id: 0,
         };
-        self.each_vector(&e.inner, grid, |series| best.add(series))?;
+        self.each_vector(&e.inner, grid, true, |series| best.add(series))?;
         best.finish()
     }
 
@@ -191,7 +191,7 @@ impl Evaluator<'_> {
         // By group, how many are chosen at each step.
         let mut groups: Vec<Vec<usize>> = Vec::new();
         let mut out = Vec::new();
-        self.each_vector(&e.inner, grid, |mut series| {
+        self.each_vector(&e.inner, grid, true, |mut series| {
             let place = table.place(&filter, &series.labels);
             if place == groups.len() {
                 self.count_live(0, grid.count * size_of::<usize>())?;
@@ -223,7 +223,7 @@ impl Evaluator<'_> {
         }
         let ratios: Vec<f64> = params.iter().map(|given| given.clamp(-1.0, 1.0)).collect();
         let mut out = Vec::new();
-        self.each_vector(&e.inner, grid, |mut series| {
+        self.each_vector(&e.inner, grid, true, |mut series| {
             let hash = label_hash(&series.labels) as f64 / u64::MAX as f64;
             for (step, &ratio) in ratios.iter().enumerate() {
                 let inside = if ratio >= 0.0 { hash < ratio } else { hash >= 1.0 + ratio };

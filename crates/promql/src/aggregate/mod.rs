@@ -7,7 +7,7 @@ mod fold;
 
 use crate::error::QueryError;
 use crate::eval::Evaluator;
-use crate::grouping::{GroupTable, LabelFilter};
+use crate::grouping::{GroupTable, LabelFilter, is_metadata};
 use crate::histogram;
 use crate::numbers::{Mean, Sum, Variance, kahan_add, quantile};
 use crate::value::{At, Column, Grid, Intermediate, VectorSeries};
@@ -33,7 +33,7 @@ impl Evaluator<'_> {
         };
         if fold::Folding::can(e.op) {
             let mut folding = fold::Folding::new(self, e, grid);
-            self.each_vector(&e.inner, grid, |series| folding.add(series))?;
+            self.each_vector(&e.inner, grid, looks_at_names(e), |series| folding.add(series))?;
             return Ok(folding.finish());
         }
         if let (AggregateOp::CountValues, Some(Intermediate::String(label))) = (e.op, &param) {
@@ -222,6 +222,11 @@ fn group(e: &AggregateExpr, input: &[VectorSeries]) -> Vec<Group> {
     groups
 }
 
+/// True if groups differ by what a metric is called.
+fn looks_at_names(e: &AggregateExpr) -> bool {
+    !e.without && e.grouping.iter().any(|name| is_metadata(name))
+}
+
 fn group_filter(e: &AggregateExpr) -> LabelFilter {
     if e.without { LabelFilter::but(&e.grouping) } else { LabelFilter::only(&e.grouping) }
 }
@@ -230,7 +235,7 @@ impl Evaluator<'_> {
     fn count_values(&self, e: &AggregateExpr, label: &str, grid: Grid) -> Result<Vec<VectorSeries>, QueryError> {
         let mut out: BTreeMap<Labels, VectorSeries> = BTreeMap::new();
         let filter = group_filter(e);
-        self.each_vector(&e.inner, grid, |series| {
+        self.each_vector(&e.inner, grid, looks_at_names(e), |series| {
             self.check_time()?;
             let base = filter.apply(&series.labels);
             // The value is a label like others, which `without` may take away again.

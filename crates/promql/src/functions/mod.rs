@@ -8,7 +8,7 @@ mod range;
 pub(crate) mod rate;
 mod time;
 
-pub(crate) use range::{RangePlan, matrix_argument};
+pub(crate) use range::{RangePlan, keeps_name, matrix_argument};
 
 use crate::error::QueryError;
 use crate::eval::{Evaluator, unlabelled};

@@ -95,6 +95,11 @@ pub(crate) fn is_range_function(name: &str) -> bool {
     range_function(name).is_some()
 }
 
+/// True for range functions whose values mean what the samples mean.
+pub(crate) fn keeps_name(function: &str) -> bool {
+    matches!(function, "last_over_time" | "first_over_time")
+}
+
 /// The range selector that a range function is called with; `None` for subqueries and other functions.
 pub(crate) fn matrix_argument(e: &Call) -> Option<&MatrixSelector> {
     range_function(&e.function)?;
@@ -317,7 +322,7 @@ impl Evaluator<'_> {
             anchored,
             smoothed,
             lookback,
-            keeps_name: matches!(e.function.as_str(), "last_over_time" | "first_over_time"),
+            keeps_name: keeps_name(&e.function),
             notes_counters: matches!(e.function.as_str(), "rate" | "increase"),
         })
     }

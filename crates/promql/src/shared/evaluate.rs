@@ -50,25 +50,12 @@ impl Evaluator<'_> {
         };
         let begin = Instant::now();
         let mut rows = Gathering::new(running.room());
-        let (done, mut taken) = self.captured(|| match self.stream(expr, grid)? {
-            Some(stream) => {
-                self.run_stream(&stream, |series| {
-                    self.count_live_series(&series)?;
-                    rows.has_room(&series);
-                    rows.push(series);
-                    Ok(())
-                })?;
-                Ok::<_, QueryError>(true)
-            }
-            None => {
-                for series in self.vector_alone(expr, grid)? {
-                    rows.has_room(&series);
-                    rows.push(series);
-                }
-                Ok(false)
-            }
-        });
-        let is_stream = done?;
+        let (done, mut taken) = self.captured(|| self.vector_alone(expr, grid));
+        for series in done? {
+            rows.has_room(&series);
+            rows.push(series);
+        }
+        let is_stream = self.is_stream(expr, grid);
         self.settle_reads(expr, self.key(number, grid), &mut taken);
         let cost = Cost { time: begin.elapsed(), ..taken.cost(is_stream) };
         match rows.finish() {
@@ -97,7 +84,7 @@ impl Evaluator<'_> {
             return self.eval_vector(expr, grid)?.into_iter().try_for_each(fold);
         }
         let kept = match self.turn(number, grid)? {
-            Turn::Alone => return self.each_alone(expr, grid, fold),
+            Turn::Alone => return self.each_alone(expr, grid, true, fold),
             Turn::Kept(kept) => {
                 self.take(&kept, expr)?;
                 kept
@@ -135,7 +122,7 @@ impl Evaluator<'_> {
         let mut rows = Gathering::new(running.room());
         let mut running = Some(running);
         let (done, taken) = self.captured(|| {
-            self.each_alone(expr, grid, |series| {
+            self.each_alone(expr, grid, true, |series| {
                 if rows.has_room(&series) {
                     rows.push(series);
                     return Ok(());

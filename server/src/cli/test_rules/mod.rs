@@ -6,6 +6,7 @@ mod run;
 
 use super::features::FeatureFlags;
 use super::output::{complain, say};
+use crate::config::features::Enabled;
 use anyhow::{Context, Result};
 use clap::Subcommand;
 use report::{FileReport, Layout, TestReport};
@@ -48,7 +49,8 @@ pub(crate) fn run(command: TestCommand) -> Result<ExitCode> {
         .collect::<Result<Vec<_>>>()?;
     let is_wanted = |name: &str| patterns.is_empty() || patterns.iter().any(|pattern| pattern.is_match(name));
     let unknown = if ignore_unknown_fields { UnknownFields::Ignore } else { UnknownFields::Refuse };
-    let reading = Reading { unknown, features: features.language() };
+    let enabled = features.enabled();
+    let reading = Reading { unknown, features: enabled.language };
     let coloured = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     let layout = if diff { Layout::Difference { coloured } } else { Layout::Both };
     let mut reports = Vec::with_capacity(files.len());
@@ -56,7 +58,7 @@ pub(crate) fn run(command: TestCommand) -> Result<ExitCode> {
         let report = FileReport {
             file: file.display().to_string(),
             run_at: jiff::Timestamp::now().round(jiff::Unit::Second)?.to_string(),
-            outcome: test_file(file, reading, debug, &is_wanted),
+            outcome: test_file(file, reading, enabled, debug, &is_wanted),
         };
         tell(&report, layout);
         reports.push(report);
@@ -86,6 +88,7 @@ fn tell(report: &FileReport, layout: Layout) {
 fn test_file(
     path: &Path,
     reading: Reading,
+    enabled: Enabled,
     debug: bool,
     is_wanted: &dyn Fn(&str) -> bool,
 ) -> Result<Vec<TestReport>, String> {
@@ -99,7 +102,7 @@ fn test_file(
     let rule_files = rule_files(&file.rule_files, folder, reading)?;
     let mut reports = Vec::with_capacity(file.tests.len());
     for test in &file.tests {
-        let failures = run::run(test, &file, &rule_files, reading.features, debug);
+        let failures = run::run(test, &file, &rule_files, enabled, debug);
         reports.push(TestReport { name: test.name.clone(), failures });
     }
     Ok(reports)
@@ -131,7 +134,7 @@ fail-rule.yml => 1 tests; group: broken, rule: same, time: 0s, err: vector canno
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/test_rules");
         for case in CASES.trim().lines() {
             let (name, expected) = case.split_once(" => ").unwrap();
-            let outcome = test_file(&folder.join(name), Reading::default(), false, &|_| true);
+            let outcome = test_file(&folder.join(name), Reading::default(), Enabled::default(), false, &|_| true);
             let said = match &outcome {
                 Ok(tests) => {
                     let failures = tests.iter().flat_map(|test| test.failures.iter().map(|f| (&test.name, f)));

@@ -2,10 +2,10 @@
 
 use super::file::{AlertTest, ExprTest, Test, TestFile};
 use crate::cli::output::say;
+use crate::config::features::Enabled;
 use model::float::format_float;
 use model::{Labels, SampleValue};
 use promql::{Engine, EngineOptions, QueryOptions, Value};
-use promql_syntax::Features;
 use promqltest::histogram_expression;
 use rules::{AlertSink, FiringAlert, Rehearsal, RuleFile, RuleManagerOptions, RulesConfig};
 use std::fmt::Write as _;
@@ -35,14 +35,15 @@ pub(super) fn run(
     test: &Test,
     file: &TestFile,
     rule_files: &[RuleFile],
-    features: Features,
+    enabled: Enabled,
     debug: bool,
 ) -> Vec<Failure> {
     let storage = Arc::new(MemoryStorage::new());
     let engine = Arc::new(Engine::new(EngineOptions {
         default_step_ms: file.interval_ms,
         helper_threads: Some(0),
-        features,
+        delayed_name_removal: enabled.delayed_name_removal,
+        features: enabled.language,
         ..EngineOptions::default()
     }));
     let options = RuleManagerOptions {
