@@ -5,9 +5,7 @@ use crate::oauth2::TokenSource;
 use crate::{HttpClientConfig, HttpClientError, Secret};
 use base64::Engine as _;
 use bytes::{Bytes, BytesMut};
-use http::header::{
-    AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION, USER_AGENT,
-};
+use http::header::{AUTHORIZATION, CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, LOCATION, USER_AGENT};
 use http::{Method, StatusCode, Uri};
 use http_body_util::{BodyExt, Full};
 use hyper_util::client::legacy::Client;
@@ -66,6 +64,38 @@ impl Request {
             timeout,
             response_bytes_max,
         }
+    }
+}
+
+/// A request whose URL and headers were read, to be sent any number of times.
+#[derive(Clone, Debug)]
+pub struct Prepared {
+    method: Method,
+    uri: Uri,
+    /// Those that the URL had.
+    credentials: Option<HeaderValue>,
+    headers: HeaderMap,
+    body: Bytes,
+    timeout: Duration,
+    response_bytes_max: usize,
+}
+
+impl Request {
+    /// Reads URL and headers.
+    ///
+    /// # Errors
+    /// `Url` or `Header` for those that are none.
+    pub fn prepare(self) -> Result<Prepared, HttpClientError> {
+        let (uri, credentials) = parse_url(&self.url)?;
+        let mut headers = HeaderMap::with_capacity(self.headers.len() + 1);
+        headers.insert(USER_AGENT, HeaderValue::from_static(USER_AGENT_DEFAULT));
+        for (name, value) in &self.headers {
+            let bad = || HttpClientError::Header { name: name.clone() };
+            let parsed = HeaderName::from_bytes(name.as_bytes()).map_err(|_| bad())?;
+            headers.insert(parsed, HeaderValue::from_str(value).map_err(|_| bad())?);
+        }
+        let Request { method, body, timeout, response_bytes_max, .. } = self;
+        Ok(Prepared { method, uri, credentials, headers, body, timeout, response_bytes_max })
     }
 }
 
@@ -155,6 +185,14 @@ impl HttpClient {
     /// # Errors
     /// See [`HttpClientError`].
     pub async fn send(&self, request: Request) -> Result<Response, HttpClientError> {
+        self.send_prepared(&request.prepare()?).await
+    }
+
+    /// As [`HttpClient::send`], for what is sent again and again.
+    ///
+    /// # Errors
+    /// See [`HttpClientError`].
+    pub async fn send_prepared(&self, request: &Prepared) -> Result<Response, HttpClientError> {
         let timeout = request.timeout;
         match tokio::time::timeout(timeout, Box::pin(self.send_without_timeout(request))).await {
             Ok(result) => result,
@@ -162,13 +200,13 @@ impl HttpClient {
         }
     }
 
-    async fn send_without_timeout(&self, request: Request) -> Result<Response, HttpClientError> {
+    async fn send_without_timeout(&self, request: &Prepared) -> Result<Response, HttpClientError> {
         let config = &self.0.config;
         let pool = self.pool()?;
-        let mut method = request.method;
-        let mut body = request.body;
-        let (mut uri, mut url_credentials) = parse_url(&request.url)?;
-        let own_headers = own_headers(&request.headers)?;
+        let mut method = request.method.clone();
+        let mut body = request.body.clone();
+        let mut uri = request.uri.clone();
+        let mut url_credentials = request.credentials.clone();
         let mut content_headers = true;
         // Once lost by a redirect to another host, credentials do not come back.
         let mut trusted = true;
@@ -179,11 +217,12 @@ impl HttpClient {
             *sent.method_mut() = method.clone();
             *sent.uri_mut() = uri.clone();
             let headers = sent.headers_mut();
-            headers.insert(USER_AGENT, HeaderValue::from_static(USER_AGENT_DEFAULT));
-            for (name, value) in &own_headers {
-                if (trusted || !is_credential(name)) && (content_headers || !is_content(name)) {
-                    headers.insert(name.clone(), value.clone());
-                }
+            headers.clone_from(&request.headers);
+            if !trusted {
+                CREDENTIALS.iter().for_each(|name| drop(headers.remove(*name)));
+            }
+            if !content_headers {
+                CONTENT.iter().for_each(|name| drop(headers.remove(*name)));
             }
             if trusted {
                 if let Some(value) = url_credentials.take() {
@@ -302,24 +341,10 @@ async fn add_config_headers(config: &HttpClientConfig, headers: &mut HeaderMap) 
     Ok(())
 }
 
-fn own_headers(headers: &[(String, String)]) -> Result<Vec<(HeaderName, HeaderValue)>, HttpClientError> {
-    headers
-        .iter()
-        .map(|(name, value)| {
-            let bad = || HttpClientError::Header { name: name.clone() };
-            let parsed = HeaderName::from_bytes(name.as_bytes()).map_err(|_| bad())?;
-            Ok((parsed, HeaderValue::from_str(value).map_err(|_| bad())?))
-        })
-        .collect()
-}
-
-fn is_credential(name: &HeaderName) -> bool {
-    matches!(name.as_str(), "authorization" | "cookie" | "cookie2" | "www-authenticate" | "proxy-authorization")
-}
-
-fn is_content(name: &HeaderName) -> bool {
-    *name == CONTENT_TYPE || *name == CONTENT_LENGTH || name.as_str() == "content-encoding"
-}
+/// Not for other hosts.
+const CREDENTIALS: [&str; 5] = ["authorization", "cookie", "cookie2", "www-authenticate", "proxy-authorization"];
+/// Of a body, which a redirect may take away.
+const CONTENT: [&str; 3] = ["content-type", "content-length", "content-encoding"];
 
 fn sensitive(name: &str, value: &str) -> Result<HeaderValue, HttpClientError> {
     let mut value = HeaderValue::from_str(value).map_err(|_| HttpClientError::Header { name: name.to_owned() })?;

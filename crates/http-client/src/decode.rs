@@ -22,10 +22,10 @@ pub(crate) fn decode(encoding: &str, body: &Bytes, limit: usize) -> Result<Bytes
 }
 
 pub(crate) fn decode_into(encoding: &str, body: &[u8], limit: usize, out: &mut Vec<u8>) -> Result<(), HttpClientError> {
-    out.clear();
     let encoding = encoding.trim().to_ascii_lowercase();
     match encoding.as_str() {
         "" | "identity" => {
+            out.clear();
             if body.len() > limit {
                 return Err(HttpClientError::BodyTooLarge { limit });
             }
@@ -66,6 +66,7 @@ fn gzip_at_once(body: &[u8], limit: usize, out: &mut Vec<u8>) -> bool {
     if length > limit || length / FACTOR_MAX > body.len() || has_further_member(body) {
         return false;
     }
+    // What a body before this one left there need not be made zeros.
     out.resize(length, 0);
     matches!(libdeflater::Decompressor::new().gzip_decompress(body, out), Ok(written) if written == length)
 }
@@ -84,6 +85,7 @@ fn zstd_at_once(body: &[u8], limit: usize, out: &mut Vec<u8>) -> bool {
     if length / FACTOR_MAX > body.len() || zstd::zstd_safe::find_frame_compressed_size(body) != Ok(body.len()) {
         return false;
     }
+    out.clear();
     out.reserve(length);
     let read = zstd::bulk::Decompressor::new().and_then(|mut decoder| decoder.decompress_to_buffer(body, out));
     read.is_ok_and(|read| read == length)

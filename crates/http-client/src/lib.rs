@@ -14,7 +14,7 @@ mod proxy;
 mod secret;
 mod tls;
 
-pub use client::{HttpClient, Request, Response};
+pub use client::{HttpClient, Prepared, Request, Response};
 pub use config::{Authorization, BasicAuth, ConfigFault, Header, HttpClientConfig, OAuth2, TlsConfig, TlsVersion};
 pub use error::HttpClientError;
 pub use http;

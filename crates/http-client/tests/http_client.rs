@@ -129,6 +129,15 @@ async fn redirects_keep_credentials_on_their_host() {
     let client = HttpClient::new(&config).unwrap();
     client.send(Request::post(url("near"), "text/plain", "body", Duration::from_secs(10), 100)).await.unwrap();
     assert!(server.last().starts_with("get /final") && !server.last().contains("content-type"), "{}", server.last());
+    // What one redirect takes away is there again the next time.
+    let headers = vec![("Cookie".to_owned(), "a=b".to_owned()), ("X-Own".to_owned(), "1".to_owned())];
+    let prepared = Request { headers, ..Request::get(url("far"), Duration::from_secs(10), 100) }.prepare().unwrap();
+    for _ in 0..2 {
+        assert_eq!(&client.send_prepared(&prepared).await.unwrap().body[..], b"other");
+        assert!(server.last().contains("cookie: a=b") && server.last().contains("bearer secret"), "{}", server.last());
+        let seen = other.last();
+        assert!(seen.contains("x-own: 1") && !seen.contains("cookie") && !seen.contains("secret"), "{seen}");
+    }
     let stay = self::config("follow_redirects: false");
     assert_eq!(get(&stay, &url("near")).await.unwrap().status, 302);
 }

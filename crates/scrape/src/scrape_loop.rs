@@ -7,7 +7,7 @@ use crate::state::{Body, Report, Rulebook, TargetState};
 use crate::target::Target;
 use exposition::format::accept_header;
 use exposition::select_format;
-use http_client::{HttpClient, HttpClientError, Request, Response};
+use http_client::{HttpClient, HttpClientError, Prepared, Request, Response};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::watch;
@@ -82,6 +82,7 @@ impl TargetLoop {
         let engine = Arc::clone(&context.engine);
         let runner = Runner {
             book: Arc::new(rulebook(&context, &target)),
+            request: request(&context.job, &target),
             context,
             target: Arc::clone(&target),
             status: Arc::clone(&status),
@@ -115,9 +116,21 @@ fn rulebook(context: &PoolContext, target: &Target) -> Rulebook {
     }
 }
 
+/// What is sent at every scrape.
+fn request(job: &ScrapeJob, target: &Target) -> Result<Prepared, HttpClientError> {
+    let mut request = Request::get(&*target.url, target.timeout, body_limit(job));
+    let mut header = |name: &str, value: String| request.headers.push((name.to_owned(), value));
+    header("Accept", accept_header(&job.scrape_protocols, &job.escaping));
+    header("Accept-Encoding", if job.enable_compression { "zstd, gzip" } else { "identity" }.to_owned());
+    header("X-Prometheus-Scrape-Timeout-Seconds", target.timeout.as_secs_f64().to_string());
+    request.prepare()
+}
+
 struct Runner {
     context: Arc<PoolContext>,
     target: Arc<Target>,
+    /// Or why there is none, which every scrape tells.
+    request: Result<Prepared, HttpClientError>,
     book: Arc<Rulebook>,
     status: Arc<Mutex<Status>>,
     state: Arc<Mutex<TargetState>>,
@@ -175,20 +188,15 @@ impl Runner {
     }
 
     async fn fetch(&self) -> Result<Response, String> {
-        let job = &self.context.job;
-        let mut request = Request::get(&*self.target.url, self.target.timeout, body_limit(job));
-        let mut header = |name: &str, value: String| request.headers.push((name.to_owned(), value));
-        header("Accept", accept_header(&job.scrape_protocols, &job.escaping));
-        header("Accept-Encoding", if job.enable_compression { "zstd, gzip" } else { "identity" }.to_owned());
-        header("X-Prometheus-Scrape-Timeout-Seconds", self.target.timeout.as_secs_f64().to_string());
-        let response = self.context.client.send(request).await.map_err(|error| self.explain(error))?;
+        let request = self.request.as_ref().map_err(|error| self.explain(error))?;
+        let response = self.context.client.send_prepared(request).await.map_err(|error| self.explain(&error))?;
         if response.status != 200 {
             return Err(format!("server returned HTTP status {}", response.status_text()));
         }
         Ok(response)
     }
 
-    fn explain(&self, error: HttpClientError) -> String {
+    fn explain(&self, error: &HttpClientError) -> String {
         match error {
             HttpClientError::BodyTooLarge { .. } => {
                 self.context.engine.metrics.exceeded_body_size_limit.inc();

@@ -2,6 +2,8 @@
 
 mod call;
 
+pub(crate) use call::Kinds;
+
 use crate::{
     db::{Tsdb, lock},
     head::{Bits, Place, exemplars::ExemplarVerdict, no_bits, set_bit, verdict::Bounds},
@@ -34,6 +36,8 @@ pub(crate) struct Appends {
     /// The segment that has all metadata.
     metadata_segment: u64,
     block_range_ms: i64,
+    /// Empty: its memory is used by one call after the other.
+    batch: Batch,
 }
 
 struct LayoutState {
@@ -66,6 +70,7 @@ impl Appends {
             cut_ms,
             metadata_segment: 0,
             block_range_ms: block_range_ms.max(1),
+            batch: Batch::default(),
         }
     }
 
@@ -217,7 +222,7 @@ impl Tsdb {
                     }
                 }
             }
-            call.encode(&index, &mut appends.logged, &exemplars)
+            call.encode(&index, &mut appends.logged, std::mem::take(&mut appends.batch), &exemplars)
         };
         self.write_and_apply(appends, call, exemplars)
     }
@@ -258,7 +263,7 @@ impl Tsdb {
                     }
                 }
             }
-            call.encode(&index, &mut appends.logged, &exemplars)
+            call.encode(&index, &mut appends.logged, std::mem::take(&mut appends.batch), &exemplars)
         };
         self.write_and_apply(appends, call, exemplars)
     }
@@ -285,7 +290,7 @@ impl Tsdb {
                 let place = store.place(*id).ok_or(StorageError::UnknownSeries)?;
                 call.sample(place, *timestamp_ms, &SampleValue::Float(*value));
             }
-            call.encode(&index, &mut appends.logged, &[])
+            call.encode(&index, &mut appends.logged, std::mem::take(&mut appends.batch), &[])
         };
         self.write_and_apply(appends, call, Vec::new())
     }
@@ -391,6 +396,7 @@ impl Tsdb {
         exemplars: Vec<NewExemplar>,
     ) -> Result<AppendReport, StorageError> {
         self.write(appends, &mut call.batch, call.max_ms)?;
+        appends.batch = std::mem::take(&mut call.batch).emptied();
         let counts = call.counts.clone();
         call.apply(&self.head);
         let mut report = counts.report;
@@ -405,7 +411,8 @@ impl Tsdb {
         }
         self.metrics.floats_appended.add((report.samples_appended - counts.histograms) as f64);
         self.metrics.histograms_appended.add(counts.histograms as f64);
-        self.metrics.late_appended.add(counts.late as f64);
+        self.metrics.count_kinds(&counts.late, &counts.out_of_order);
+        self.metrics.duplicate.add(counts.late_duplicates as f64);
         self.metrics.folded.add(counts.folded as f64);
         self.metrics.out_of_bounds.add(counts.out_of_bounds as f64);
         self.metrics

@@ -1,18 +1,18 @@
 //! What the engine counts, under Prometheus' names where the meaning is the same.
 
-use crate::wal::WalMetrics;
+use crate::{append::Kinds, wal::WalMetrics};
 use storage::AppendReport;
 use telemetry::{Counter, Gauge, Histogram, Registry};
 
 pub(crate) struct Metrics {
     pub(crate) floats_appended: Counter,
     pub(crate) histograms_appended: Counter,
-    pub(crate) late_appended: Counter,
+    late_appended: ByKind,
     pub(crate) folded: Counter,
-    out_of_order: Counter,
+    out_of_order: ByKind,
     pub(crate) out_of_bounds: Counter,
     too_old: Counter,
-    duplicate: Counter,
+    pub(crate) duplicate: Counter,
     series_created: Counter,
     pub(crate) series_removed: Counter,
     pub(crate) chunks_removed: Counter,
@@ -34,6 +34,27 @@ pub(crate) struct Metrics {
     pub(crate) wal: WalMetrics,
 }
 
+/// A counter for each kind of samples.
+struct ByKind {
+    floats: Counter,
+    histograms: Counter,
+}
+
+impl ByKind {
+    fn new(registry: &Registry, name: &str, help: &str) -> Self {
+        let typed = |kind: &str| registry.counter(name, help, &[("type", kind)]);
+        ByKind { floats: typed("float"), histograms: typed("histogram") }
+    }
+
+    fn add(&self, by: &Kinds) {
+        for (counter, by) in [(&self.floats, by.floats), (&self.histograms, by.histograms)] {
+            if by > 0 {
+                counter.add(by as f64);
+            }
+        }
+    }
+}
+
 impl Metrics {
     pub(crate) fn new(registry: &Registry) -> Self {
         let plain = |name: &str, help: &str| registry.counter(name, help, &[]);
@@ -42,7 +63,8 @@ impl Metrics {
         Metrics {
             floats_appended: typed("prometheus_tsdb_head_samples_appended_total", appended, "float"),
             histograms_appended: typed("prometheus_tsdb_head_samples_appended_total", appended, "histogram"),
-            late_appended: plain(
+            late_appended: ByKind::new(
+                registry,
                 "prometheus_tsdb_head_out_of_order_samples_appended_total",
                 "Samples appended thanks to the out-of-order window.",
             ),
@@ -50,10 +72,10 @@ impl Metrics {
                 "vigie_cardinality_folded_samples_total",
                 "Samples added to sums, for their series are beyond a budget.",
             ),
-            out_of_order: typed(
+            out_of_order: ByKind::new(
+                registry,
                 "prometheus_tsdb_out_of_order_samples_total",
                 "Samples refused because their series has newer ones.",
-                "float",
             ),
             out_of_bounds: typed(
                 "prometheus_tsdb_out_of_bound_samples_total",
@@ -67,7 +89,7 @@ impl Metrics {
             ),
             duplicate: plain(
                 "vigie_tsdb_duplicate_samples_total",
-                "Samples refused because their time has another value already.",
+                "Samples left out because their time has another value already.",
             ),
             series_created: plain("prometheus_tsdb_head_series_created_total", "Series created in the head."),
             series_removed: plain("prometheus_tsdb_head_series_removed_total", "Series that the head forgot."),
@@ -132,9 +154,13 @@ impl Metrics {
         }
     }
 
+    pub(crate) fn count_kinds(&self, late: &Kinds, out_of_order: &Kinds) {
+        self.late_appended.add(late);
+        self.out_of_order.add(out_of_order);
+    }
+
     pub(crate) fn count(&self, report: &AppendReport) {
         for (counter, by) in [
-            (&self.out_of_order, report.samples_out_of_order),
             (&self.duplicate, report.samples_duplicate),
             (&self.too_old, report.samples_too_old),
             (&self.series_created, report.series_created),

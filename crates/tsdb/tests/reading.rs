@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{labels, options, read_all};
+use common::{labels, options, read_all, text};
 use model::{Exemplar, Labels, MatchOp, Matcher, Metadata, MetricType, SampleValue};
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use storage::{Ingest, Presence, Queryable, Row, SeriesSamples};
@@ -214,6 +214,50 @@ fn the_window_for_samples_out_of_order_changes_while_the_engine_is_open() {
     assert_eq!((refused(9_940_000), refused(9_870_000)), (0, 1));
     engine.set_out_of_order_window(0);
     assert_eq!(refused(9_950_000), 1);
+}
+
+/// As in Prometheus: of what comes late nobody is told that another value is there already, of the newest sample they are.
+#[test]
+fn another_value_for_a_late_time_is_left_out_silently() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = TsdbOptions { block_range_ms: 7_200_000, out_of_order_window_ms: 1_800_000, ..options(dir.path()) };
+    let registry = options.registry.clone();
+    let engine = Tsdb::open(options).unwrap();
+    let append = |list: &[(i64, f64)]| {
+        let samples = list.iter().map(|(time, value)| (*time, SampleValue::Float(*value))).collect();
+        let report = engine.append_series(&[SeriesSamples { samples, ..one(0, 0) }]).unwrap();
+        (report.samples_appended, report.samples_duplicate, report.samples_too_old)
+    };
+    for (list, expected) in [
+        (&[(9_000_000, 1.0)][..], (1, 0, 0)),
+        (&[(9_540_000, 2.0)], (1, 0, 0)),
+        (&[(9_300_000, 3.0)], (1, 0, 0)),
+        (&[(9_300_000, 3.0)], (0, 0, 0)),
+        (&[(9_300_000, 4.0)], (0, 0, 0)),
+        (&[(9_000_000, 9.0)], (0, 0, 0)),
+        (&[(9_540_000, 8.0)], (0, 1, 0)),
+        (&[(5_600_000, 7.0)], (0, 0, 1)),
+        (&[(9_400_000, 5.0), (9_400_000, 6.0)], (1, 0, 0)),
+        (&[(9_500_000, 1.0), (9_300_000, 11.0)], (1, 0, 0)),
+    ] {
+        assert_eq!(append(list), expected, "{list:?}");
+    }
+    let expected = [(9_000_000, 1.0), (9_300_000, 3.0), (9_400_000, 5.0), (9_500_000, 1.0), (9_540_000, 2.0)];
+    let expected = expected.map(|(time, value)| (time, text(&SampleValue::Float(value))));
+    assert_eq!(read_all(&engine).into_values().collect::<Vec<_>>(), [expected.into()]);
+    let counted = |name: &str| -> Vec<(String, f64)> {
+        let families = registry.collect();
+        let found = families.iter().filter(|family| family.name == name).flat_map(|family| &family.series);
+        found
+            .map(|(labels, value)| match value {
+                telemetry::Value::Number(value) => (labels.get("type").unwrap_or_default().to_owned(), *value),
+                _ => (labels.to_string(), f64::NAN),
+            })
+            .collect()
+    };
+    let late = counted("prometheus_tsdb_head_out_of_order_samples_appended_total");
+    assert_eq!(late, [("float".to_owned(), 3.0), ("histogram".to_owned(), 0.0)]);
+    assert_eq!(counted("vigie_tsdb_duplicate_samples_total"), [(String::new(), 5.0)]);
 }
 
 /// Results are kept until samples come late; whoever came late once is not waited for without end.

@@ -25,24 +25,51 @@ use storage::AppendReport;
 /// A row of a group has at least one of so many series, or its samples are better kept one by one.
 const SPARSE: usize = 32;
 
+/// Numbers of samples.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Kinds {
+    pub(crate) floats: u64,
+    pub(crate) histograms: u64,
+}
+
+impl Kinds {
+    fn count(&mut self, value: &SampleValue) {
+        match value {
+            SampleValue::Float(_) => self.floats += 1,
+            SampleValue::Histogram(_) => self.histograms += 1,
+        }
+    }
+}
+
 #[derive(Clone, Debug, Default)]
 pub(super) struct Counts {
     pub(super) report: AppendReport,
     /// Included in `samples_too_old`, but another counter of Prometheus.
     pub(super) out_of_bounds: u64,
-    pub(super) late: u64,
+    pub(super) late: Kinds,
+    pub(super) late_duplicates: u64,
+    /// Those of `samples_out_of_order`.
+    pub(super) out_of_order: Kinds,
     /// Samples that were added to sums; included in `samples_appended`.
     pub(super) folded: u64,
     pub(super) histograms: u64,
 }
 
 impl Counts {
-    fn count(&mut self, verdict: Verdict) {
+    fn count(&mut self, verdict: Verdict, value: &SampleValue) {
         match verdict {
-            Verdict::InOrder | Verdict::Late => self.report.samples_appended += 1,
+            Verdict::InOrder => self.report.samples_appended += 1,
+            Verdict::Late => {
+                self.report.samples_appended += 1;
+                self.late.count(value);
+            }
             Verdict::Same => {}
+            Verdict::LateDuplicate => self.late_duplicates += 1,
             Verdict::Duplicate => self.report.samples_duplicate += 1,
-            Verdict::OutOfOrder => self.report.samples_out_of_order += 1,
+            Verdict::OutOfOrder => {
+                self.report.samples_out_of_order += 1;
+                self.out_of_order.count(value);
+            }
             Verdict::TooOld => self.report.samples_too_old += 1,
             Verdict::OutOfBounds => {
                 self.report.samples_too_old += 1;
@@ -275,12 +302,11 @@ impl<'a> Call<'a> {
             }
             verdict_again(taken, group, place.slot, timestamp_ms, value, &self.bounds)
         };
-        self.counts.count(verdict);
+        self.counts.count(verdict, value);
         if !verdict.is_taken() {
             return false;
         }
         let late = verdict == Verdict::Late;
-        self.counts.late += u64::from(late);
         set_bit(&mut taken.seen, slot);
         if late {
             taken.late.insert((place.slot, timestamp_ms), value.clone());
@@ -317,14 +343,21 @@ impl<'a> Call<'a> {
     }
 
     /// The records of what was taken.
-    pub(super) fn encode(mut self, index: &Index, logged: &mut Logged, exemplars: &[NewExemplar]) -> Encoded {
+    ///
+    /// They are written to an empty batch.
+    pub(super) fn encode(
+        mut self,
+        index: &Index,
+        logged: &mut Logged,
+        mut batch: Batch,
+        exemplars: &[NewExemplar],
+    ) -> Encoded {
         for ((group, slot, timestamp_ms), sum) in std::mem::take(&mut self.sums) {
             // Their parts are counted, as taken: another call may have brought others of this time, which are not missed.
             let counts = self.counts.clone();
             self.own_sample(Place { group, slot }, timestamp_ms, &sum);
             self.counts = counts;
         }
-        let mut batch = Batch::default();
         let mut parts = Vec::with_capacity(self.groups.len());
         let log_group = |number: u32, logged: &mut Logged, batch: &mut Batch| {
             let Some(group) = self.store.group(number).filter(|_| !logged.has_group(number)) else { return };
@@ -402,16 +435,16 @@ fn verdict_again(
     value: &SampleValue,
     bounds: &Bounds,
 ) -> Verdict {
-    let judge = |old: &SampleValue| if same_value(old, value) { Verdict::Same } else { Verdict::Duplicate };
+    let judge = |old: &SampleValue, other: Verdict| if same_value(old, value) { Verdict::Same } else { other };
     let at = usize::from(slot);
     if let Some(old) = taken.late.get(&(slot, timestamp_ms)) {
-        return judge(old);
+        return judge(old, Verdict::LateDuplicate);
     }
     let Some((newest_ms, newest)) = taken.newest.get(at).and_then(Option::as_ref) else {
         return group.verdict(at, timestamp_ms, value, bounds);
     };
     if timestamp_ms == *newest_ms {
-        return judge(newest);
+        return judge(newest, Verdict::Duplicate);
     }
     if timestamp_ms > *newest_ms {
         // The newest was taken, so that a newer one is no older than what is taken at all.
@@ -427,7 +460,7 @@ fn verdict_again(
     });
     let loose = || taken.loose.iter().find(|(own, time, _)| *own == slot && *time == timestamp_ms);
     match own.or_else(|| loose().map(|(_, _, value)| value.clone())) {
-        Some(old) if bounds.late_from_ms.is_some() => judge(&old),
+        Some(old) if bounds.late_from_ms.is_some() => judge(&old, Verdict::LateDuplicate),
         // For the head alone it might be the newest, or as new as that.
         _ => match (group.verdict(at, timestamp_ms, value, bounds), bounds.late_from_ms) {
             (Verdict::InOrder | Verdict::Same | Verdict::Duplicate, None) => Verdict::OutOfOrder,

@@ -133,7 +133,7 @@ impl Group {
                 match (!there.is_empty()).then(|| there.value(0)) {
                     None => Verdict::Late,
                     Some(old) if same_value(&old, value) => Verdict::Same,
-                    Some(_) => Verdict::Duplicate,
+                    Some(_) => Verdict::LateDuplicate,
                 }
             }
         }

@@ -21,7 +21,10 @@ pub(crate) enum Verdict {
     Late,
     /// It is there already.
     Same,
+    /// Another value than that of the newest sample, at its time.
     Duplicate,
+    /// The same of an older sample, with an out-of-order window: what is there stays, and nobody is told, as in Prometheus.
+    LateDuplicate,
     OutOfOrder,
     /// Behind the out-of-order window.
     TooOld,

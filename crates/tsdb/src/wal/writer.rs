@@ -343,7 +343,17 @@ pub(crate) struct Batch {
     pub(crate) framed: Vec<u8>,
 }
 
+/// A batch that is used again keeps so much memory.
+const KEPT_BYTES_MAX: usize = 256 << 10;
+
 impl Batch {
+    /// The same without records, for the next ones.
+    pub(crate) fn emptied(mut self) -> Batch {
+        self.framed.clear();
+        self.framed.shrink_to(KEPT_BYTES_MAX);
+        self
+    }
+
     /// Adds the record that `write` appends to what it is given.
     pub(crate) fn record(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
         segment::frame(&mut self.framed, write);
