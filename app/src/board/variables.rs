@@ -115,8 +115,8 @@ async fn ask(request: &VariableRequest, span: Span) -> Answer<Vec<String>> {
             })
         }
         VariableQuery::QueryResult { expr } => {
-            let (result, _) = prometheus::query(expr, span.to_ms, None).await?;
-            Ok(match result {
+            let found = prometheus::query(expr, span.to_ms, None).await?;
+            Ok(match found.result {
                 QueryResult::Vector(vector) => vector
                     .iter()
                     .map(|sample| {

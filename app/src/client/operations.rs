@@ -18,7 +18,7 @@ pub async fn alerts_by(params: &[(&str, &str)]) -> Answer<Vec<GettableAlert>> {
 
 /// The vector that `expr` gives at `at_ms`.
 pub async fn vector(expr: &str, at_ms: i64) -> Answer<Vec<InstantSample>> {
-    match prometheus::query(expr, at_ms, None).await?.0 {
+    match prometheus::query(expr, at_ms, None).await?.result {
         QueryResult::Vector(samples) => Ok(samples),
         _ => Err(not_a("vector", expr)),
     }
@@ -26,7 +26,7 @@ pub async fn vector(expr: &str, at_ms: i64) -> Answer<Vec<InstantSample>> {
 
 /// The course of `expr` over a range.
 pub async fn matrix(expr: &str, start_ms: i64, end_ms: i64, step_ms: i64) -> Answer<Vec<RangeSeries>> {
-    match prometheus::query_range(expr, start_ms, end_ms, step_ms, None).await?.0 {
+    match prometheus::query_range(expr, start_ms, end_ms, step_ms, None).await?.result {
         QueryResult::Matrix(series) => Ok(series),
         _ => Err(not_a("matrix", expr)),
     }

@@ -5,7 +5,7 @@ use super::{
     transport::{encode, encode_pairs, get_v1, post_form_v1},
 };
 use api::{
-    query::{QueryData, QueryResult},
+    query::{Inferred, QueryData, QueryResult},
     rules::RulesData,
     status::{BuildInfo, ConfigText, RuntimeInfo, TsdbStatus},
     targets::TargetsData,
@@ -17,12 +17,27 @@ fn seconds(ms: i64) -> String {
     api::query::format_value(ms as f64 / 1000.0)
 }
 
-/// `POST /api/v1/query` at a moment in Unix milliseconds. Gives the result and the server's warnings.
-pub async fn query(expr: &str, at_ms: i64, signal: Option<AbortSignal>) -> Answer<(QueryResult, Vec<String>)> {
+/// What a query gives.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Found {
+    pub result: QueryResult,
+    /// Type and unit of the values.
+    pub inferred: Inferred,
+    /// The server's warnings and infos.
+    pub warnings: Vec<String>,
+}
+
+impl Found {
+    fn new((data, warnings): (QueryData, Vec<String>)) -> Found {
+        Found { result: data.result, inferred: data.inferred.unwrap_or_default(), warnings }
+    }
+}
+
+/// `POST /api/v1/query` at a moment in Unix milliseconds.
+pub async fn query(expr: &str, at_ms: i64, signal: Option<AbortSignal>) -> Answer<Found> {
     let time = seconds(at_ms);
-    let (data, warnings): (QueryData, _) =
-        post_form_v1("/api/v1/query", &[("query", expr), ("time", &time)], signal).await?;
-    Ok((data.result, warnings))
+    let form = [("query", expr), ("time", time.as_str()), ("units", "true")];
+    post_form_v1("/api/v1/query", &form, signal).await.map(Found::new)
 }
 
 /// `POST /api/v1/query_range`; times and step in milliseconds.
@@ -32,11 +47,11 @@ pub async fn query_range(
     end_ms: i64,
     step_ms: i64,
     signal: Option<AbortSignal>,
-) -> Answer<(QueryResult, Vec<String>)> {
+) -> Answer<Found> {
     let (start, end, step) = (seconds(start_ms), seconds(end_ms), seconds(step_ms));
-    let form = [("query", expr), ("start", start.as_str()), ("end", end.as_str()), ("step", step.as_str())];
-    let (data, warnings): (QueryData, _) = post_form_v1("/api/v1/query_range", &form, signal).await?;
-    Ok((data.result, warnings))
+    let form =
+        [("query", expr), ("start", start.as_str()), ("end", end.as_str()), ("step", step.as_str()), ("units", "true")];
+    post_form_v1("/api/v1/query_range", &form, signal).await.map(Found::new)
 }
 
 fn with_range<'a>(matches: &'a [String], range: &'a Option<(String, String)>) -> String {
@@ -75,9 +90,9 @@ pub async fn targets() -> Answer<TargetsData> {
     get_v1("/api/v1/targets", None).await.map(|(targets, _)| targets)
 }
 
-/// `GET /api/v1/rules`.
+/// `GET /api/v1/rules`, with the units of alerts.
 pub async fn rules() -> Answer<RulesData> {
-    get_v1("/api/v1/rules", None).await.map(|(rules, _)| rules)
+    get_v1("/api/v1/rules?units=true", None).await.map(|(rules, _)| rules)
 }
 
 /// `GET /api/v1/status/buildinfo`.

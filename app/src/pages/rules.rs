@@ -8,15 +8,12 @@ use crate::{
         page::Page,
     },
     pages::{
-        alerts::{
-            AlertTabs,
-            grouping::Severity,
-            list::{format_value, glyph_of},
-        },
+        alerts::{AlertTabs, grouping::Severity, list::glyph_of, values::unit_of},
         parts::{
             Address, Age, Await, EmptyState, History, LabelList,
             address::query_text,
             promql::PromqlText,
+            quantity::say,
             time_text::{format_seconds, format_span, parse_rfc3339_ms},
         },
     },
@@ -324,7 +321,8 @@ fn RuleRow(rule: Memo<Rule>) -> impl IntoView {
 #[component]
 fn AlertLine(alert: RuleAlert) -> impl IntoView {
     let firing = alert.state == "firing";
-    let value = model::float::parse_float(&alert.value).map(format_value).unwrap_or(alert.value.clone());
+    let value = model::float::parse_float(&alert.value).map(|value| say(value, unit_of(&alert, value, None)));
+    let value = value.unwrap_or_else(|| alert.value.clone());
     let glyph = if firing { glyph_of(Severity::of(&alert.labels)) } else { Glyph::Pending };
     let active_ms = alert.active_at.as_deref().and_then(parse_rfc3339_ms);
     view! {

@@ -2,7 +2,10 @@
 
 use crate::{
     board::Board,
-    client::{ClientError, Watch, prometheus},
+    client::{
+        ClientError, Watch,
+        prometheus::{self, Found},
+    },
     controls::query_editor::text::Fault,
 };
 use api::query::QueryResult;
@@ -13,6 +16,7 @@ use dashboard::{
     interval::{interval_ms, parse_interval_ms, safe_step_ms},
     model::{Panel, TargetFormat},
     time_range::Span,
+    units::id_of_inferred,
 };
 use leptos::prelude::*;
 use std::sync::Arc;
@@ -48,6 +52,8 @@ pub struct Questions {
 pub struct PanelData {
     pub frames: Vec<Frame>,
     pub heatmap: Option<HeatmapData>,
+    /// What shows the bounds of a heatmap's buckets where the panel says nothing; `""` for plain numbers.
+    pub observed_unit: &'static str,
     pub span: Option<Span>,
     pub step_ms: i64,
     /// What was asked, for the inspector: expression, milliseconds it took, series.
@@ -212,11 +218,14 @@ pub async fn load(panel: &Panel, questions: &Questions, abort: &Watch) -> Result
     let several = questions.queries.len() > 1;
     let mut histograms = Vec::new();
     let mut buckets = Vec::new();
+    let (mut inferred, mut observed) = (Vec::new(), Vec::new());
     for query in &questions.queries {
         let started = now();
-        let (result, warnings) = ask(query, span, abort).await.map_err(|error| explain(&query.expr, &error))?;
-        notices.extend(warnings);
-        let (series, native, scalar) = series_of(result);
+        let found = ask(query, span, abort).await.map_err(|error| explain(&query.expr, &error))?;
+        notices.extend(found.warnings);
+        inferred.push((query.info.ref_id.clone(), found.inferred.unit));
+        observed.push(found.inferred.observed);
+        let (series, native, scalar) = series_of(found.result);
         data.asked.push(Asked {
             ref_id: query.info.ref_id.clone(),
             expr: query.expr.clone(),
@@ -236,12 +245,15 @@ pub async fn load(panel: &Panel, questions: &Questions, abort: &Watch) -> Result
             data.frames.extend(frame::from_matrix(&query.info, series));
         }
     }
+    dashboard::units::suggest(&mut data.frames, &inferred, shares_axis(&panel.kind));
     if panel.kind == "heatmap" {
         data.heatmap = Some(if histograms.is_empty() {
             frame::heatmap_from_buckets(&buckets)
         } else {
             frame::heatmap_from_histograms(&histograms)
         });
+        let unit = observed.first().cloned().flatten().filter(|_| observed.windows(2).all(|pair| pair[0] == pair[1]));
+        data.observed_unit = unit.map_or("", |unit| id_of_inferred(&unit, None));
     }
     if !panel.transformations.is_empty() {
         // Steps name fields as they are shown.
@@ -259,7 +271,12 @@ fn now() -> f64 {
     leptos::tachys::dom::window().performance().map_or(0.0, |performance| performance.now())
 }
 
-async fn ask(query: &Query, span: Span, abort: &Watch) -> Result<(QueryResult, Vec<String>), ClientError> {
+/// Whether the values of all queries stand on the same scale.
+fn shares_axis(kind: &str) -> bool {
+    !matches!(kind, "table" | "stat" | "gauge" | "bargauge" | "singlestat" | "table-old")
+}
+
+async fn ask(query: &Query, span: Span, abort: &Watch) -> Result<Found, ClientError> {
     if query.instant {
         return prometheus::query(&query.expr, span.to_ms, abort.signal()).await;
     }

@@ -32,6 +32,7 @@ pub fn Heatmap(input: PanelInput) -> impl IntoView {
         let Some(canvas) = base.get() else { return };
         let new = input.data.with(|data| {
             let data = data.as_ref()?;
+            let options = with_unit(options, data.observed_unit);
             draw(&canvas, data.heatmap.as_ref()?, data.span?, &options, &look)
         });
         picture.set_value(new);
@@ -79,10 +80,11 @@ pub fn Heatmap(input: PanelInput) -> impl IntoView {
             let picture = picture.as_ref()?;
             let cell = picture.cells.iter().find(|cell| cell.rect.contains(x as f32, y as f32))?;
             input.data.with(|data| {
+                let data = data.as_ref()?;
                 tooltip(
-                    data.as_ref()?.heatmap.as_ref()?,
+                    data.heatmap.as_ref()?,
                     cell,
-                    &options.get(),
+                    &with_unit(options.get(), data.observed_unit),
                     &input.look.get(),
                     (x, y),
                     f64::from(picture.plot.rect.right()),
@@ -98,6 +100,14 @@ pub fn Heatmap(input: PanelInput) -> impl IntoView {
             {tip}
         </div>
     }
+}
+
+/// The panel's own unit, or else the inferred one.
+fn with_unit(mut options: HeatmapOptions, inferred: &str) -> HeatmapOptions {
+    if options.y_unit.is_empty() {
+        inferred.clone_into(&mut options.y_unit);
+    }
+    options
 }
 
 fn draw(

@@ -27,6 +27,23 @@ pub struct QueryData {
     pub result: QueryResult,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stats: Option<serde_json::Value>,
+    /// With `units`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inferred: Option<Inferred>,
+}
+
+/// What kind of values a query gives, as far as names and metadata tell.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Inferred {
+    /// `gauge`, `counter`, …, `unknown`.
+    pub metric_type: String,
+    /// `bytes/second`, `ratio`, `1` for counts; absent where it is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unit: Option<String>,
+    /// Of what histograms and buckets count.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed: Option<String>,
 }
 
 /// What a query cost; with `stats`.
@@ -79,6 +96,8 @@ struct FlatData {
     result: Vec<Item>,
     #[serde(default)]
     stats: Option<serde_json::Value>,
+    #[serde(default)]
+    inferred: Option<Inferred>,
 }
 
 /// An element of any kind of `result`.
@@ -182,7 +201,7 @@ impl TryFrom<FlatData> for QueryData {
             }
             other => return Err(format!("unknown resultType `{other}`")),
         };
-        Ok(QueryData { result, stats: flat.stats })
+        Ok(QueryData { result, stats: flat.stats, inferred: flat.inferred })
     }
 }
 
@@ -360,6 +379,7 @@ mod tests {
                 histogram: None,
             }]),
             stats: None,
+            inferred: None,
         };
         let text = serde_json::to_string(&data).unwrap();
         assert_eq!(
@@ -383,6 +403,10 @@ mod tests {
             (
                 r#"{"resultType":"vector","result":[{"metric":{},"value":[1,"+Inf"]}],"stats":{"a":1}}"#,
                 r#"{"stats":{"a":1},"result":[{"metric":{},"value":[1,"+Inf"]}],"resultType":"vector"}"#,
+            ),
+            (
+                r#"{"resultType":"vector","result":[],"inferred":{"metricType":"gauge","unit":"bytes"}}"#,
+                r#"{"inferred":{"unit":"bytes","metricType":"gauge"},"result":[],"resultType":"vector"}"#,
             ),
             (r#"{"resultType":"scalar","result":[1.5,"-3"]}"#, r#"{"result":[1.5,"-3"],"resultType":"scalar"}"#),
             (r#"{"resultType":"string","result":[-1,"x"]}"#, r#"{"result":[-1,"x"],"resultType":"string"}"#),

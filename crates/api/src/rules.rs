@@ -143,6 +143,9 @@ pub struct RuleAlert {
     pub keep_firing_since: Option<String>,
     /// Go's `'e'` format, as `1e+00`.
     pub value: String,
+    /// `bytes/second`; with `units`, where it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unit: Option<String>,
 }
 
 #[cfg(test)]

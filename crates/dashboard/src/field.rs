@@ -19,7 +19,11 @@ pub fn apply_config(frames: &mut [Frame], config: &FieldConfig) -> Vec<String> {
     for frame in frames.iter_mut() {
         for field in &mut frame.fields {
             let from_source = std::mem::take(&mut field.config.display_name_from_ds);
+            let inferred = std::mem::take(&mut field.config.unit);
             field.config = config.defaults.clone();
+            if field.config.unit.is_empty() {
+                field.config.unit = inferred;
+            }
             if field.config.display_name_from_ds.is_empty() {
                 field.config.display_name_from_ds = from_source;
             }

@@ -9,65 +9,105 @@ use std::{collections::BTreeMap, fmt};
 
 /// A product of powers of named units: `bytes / second` is bytes¹ · seconds⁻¹. Empty for plain numbers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Unit(BTreeMap<String, i32>);
+pub struct Unit {
+    powers: BTreeMap<String, i32>,
+    /// A plain number that says how much of something: bytes of bytes, and not a count.
+    is_ratio: bool,
+}
 
 impl Unit {
-    /// A number without a unit: a count, a share.
+    /// A number without a unit: a count.
     pub fn one() -> Unit {
         Unit::default()
     }
 
-    /// A unit by its plural name: `bytes`. `ratio` is the plain number.
-    pub fn named(name: &str) -> Unit {
-        if name == "ratio" { Unit::one() } else { Unit(BTreeMap::from([(name.to_owned(), 1)])) }
+    /// One quantity divided by another of its kind.
+    pub fn ratio() -> Unit {
+        Unit { is_ratio: true, ..Unit::default() }
     }
 
-    pub fn is_one(&self) -> bool {
-        self.0.is_empty()
+    /// A unit by its plural name: `bytes`. `ratio` is [`Unit::ratio`].
+    pub fn named(name: &str) -> Unit {
+        if name == "ratio" { Unit::ratio() } else { Unit::of(BTreeMap::from([(name.to_owned(), 1)])) }
+    }
+
+    fn of(powers: BTreeMap<String, i32>) -> Unit {
+        Unit { powers, is_ratio: false }
+    }
+
+    /// A plain number: a count or a ratio.
+    pub fn is_plain(&self) -> bool {
+        self.powers.is_empty()
+    }
+
+    pub fn is_ratio(&self) -> bool {
+        self.is_ratio
     }
 
     /// The name if the unit is a single one to the power of one.
     pub fn as_named(&self) -> Option<&str> {
-        match self.0.iter().next() {
-            Some((name, 1)) if self.0.len() == 1 => Some(name),
+        match self.powers.iter().next() {
+            Some((name, 1)) if self.powers.len() == 1 => Some(name),
             _ => None,
         }
     }
 
-    fn times(&self, other: &Unit, sign: i32) -> Unit {
-        let mut out = self.0.clone();
-        for (name, power) in &other.0 {
+    fn combined(&self, other: &Unit, sign: i32) -> Unit {
+        let mut out = self.powers.clone();
+        for (name, power) in &other.powers {
             let entry = out.entry(name.clone()).or_insert(0);
             *entry = entry.saturating_add(power.saturating_mul(sign));
         }
         out.retain(|_, power| *power != 0);
-        Unit(out)
+        Unit::of(out)
+    }
+
+    fn times(&self, other: &Unit) -> Unit {
+        let mut out = self.combined(other, 1);
+        out.is_ratio = self.is_ratio && other.is_ratio;
+        out
+    }
+
+    fn over(&self, other: &Unit) -> Unit {
+        let mut out = self.combined(other, -1);
+        // A count by a ratio is a count.
+        out.is_ratio = out.is_plain() && (self.is_ratio || !other.is_ratio);
+        out
+    }
+
+    /// Whether values in both may be added; what they come to is a ratio only if both are.
+    fn alike(&self, other: &Unit) -> Option<Unit> {
+        let is_ratio = self.is_ratio && other.is_ratio;
+        (self.powers == other.powers).then(|| Unit { powers: self.powers.clone(), is_ratio })
     }
 
     fn power(&self, exponent: i32) -> Unit {
-        let raised = self.0.iter().map(|(name, power)| (name.clone(), power.saturating_mul(exponent)));
-        Unit(raised.filter(|(_, power)| *power != 0).collect())
+        let raised = self.powers.iter().map(|(name, power)| (name.clone(), power.saturating_mul(exponent)));
+        Unit::of(raised.filter(|(_, power)| *power != 0).collect())
     }
 
     fn root(&self) -> Option<Unit> {
-        let halved = self.0.iter().map(|(name, power)| (power % 2 == 0).then(|| (name.clone(), power / 2)));
-        halved.collect::<Option<_>>().map(Unit)
+        let halved = self.powers.iter().map(|(name, power)| (power % 2 == 0).then(|| (name.clone(), power / 2)));
+        halved.collect::<Option<_>>().map(Unit::of)
     }
 
     /// The same with another name in place of one, if that stands above the line alone.
     fn replaced(&self, from: &str, to: &str) -> Option<Unit> {
-        let mut out = self.0.clone();
+        let mut out = self.powers.clone();
         if out.remove(from)? != 1 {
             return None;
         }
         out.insert(to.to_owned(), 1);
-        Some(Unit(out))
+        Some(Unit::of(out))
     }
 }
 
 impl fmt::Display for Unit {
-    /// `bytes/second`, `1/second`, `joules·seconds`, `1` for plain numbers.
+    /// `bytes/second`, `1/second`, `joules·seconds`, `ratio`, `1` for other plain numbers.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.is_ratio {
+            return f.write_str("ratio");
+        }
         let part = |f: &mut fmt::Formatter<'_>, name: &str, power: u32, first: bool| {
             if !first {
                 f.write_str("·")?;
@@ -76,7 +116,7 @@ impl fmt::Display for Unit {
             if power > 1 { write!(f, "^{power}") } else { Ok(()) }
         };
         let mut first = true;
-        for (name, power) in self.0.iter().filter(|(_, power)| **power > 0) {
+        for (name, power) in self.powers.iter().filter(|(_, power)| **power > 0) {
             part(f, name, power.unsigned_abs(), first)?;
             first = false;
         }
@@ -84,7 +124,7 @@ impl fmt::Display for Unit {
             f.write_str("1")?;
         }
         let mut first = true;
-        for (name, power) in self.0.iter().filter(|(_, power)| **power < 0) {
+        for (name, power) in self.powers.iter().filter(|(_, power)| **power < 0) {
             if first {
                 f.write_str("/")?;
             }
@@ -116,6 +156,8 @@ pub struct Inferred {
     pub conflicts: Vec<(Span, String)>,
     /// The value, where it is a constant.
     constant: Option<f64>,
+    /// Was multiplied by a hundred, and would be percent once it is divided by its like.
+    is_hundredfold: bool,
 }
 
 impl Inferred {
@@ -279,9 +321,12 @@ fn of_binary(e: &BinaryExpr, metadata: &dyn Fn(&str) -> Option<Metadata>) -> Inf
         return Inferred { constant, unit: left.unit.or(right.unit), conflicts, ..Inferred::default() };
     }
     let mut together = |what: &str| match (&left.unit, &right.unit) {
-        (Some(a), Some(b)) if a != b => {
-            conflicts.push((e.span, format!("{what} values in {a} and values in {b}")));
-            None
+        (Some(a), Some(b)) => {
+            let unit = a.alike(b);
+            if unit.is_none() {
+                conflicts.push((e.span, format!("{what} values in {a} and values in {b}")));
+            }
+            unit
         }
         (Some(a), _) => Some(a.clone()),
         (None, b) => b.clone(),
@@ -301,12 +346,15 @@ fn of_binary(e: &BinaryExpr, metadata: &dyn Fn(&str) -> Option<Metadata>) -> Inf
         BinaryOp::Mul => match (left.constant, right.constant) {
             (Some(factor), _) => right.unit.as_ref().map(|unit| scaled(unit, factor)),
             (_, Some(factor)) => left.unit.as_ref().map(|unit| scaled(unit, factor)),
-            _ => left.unit.as_ref().zip(right.unit.as_ref()).map(|(a, b)| a.times(b, 1)),
+            _ => left.unit.as_ref().zip(right.unit.as_ref()).map(|(a, b)| a.times(b)),
         },
         BinaryOp::Div => match (left.constant, right.constant) {
             (_, Some(divisor)) => left.unit.as_ref().map(|unit| scaled(unit, 1.0 / divisor)),
             (Some(_), _) => right.unit.as_ref().map(|unit| unit.power(-1)),
-            _ => left.unit.as_ref().zip(right.unit.as_ref()).map(|(a, b)| a.times(b, -1)),
+            _ => left.unit.as_ref().zip(right.unit.as_ref()).map(|(a, b)| match a.over(b) {
+                unit if unit.is_ratio && left.is_hundredfold => Unit::named("percent"),
+                unit => unit,
+            }),
         },
         BinaryOp::Pow => match right.constant {
             Some(exponent) if exponent.trunc() == exponent && exponent.abs() <= 8.0 => {
@@ -317,7 +365,10 @@ fn of_binary(e: &BinaryExpr, metadata: &dyn Fn(&str) -> Option<Metadata>) -> Inf
         },
         _ => None,
     };
-    Inferred { metric_type: MetricType::Gauge, unit, observed, conflicts, constant: None }
+    let factor = if e.op == BinaryOp::Mul { left.constant.or(right.constant) } else { None };
+    // Of a ratio it is percent already.
+    let is_hundredfold = factor == Some(100.0) && unit.as_ref().and_then(Unit::as_named) != Some("percent");
+    Inferred { metric_type: MetricType::Gauge, unit, observed, conflicts, constant: None, is_hundredfold }
 }
 
 /// The unit of values that were multiplied by a constant: where the factor is that between two units, the other one.
@@ -360,8 +411,11 @@ fn scaled(unit: &Unit, factor: f64) -> Unit {
             return unit;
         }
     }
-    if unit.is_one() && near(100.0) {
+    if unit.is_ratio && near(100.0) {
         return Unit::named("percent");
+    }
+    if unit.as_named() == Some("percent") && near(0.01) {
+        return Unit::ratio();
     }
     unit.clone()
 }
@@ -376,7 +430,7 @@ fn of_call(e: &Call, metadata: &dyn Fn(&str) -> Option<Metadata>) -> Inferred {
     let is_histogram = matches!(inner.metric_type, MetricType::Histogram | MetricType::GaugeHistogram);
     match e.function.as_str() {
         "rate" | "irate" | "deriv" => {
-            let unit = unit.map(|unit| unit.times(&Unit::named("seconds"), -1));
+            let unit = unit.map(|unit| unit.over(&Unit::named("seconds")));
             if is_histogram {
                 Inferred { metric_type: MetricType::GaugeHistogram, ..inner }
             } else {
@@ -388,8 +442,9 @@ fn of_call(e: &Call, metadata: &dyn Fn(&str) -> Option<Metadata>) -> Inferred {
         }
         name if name.starts_with("ts_of_") => Inferred { conflicts, ..Inferred::gauge(seconds()) },
         "changes" | "resets" | "count_over_time" | "present_over_time" | "absent" | "absent_over_time" | "sgn"
-        | "histogram_count" | "histogram_fraction" | "day_of_month" | "day_of_week" | "day_of_year"
-        | "days_in_month" | "hour" | "minute" | "month" | "year" | "pi" => Inferred { conflicts, ..Inferred::plain() },
+        | "histogram_count" | "day_of_month" | "day_of_week" | "day_of_year" | "days_in_month" | "hour" | "minute"
+        | "month" | "year" | "pi" => Inferred { conflicts, ..Inferred::plain() },
+        "histogram_fraction" => Inferred { conflicts, ..Inferred::gauge(Some(Unit::ratio())) },
         "histogram_quantile" | "histogram_quantiles" | "histogram_avg" | "histogram_stddev" | "histogram_sum" => {
             Inferred { conflicts, ..Inferred::gauge(observed) }
         }
@@ -417,7 +472,7 @@ increase(http_requests_total[1h])                                       => gauge
 http_requests_total                                                     => counter 1
 node_memory_MemFree_bytes / 1024 / 1024                                 => gauge mebibytes
 100 * (1 - avg(rate(node_cpu_seconds_total{mode="idle"}[5m])))          => gauge percent
-node_memory_MemFree_bytes / node_memory_MemTotal_bytes                  => gauge 1
+node_memory_MemFree_bytes / node_memory_MemTotal_bytes                  => gauge ratio
 histogram_quantile(0.9, sum by (le) (rate(http_duration_seconds_bucket[5m]))) => gauge seconds
 rate(http_duration_seconds_sum[5m]) / rate(http_duration_seconds_count[5m])   => gauge seconds
 histogram_quantile(0.5, rate(lat[5m]))                                  => gauge seconds
@@ -436,6 +491,29 @@ up and http_requests_total                                              => unkno
 max_over_time(rate(disk_read_bytes_total[5m])[1h:])                     => gauge bytes/second
 -http_requests_total                                                    => gauge 1
 request_seconds * 1e3                                                   => gauge milliseconds
+rate(errors_total[5m]) / rate(requests_total[5m])                       => gauge ratio
+100 * rate(errors_total[5m]) / rate(requests_total[5m])                 => gauge percent
+(a_bytes - b_bytes) / a_bytes * 100                                     => gauge percent
+100 * sum(a_bytes) / 2                                                  => gauge bytes
+100 * count(up)                                                         => gauge 1
+1 - a_bytes / b_bytes                                                   => gauge ratio
+usage_ratio                                                             => unknown ratio
+usage_percent / 100                                                     => gauge ratio
+rate(process_cpu_seconds_total[5m])                                     => gauge ratio
+count(up == 1) / count(up)                                              => gauge ratio
+sum(a_bytes) / count(a_bytes)                                           => gauge bytes
+avg(usage_ratio) * sum(a_bytes)                                         => gauge bytes
+usage_ratio + requests_total                                            => gauge 1
+count(up) / usage_ratio                                                 => gauge 1
+histogram_fraction(0, 1, rate(lat[5m]))                                 => gauge ratio
+rate(http_duration_seconds_count[5m])                                   => gauge 1/second
+bytes_a_bytes > 100                                                     => gauge bytes
+100 < x_bytes                                                           => gauge bytes
+a_bytes or b_seconds                                                    => gauge ?, 0: joins values in bytes and values in seconds
+a_bytes or vector(0)                                                    => gauge bytes
+topk(3, rate(b_bytes_total[1m]))                                        => gauge bytes/second
+quantile_over_time(0.9, room_celsius[1h])                               => gauge celsius
+delta(room_celsius[1h])                                                 => gauge celsius
 "#;
 
     #[test]

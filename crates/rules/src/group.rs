@@ -546,6 +546,7 @@ impl Group {
                 active_at: Some(rfc3339(Some(alert.active_at_ms))),
                 keep_firing_since: alert.keep_firing_since_ms.map(|ms| rfc3339(Some(ms))),
                 value: format_e(alert.value, None),
+                unit: None,
             })
             .collect()
     }

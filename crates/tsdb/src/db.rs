@@ -310,6 +310,11 @@ impl Tsdb {
         self.metadata.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Type, help and unit of one family.
+    pub fn metadata_of(&self, family: &str) -> Option<Metadata> {
+        self.metadata.read().unwrap_or_else(PoisonError::into_inner).get(family).cloned()
+    }
+
     /// Exemplars between two times, both inclusive, of the series that any of the matcher lists accepts.
     ///
     /// # Errors

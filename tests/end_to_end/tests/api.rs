@@ -120,6 +120,37 @@ fn explains_and_analyzes() -> Result<()> {
     Ok(())
 }
 
+/// Types and units, from metadata (scraped from the server itself) and from names; nothing is added unasked.
+#[test]
+fn units_come_with_results() -> Result<()> {
+    let vigie = start(&[])?;
+    until(SOON, "metadata", || {
+        ensure!(vigie.api("/api/v1/metadata?metric=process_cpu_seconds_total")? != serde_json::json!({}), "none yet");
+        Ok(())
+    })?;
+    for (query, expected) in [
+        ("process_cpu_seconds_total", r#"{"metricType":"counter","unit":"seconds"}"#),
+        ("rate(process_cpu_seconds_total[5m])", r#"{"metricType":"gauge","unit":"ratio"}"#),
+        ("sum(process_resident_memory_bytes) / 1024", r#"{"metricType":"gauge","unit":"kibibytes"}"#),
+        ("up", r#"{"metricType":"unknown"}"#),
+    ] {
+        let path = format!("query={}&units=true", http::encode(query));
+        let inferred: Value = serde_json::from_str(expected)?;
+        assert_eq!(vigie.api(&format!("/api/v1/query?{path}"))?["inferred"], inferred, "{query}");
+        let range = vigie.api(&format!("/api/v1/query_range?{path}&start=0&end=20&step=10"))?;
+        assert_eq!(range["inferred"], inferred, "{query}");
+        let body = format!(r#"{{"queries": [{{"query": {}, "units": true}}]}}"#, Value::from(query));
+        let line = http::post(&vigie.url("/api/v1/query_batch"), "application/json", &body)?.json()?;
+        assert_eq!(line["data"]["inferred"], inferred, "{query}");
+    }
+    for plain in ["", "&units=false", "&units="] {
+        let answer = vigie.api(&format!("/api/v1/query?query=up{plain}"))?;
+        ensure!(answer.get("inferred").is_none(), "{plain}: {answer}");
+    }
+    assert_eq!(vigie.get("/api/v1/query?query=up&units=metric")?.status, 400);
+    Ok(())
+}
+
 #[test]
 fn a_batch_in_the_order_asked() -> Result<()> {
     let vigie = start(&[])?;

@@ -4,7 +4,7 @@ use super::{
     AlertsView,
     course::Measured,
     grouping::{alert_name, summary},
-    list::{format_value, state_of},
+    list::state_of,
     silence_form::{SilenceDraft, SilenceForm},
 };
 use crate::memo::memo;
@@ -13,6 +13,7 @@ use crate::{
     pages::parts::{
         Age, LabelList,
         address::query_text,
+        quantity::{say, ticks},
         sparkline::Line,
         time_text::{format_full, format_rfc3339, format_span, now_ms, parse_rfc3339_ms},
     },
@@ -71,15 +72,15 @@ pub fn AlertDetail(alert: GettableAlert, page: AlertsView) -> impl IntoView {
                 seconds if seconds > 0.0 => format!(" for {}", format_span((seconds * 1000.0) as i64)),
                 _ => String::new(),
             };
-            format!("fires {} {}{after}", when(op), format_value(limit))
+            format!("fires {} {}{after}", when(op), say(limit, active.unit))
         });
-        Some(view! { <Course line=line started_ms=started_ms limit=limit /> })
+        Some(view! { <Course line=line started_ms=started_ms limit=limit unit=active.unit /> })
     };
     let value = move || {
         let active = active.get()?;
         Some(view! {
             <p class="al-now">
-                <b class="num">{format_value(active.value)}</b>
+                <b class="num">{say(active.value, active.unit)}</b>
                 <span class="dim">"value at the last evaluation"</span>
             </p>
         })
@@ -189,15 +190,15 @@ pub fn AlertDetail(alert: GettableAlert, page: AlertsView) -> impl IntoView {
 
 /// The course of the value with axes, the limit, and the time since the alert began.
 #[component]
-fn Course(line: Line, started_ms: Option<i64>, limit: Option<String>) -> impl IntoView {
+fn Course(line: Line, started_ms: Option<i64>, limit: Option<String>, unit: &'static str) -> impl IntoView {
     let window = line.window();
-    let ticks = ticks(window.low, window.high, 4);
+    let ticks = ticks(window.low, window.high, 4, unit);
     let latest = line.points.iter().rev().find(|(_, value)| value.is_finite()).map(|(_, value)| *value);
     let says = match latest {
         Some(value) => format!(
             "Value over the last {}, now {}{}",
             format_span(line.end_ms - line.start_ms),
-            format_value(value),
+            say(value, unit),
             limit.as_ref().map(|limit| format!(", {limit}")).unwrap_or_default()
         ),
         None => "No samples in this time".to_owned(),
@@ -209,7 +210,7 @@ fn Course(line: Line, started_ms: Option<i64>, limit: Option<String>) -> impl In
     let grid =
         ticks.iter().map(|value| view! { <path class="course-grid" d=format!("M0 {:.2}H1000", window.y(*value)) /> });
     let words = ticks.iter().map(|value| {
-        view! { <span style=format!("top:{:.2}%", window.y(*value))>{format_value(*value)}</span> }
+        view! { <span style=format!("top:{:.2}%", window.y(*value))>{say(*value, unit)}</span> }
     });
     let limit_path =
         line.threshold.map(|limit| view! { <path class="spark-limit" d=format!("M0 {:.2}H1000", window.y(limit)) /> });
@@ -244,31 +245,9 @@ fn Course(line: Line, started_ms: Option<i64>, limit: Option<String>) -> impl In
     }
 }
 
-/// Round values inside a window, at most `wanted` steps of them.
-pub fn ticks(low: f64, high: f64, wanted: u32) -> Vec<f64> {
-    let raw = (high - low) / f64::from(wanted.max(1));
-    if !raw.is_finite() || raw <= 0.0 {
-        return Vec::new();
-    }
-    let unit = 10_f64.powf(raw.log10().floor());
-    let step =
-        [1.0, 2.0, 2.5, 5.0, 10.0].into_iter().map(|factor| factor * unit).find(|step| *step >= raw).unwrap_or(raw);
-    let first = (low / step).ceil() as i64;
-    let last = (high / step).floor() as i64;
-    (first..=last).take(16).map(|at| at as f64 * step).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn round_ticks() {
-        assert_eq!(ticks(0.0, 112.0, 4), [0.0, 50.0, 100.0]);
-        assert_eq!(ticks(-1.0, 1.0, 4), [-1.0, -0.5, 0.0, 0.5, 1.0]);
-        assert_eq!(ticks(f64::NAN, 1.0, 4), [] as [f64; 0]);
-        assert_eq!(ticks(1.0, 1.0, 4), [] as [f64; 0]);
-    }
 
     #[test]
     fn links_from_elsewhere() {

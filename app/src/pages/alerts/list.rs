@@ -8,7 +8,9 @@ use super::{
 use crate::memo::{Memo, live, memo};
 use crate::{
     controls::icon::{Glyph, Icon},
-    pages::parts::{Age, History, address::query_text, sparkline::Sparkline, time_text::parse_rfc3339_ms},
+    pages::parts::{
+        Age, History, address::query_text, quantity::say, sparkline::Sparkline, time_text::parse_rfc3339_ms,
+    },
 };
 use api::alerts::GettableAlert;
 use leptos::prelude::*;
@@ -267,7 +269,7 @@ fn AlertRow(alert: GettableAlert, page: AlertsView) -> impl IntoView {
         }
     };
     let text = summary(&alert);
-    let value = move || active.get().map(|active| format_value(active.value));
+    let value = move || active.get().map(|active| say(active.value, active.unit));
     let started_ms = parse_rfc3339_ms(&alert.starts_at);
     view! {
         <li class="ar" class:on=move || here.get() data-t="alert-row" data-fingerprint=fingerprint.clone()>
@@ -288,42 +290,5 @@ fn AlertRow(alert: GettableAlert, page: AlertsView) -> impl IntoView {
                 </span>
             </span>
         </li>
-    }
-}
-
-/// A value of an unknown unit, short: `0.412`, `91.3`, `12345`, `1.2e+12`, with a real minus sign.
-pub fn format_value(value: f64) -> String {
-    let magnitude = value.abs();
-    let text = match () {
-        () if !value.is_finite() => return model::float::format_float(value),
-        () if magnitude >= 1e9 || (magnitude > 0.0 && magnitude < 1e-3) => format!("{value:.2e}"),
-        () if magnitude >= 100.0 => format!("{value:.1}"),
-        () if magnitude >= 1.0 => format!("{value:.2}"),
-        () => format!("{value:.3}"),
-    };
-    let short = match text.contains('.') && !text.contains('e') {
-        true => text.trim_end_matches('0').trim_end_matches('.'),
-        false => &text,
-    };
-    if short == "-0" { "0".to_owned() } else { short.replacen('-', "\u{2212}", usize::from(value < 0.0)) }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn values() {
-        for (value, expected) in [
-            (0.0, "0"),
-            (-0.0001, "\u{2212}1.00e-4"),
-            (0.24, "0.24"),
-            (-1.5, "\u{2212}1.5"),
-            (100.0, "100"),
-            (12345.67, "12345.7"),
-            (f64::INFINITY, "+Inf"),
-        ] {
-            assert_eq!(format_value(value), expected);
-        }
     }
 }

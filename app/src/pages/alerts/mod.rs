@@ -9,7 +9,7 @@ mod lanes;
 pub mod list;
 pub mod silence_form;
 mod tabs;
-mod values;
+pub mod values;
 
 pub use tabs::AlertTabs;
 

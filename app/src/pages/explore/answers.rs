@@ -3,14 +3,15 @@
 use super::Tab;
 use crate::memo::Memo;
 use crate::{
-    client::{self, Abort, Answer, ClientError},
+    client::{self, Abort, Answer, ClientError, prometheus::Found},
     pages::parts::time_text::{format_seconds, now_ms},
 };
-use api::query::{InstantSample, QueryResult, RangeSeries};
+use api::query::{Inferred, InstantSample, QueryResult, RangeSeries};
 use dashboard::{
     calendar::{Calendar, Weekday},
     interval::{interval_ms, safe_step_ms},
     time_range::Span,
+    units::id_of_inferred,
     url::ExplorePane,
 };
 use leptos::{prelude::*, task::spawn_local};
@@ -28,6 +29,22 @@ pub struct Answered {
     pub name: String,
     pub expr: String,
     pub result: Result<QueryResult, ClientError>,
+    pub inferred: Inferred,
+}
+
+impl Answered {
+    /// The id of what shows values of this query that lie between two; `""` for plain numbers.
+    pub fn unit(&self, bounds: Option<(f64, f64)>) -> &'static str {
+        self.inferred.unit.as_deref().map_or("", |unit| id_of_inferred(unit, bounds))
+    }
+}
+
+/// Smallest and largest of the finite values.
+pub fn bounds(values: impl Iterator<Item = f64>) -> Option<(f64, f64)> {
+    values.filter(|value| value.is_finite()).fold(None, |found, value| {
+        let (low, high) = found.unwrap_or((value, value));
+        Some((value.min(low), value.max(high)))
+    })
 }
 
 /// The answers to all of them, of one time.
@@ -60,6 +77,16 @@ impl Answers {
             Err(_) => 0,
         };
         self.queries.iter().map(count).sum()
+    }
+
+    /// What shows the values of all queries, if all are in one unit.
+    pub fn unit(&self) -> &'static str {
+        if self.queries.windows(2).any(|pair| pair[0].inferred.unit != pair[1].inferred.unit) {
+            return "";
+        }
+        let lines = self.lines();
+        let values = lines.iter().flat_map(|(_, series)| series.values.iter().map(|point| point.value));
+        self.queries.first().map_or("", |query| query.unit(bounds(values)))
     }
 
     /// `12 series, 34 ms, step 15 s`.
@@ -145,7 +172,8 @@ async fn ask(pane: &ExplorePane, tab: Tab, signal: Option<web_sys::AbortSignal>)
         Ok(span) => span,
         Err(error) => {
             let result = Err(ClientError::Unreadable { path: "the time range".to_owned(), message: error.to_string() });
-            answers.queries.push(Answered { name: "Time".to_owned(), expr: String::new(), result });
+            let inferred = Inferred::default();
+            answers.queries.push(Answered { name: "Time".to_owned(), expr: String::new(), result, inferred });
             return answers;
         }
     };
@@ -158,17 +186,19 @@ async fn ask(pane: &ExplorePane, tab: Tab, signal: Option<web_sys::AbortSignal>)
     // Steps on round times: a refresh then moves the line without changing its shape.
     let (start_ms, end_ms) = (span.from_ms.div_euclid(step_ms) * step_ms, span.to_ms);
     for query in pane.queries.iter().filter(|query| !query.hide && !query.expr.trim().is_empty()) {
-        let answer: Answer<(QueryResult, Vec<String>)> = match tab {
+        let answer: Answer<Found> = match tab {
             Tab::Graph => client::prometheus::query_range(&query.expr, start_ms, end_ms, step_ms, signal.clone()).await,
             Tab::Table => client::prometheus::query(&query.expr, end_ms, signal.clone()).await,
         };
-        let result = answer.map(|(result, warnings)| {
-            answers
-                .warnings
-                .extend(warnings.into_iter().filter(|text| !answers.warnings.contains(text)).collect::<Vec<_>>());
-            result
+        let mut inferred = Inferred::default();
+        let result = answer.map(|found| {
+            let new = found.warnings.into_iter().filter(|text| !answers.warnings.contains(text));
+            let new: Vec<String> = new.collect();
+            answers.warnings.extend(new);
+            inferred = found.inferred;
+            found.result
         });
-        answers.queries.push(Answered { name: query.ref_id.clone(), expr: query.expr.clone(), result });
+        answers.queries.push(Answered { name: query.ref_id.clone(), expr: query.expr.clone(), result, inferred });
     }
     answers.took_ms = now_ms() - started_ms;
     answers

@@ -5,9 +5,10 @@ use super::{
     answers::{Answers, with_calendar},
 };
 use crate::memo::{live, memo};
-use crate::pages::{
-    alerts::{detail::ticks, list::format_value},
-    parts::{sparkline::Line, time_text::format_rfc3339},
+use crate::pages::parts::{
+    quantity::{format_value, say, ticks},
+    sparkline::Line,
+    time_text::format_rfc3339,
 };
 use dashboard::sorting::Order;
 use dashboard::{
@@ -130,6 +131,7 @@ fn time_ticks(span: Span) -> Vec<(i64, String)> {
 pub fn GraphView(answers: Answers, pane: PaneState) -> impl IntoView {
     let span = answers.span;
     let total = answers.lines().len();
+    let unit = answers.unit();
     let all = Arc::new(drawn(&answers));
     let only = RwSignal::new(BTreeSet::<usize>::new());
     let shown = {
@@ -171,16 +173,16 @@ pub fn GraphView(answers: Answers, pane: PaneState) -> impl IntoView {
     };
     let grid = move || {
         let window = window.get();
-        ticks(window.low, window.high, 6)
+        ticks(window.low, window.high, 6, unit)
             .into_iter()
             .map(|value| view! { <path class="course-grid" d=format!("M0 {:.2}H1000", window.y(value)) /> })
             .collect_view()
     };
     let y_words = move || {
         let window = window.get();
-        ticks(window.low, window.high, 6)
+        ticks(window.low, window.high, 6, unit)
             .into_iter()
-            .map(|value| view! { <span style=format!("top:{:.2}%", window.y(value))>{short(value)}</span> })
+            .map(|value| view! { <span style=format!("top:{:.2}%", window.y(value))>{short(value, unit)}</span> })
             .collect_view()
     };
     let x_of = move |at_ms: i64| (at_ms - span.from_ms) as f64 / span.length_ms().max(1) as f64 * 100.0;
@@ -290,7 +292,7 @@ pub fn GraphView(answers: Answers, pane: PaneState) -> impl IntoView {
             .into_iter()
             .take(TIP_MAX)
             .map(|(name, value, color)| {
-                view! { <li><i style=format!("background:{color}")></i><span class="ell">{name}</span><b class="num">{short(value)}</b></li> }
+                view! { <li><i style=format!("background:{color}")></i><span class="ell">{name}</span><b class="num">{short(value, unit)}</b></li> }
             })
             .collect();
         let side = if x > 55.0 { format!("right:{:.2}%", 100.0 - x + 1.5) } else { format!("left:{:.2}%", x + 1.5) };
@@ -311,7 +313,8 @@ pub fn GraphView(answers: Answers, pane: PaneState) -> impl IntoView {
     };
     let spoken = move || {
         let (at_ms, values) = at_cross.get()?;
-        let first: Vec<_> = values.iter().take(3).map(|(name, value, _)| format!("{name} {}", short(*value))).collect();
+        let first: Vec<_> =
+            values.iter().take(3).map(|(name, value, _)| format!("{name} {}", short(*value, unit))).collect();
         Some(format!("{}: {}", with_calendar(|calendar| format_local(at_ms, calendar)), first.join(", ")))
     };
     let says = format!(
@@ -350,13 +353,16 @@ pub fn GraphView(answers: Answers, pane: PaneState) -> impl IntoView {
                 <div class="ex-x num">{x_words.collect_view()}</div>
             </div>
             <p class="sr" role="status">{spoken}</p>
-            <Legend all=all only=only cross=cross />
+            <Legend all=all only=only cross=cross unit=unit />
         </div>
     }
 }
 
-/// A value for an axis or a tip: with `k`, `M`, `G` above ten thousand.
-fn short(value: f64) -> String {
+/// A value for an axis or a tip: with its unit, or where that is not known with `k`, `M`, `G` above ten thousand.
+fn short(value: f64, unit: &str) -> String {
+    if !unit.is_empty() {
+        return say(value, unit);
+    }
     let magnitude = value.abs();
     for (unit, factor) in [("T", 1e12), ("G", 1e9), ("M", 1e6), ("k", 1e3)] {
         if magnitude >= factor * 10.0 || (magnitude >= factor && factor > 1e3) {
@@ -368,7 +374,12 @@ fn short(value: f64) -> String {
 
 /// Last, smallest and largest value of each line; a press shows one line alone, with Ctrl it adds or takes away one.
 #[component]
-fn Legend(all: Arc<Vec<Drawn>>, only: RwSignal<BTreeSet<usize>>, cross: RwSignal<Option<i64>>) -> impl IntoView {
+fn Legend(
+    all: Arc<Vec<Drawn>>,
+    only: RwSignal<BTreeSet<usize>>,
+    cross: RwSignal<Option<i64>>,
+    unit: &'static str,
+) -> impl IntoView {
     let row = |(at, line): (usize, &Drawn)| {
         let values = line.points.iter().map(|(_, value)| *value).filter(|value| value.is_finite());
         let low = values.clone().fold(f64::NAN, f64::min);
@@ -381,7 +392,7 @@ fn Legend(all: Arc<Vec<Drawn>>, only: RwSignal<BTreeSet<usize>>, cross: RwSignal
                 }
                 None => points.last(),
             };
-            found.map(|(_, value)| short(*value))
+            found.map(|(_, value)| short(*value, unit))
         };
         let choose = move |event: web_sys::MouseEvent| {
             only.update(|only| {
@@ -413,8 +424,8 @@ fn Legend(all: Arc<Vec<Drawn>>, only: RwSignal<BTreeSet<usize>>, cross: RwSignal
                     </button>
                 </td>
                 <td class="n">{now}</td>
-                <td class="n">{short(low)}</td>
-                <td class="n">{short(high)}</td>
+                <td class="n">{short(low, unit)}</td>
+                <td class="n">{short(high, unit)}</td>
             </tr>
         }
     };
@@ -445,8 +456,9 @@ mod tests {
         for (value, expected) in
             [(0.0, "0"), (999.0, "999"), (1234.5, "1234.5"), (12_345.0, "12.35\u{202f}k"), (2.5e6, "2.5\u{202f}M")]
         {
-            assert_eq!(short(value), expected);
+            assert_eq!(short(value, ""), expected);
         }
+        assert_eq!(short(2.5e6, "decbytes"), "2.50 MB");
     }
 
     #[test]

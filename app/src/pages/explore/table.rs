@@ -1,6 +1,7 @@
 //! Values of one instant as a table: a column a label.
 
-use super::answers::Answers;
+use super::answers::{Answers, bounds};
+use crate::pages::parts::quantity::say;
 use api::query::{HistogramJson, InstantSample, format_value};
 use leptos::prelude::*;
 use std::collections::BTreeSet;
@@ -14,17 +15,34 @@ fn histogram_text(histogram: &HistogramJson) -> String {
     format!("histogram: count {}, sum {}, {} buckets", histogram.count, histogram.sum, histogram.buckets.len())
 }
 
-fn value_text(sample: &InstantSample) -> String {
+fn value_text(sample: &InstantSample, unit: &str) -> String {
     match (&sample.value, &sample.histogram) {
-        (Some(point), _) => format_value(point.value),
+        (Some(point), _) if unit.is_empty() => format_value(point.value),
+        (Some(point), _) => say(point.value, unit),
         (None, Some(point)) => histogram_text(&point.histogram),
         (None, None) => String::new(),
     }
 }
 
+/// All digits, where a unit hides some.
+fn exact(sample: &InstantSample, unit: &str) -> Option<String> {
+    sample.value.filter(|_| !unit.is_empty()).map(|point| format_value(point.value))
+}
+
 #[component]
 pub fn TableView(answers: Answers) -> impl IntoView {
     let samples = answers.samples();
+    // Each query has its own unit, for nothing is compared by eye along an axis.
+    let units: Vec<(String, &'static str)> = answers
+        .queries
+        .iter()
+        .map(|query| {
+            let own = samples.iter().filter(|(other, _)| other.name == query.name);
+            let values = own.filter_map(|(_, sample)| sample.value.map(|point| point.value));
+            (query.name.clone(), query.unit(bounds(values)))
+        })
+        .collect();
+    let unit_of = |name: &str| units.iter().find(|(own, _)| own == name).map_or("", |(_, unit)| unit);
     let several = answers.queries.len() > 1;
     let names: BTreeSet<&String> =
         samples.iter().flat_map(|(_, sample)| sample.metric.keys()).filter(|name| *name != "__name__").collect();
@@ -49,7 +67,7 @@ pub fn TableView(answers: Answers) -> impl IntoView {
                 <tr data-t="row">
                     {several.then(|| view! { <td class="dim">{query.name.clone()}</td> })}
                     {columns.iter().map(cell).collect_view()}
-                    <td class="n">{value_text(sample)}</td>
+                    <td class="n" title=exact(sample, unit_of(&query.name))>{value_text(sample, unit_of(&query.name))}</td>
                 </tr>
             }
         })

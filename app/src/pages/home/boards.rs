@@ -90,8 +90,8 @@ async fn first_course(uid: String) -> Answer<Option<Course>> {
     }
     let expr = interpolate(&expr, &scope, Purpose::PromQl);
     let result = client::prometheus::query_range(&expr, span.from_ms, span.to_ms, STEP_MS, None).await;
-    let values = match result {
-        Ok((QueryResult::Matrix(series), _)) => {
+    let values = match result.map(|found| found.result) {
+        Ok(QueryResult::Matrix(series)) => {
             series.into_iter().next().map(|series| series.values.iter().map(|point| point.value).collect())
         }
         _ => None,

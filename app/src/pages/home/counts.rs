@@ -36,7 +36,7 @@ pub fn Counts() -> impl IntoView {
     let warning = severity("warning", Glyph::Warning, "Warning");
     let probes = memo(move || {
         probes.data.with(|answer| {
-            let up: Option<Vec<bool>> = answer.as_ref().map(|(result, _)| match result {
+            let up: Option<Vec<bool>> = answer.as_ref().map(|found| match &found.result {
                 QueryResult::Vector(vector) => {
                     vector.iter().filter_map(|sample| sample.value).map(|point| point.value > 0.0).collect()
                 }

@@ -35,8 +35,8 @@ struct Figure {
 
 async fn read(word: &'static str, query: &'static str, unit: &'static str, color: &'static str) -> Answer<Figure> {
     let end = now_ms() / STEP_MS * STEP_MS;
-    let (result, _) = client::prometheus::query_range(query, end - SPAN_MS, end, STEP_MS, None).await?;
-    let values = match result {
+    let found = client::prometheus::query_range(query, end - SPAN_MS, end, STEP_MS, None).await?;
+    let values = match found.result {
         QueryResult::Matrix(series) => series.into_iter().next().map(|series| series.values).unwrap_or_default(),
         _ => Vec::new(),
     };

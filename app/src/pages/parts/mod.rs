@@ -5,6 +5,7 @@ pub mod age;
 pub mod labels;
 pub mod page_state;
 pub mod promql;
+pub mod quantity;
 pub mod sparkline;
 pub mod time_text;
 

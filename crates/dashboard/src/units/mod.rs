@@ -1,9 +1,11 @@
 //! Numbers with units, exactly as Grafana writes them.
 
 mod catalogue;
+mod inferred;
 mod time;
 
 pub use catalogue::{UNITS, Unit};
+pub use inferred::{id_of_inferred, suggest};
 
 use crate::calendar::Calendar;
 use catalogue::Rule;

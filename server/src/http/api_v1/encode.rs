@@ -16,7 +16,12 @@ pub(super) struct Answer {
 
 impl Answer {
     /// `time_ms` is the time of an instant query: scalars and strings are of that time.
-    pub(super) fn new(output: QueryOutput, time_ms: i64, stats: Option<&api::query::Stats>) -> Answer {
+    pub(super) fn new(
+        output: QueryOutput,
+        time_ms: i64,
+        stats: Option<&api::query::Stats>,
+        inferred: Option<&api::query::Inferred>,
+    ) -> Answer {
         let QueryOutput { value, warnings, infos, .. } = output;
         let is_matrix = matches!(value, Value::Matrix(_));
         let mut head = String::with_capacity(if is_matrix { 64 } else { estimate(&value) });
@@ -37,6 +42,12 @@ impl Answer {
         {
             tail.push_str(r#","stats":"#);
             tail.push_str(&stats);
+        }
+        if let Some(inferred) = inferred
+            && let Ok(inferred) = serde_json::to_string(inferred)
+        {
+            tail.push_str(r#","inferred":"#);
+            tail.push_str(&inferred);
         }
         tail.push('}');
         texts(&mut tail, "warnings", &warnings);
@@ -333,11 +344,11 @@ mod tests {
     #[test]
     fn long_answers_are_written_piece_by_piece_and_are_the_same() {
         for series in [0, 1, 300] {
-            let whole = Answer::new(output(series), 0, None).into_bytes();
+            let whole = Answer::new(output(series), 0, None, None).into_bytes();
             let parsed: serde_json::Value = serde_json::from_slice(&whole).unwrap();
             assert_eq!(parsed["data"]["result"].as_array().map(Vec::len), Some(series));
             assert_eq!(parsed["infos"][0], "so");
-            let (mut answer, mut pieces) = (Answer::new(output(series), 0, None), Vec::new());
+            let (mut answer, mut pieces) = (Answer::new(output(series), 0, None, None), Vec::new());
             let is_long = answer.rest() > 4 * PIECE_BYTES;
             loop {
                 let mut piece = String::new();

@@ -20,6 +20,7 @@ pub(crate) mod series;
 pub(crate) mod status;
 pub(crate) mod syntax;
 pub(crate) mod targets;
+mod units;
 
 use super::Workers;
 use super::error::{ApiError, ApiResult};

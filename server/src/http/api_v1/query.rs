@@ -2,6 +2,7 @@
 
 use super::TRUNCATED;
 use super::encode::Answer;
+use super::units;
 use crate::http::App;
 use crate::http::error::{ApiError, ApiResult, success};
 use crate::http::params::{self, Params};
@@ -114,6 +115,7 @@ pub(super) struct Ask {
     with_stats: bool,
     /// With those of every step.
     by_step: bool,
+    with_units: bool,
 }
 
 impl Ask {
@@ -143,6 +145,7 @@ impl Ask {
             limit,
             with_stats: !params.get("stats").is_empty(),
             by_step: params.get("stats") == "all" && app.flags.enabled().per_step_stats,
+            with_units: units::are_wanted(params)?,
         })
     }
 
@@ -218,7 +221,8 @@ impl Ask {
                 }
                 stats
             });
-            let answer = answer(output, end_ms, self.limit, stats.as_ref());
+            let inferred = if self.with_units { units::of_query(&app, &self.text) } else { None };
+            let answer = answer(output, end_ms, self.limit, stats.as_ref(), inferred.as_ref());
             // What others did for it, it would have to do itself the next time.
             if !is_shared {
                 app.queries.quick.note(ticket.asked(), begin.elapsed());
@@ -288,7 +292,13 @@ fn shorten(notes: &mut Vec<String>, kind: &str) {
     }
 }
 
-fn answer(mut output: QueryOutput, time_ms: i64, limit: usize, stats: Option<&api::query::Stats>) -> Answer {
+fn answer(
+    mut output: QueryOutput,
+    time_ms: i64,
+    limit: usize,
+    stats: Option<&api::query::Stats>,
+    inferred: Option<&api::query::Inferred>,
+) -> Answer {
     let truncated = limit > 0
         && match &mut output.value {
             Value::Vector(samples) if samples.len() > limit => {
@@ -306,7 +316,7 @@ fn answer(mut output: QueryOutput, time_ms: i64, limit: usize, stats: Option<&ap
     if truncated {
         output.warnings.push(TRUNCATED.to_owned());
     }
-    Answer::new(output, time_ms, stats)
+    Answer::new(output, time_ms, stats, inferred)
 }
 
 #[derive(serde::Serialize)]

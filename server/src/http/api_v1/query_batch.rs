@@ -23,8 +23,8 @@ const AHEAD: usize = 4;
 /// Longest `id`, in bytes: it comes back with the answer.
 const ID_BYTES_MAX: usize = 256;
 /// What a query may say beside its `id`: the parameters of `query` and `query_range`.
-const PARAMETERS: [&str; 10] =
-    ["query", "time", "start", "end", "step", "timeout", "lookback_delta", "limit", "stats", "nocache"];
+const PARAMETERS: [&str; 11] =
+    ["query", "time", "start", "end", "step", "timeout", "lookback_delta", "limit", "stats", "nocache", "units"];
 
 #[derive(serde::Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -185,7 +185,7 @@ mod tests {
 {"queries":[]} =>
 {"queries":[{"query":"up"},{"id":"b","query":"x","start":0,"end":"10","step":"5s"},{"id":"c","query":"up"}]} => 0=0 b=1 c=0
 {"queries":[{"query":"up","time":1},{"query":"up","time":2},{"time":1,"query":"up"}]} => 0=0 1=1 2=0
-{"queries":[{"query":"up","tme":1}]} => queries[0].tme: not known; expected id, query, time, start, end, step, timeout, lookback_delta, limit, stats, nocache
+{"queries":[{"query":"up","tme":1}]} => queries[0].tme: not known; expected id, query, time, start, end, step, timeout, lookback_delta, limit, stats, nocache, units
 {"queries":[{"query":["up"]}]} => queries[0].query: expected a text or a number
 {"query":"up"} => the body is no batch of queries: unknown field `query`, expected `queries` at line 1 column 8; write {"queries": [{"id": "A", "query": "up"}]}
 "#;

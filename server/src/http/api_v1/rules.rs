@@ -1,12 +1,13 @@
 //! `/api/v1/rules` and `/api/v1/alerts`.
 
+use super::units;
 use crate::http::App;
 use crate::http::error::{ApiError, ApiResult, success};
 use crate::http::go;
 use crate::http::params::Params;
 use ::rules::RulesFilter;
+use api::rules::{AlertsData, Rule};
 use axum::extract::State;
-use axum::response::Response;
 use std::sync::Arc;
 
 pub(crate) async fn rules(State(app): State<Arc<App>>, params: Params) -> ApiResult {
@@ -42,9 +43,25 @@ pub(crate) async fn rules(State(app): State<Arc<App>>, params: Params) -> ApiRes
         group_limit,
         group_next_token: params.get("group_next_token").to_owned(),
     };
-    app.rules.rules(&filter).map(success).map_err(ApiError::bad_data)
+    let with_units = units::are_wanted(&params)?;
+    let mut data = app.rules.rules(&filter).map_err(ApiError::bad_data)?;
+    if with_units {
+        units::add_to_alerts(&app, &mut data);
+    }
+    Ok(success(data))
 }
 
-pub(crate) async fn alerts(State(app): State<Arc<App>>) -> Response {
-    success(app.rules.alerts())
+pub(crate) async fn alerts(State(app): State<Arc<App>>, params: Params) -> ApiResult {
+    if !units::are_wanted(&params)? {
+        return Ok(success(app.rules.alerts()));
+    }
+    // Alerts alone do not know what they come from.
+    let filter = RulesFilter { rule_type: "alert".to_owned(), ..RulesFilter::default() };
+    let mut data = app.rules.rules(&filter).map_err(ApiError::bad_data)?;
+    units::add_to_alerts(&app, &mut data);
+    let alerts = data.groups.into_iter().flat_map(|group| group.rules).filter_map(|rule| match rule {
+        Rule::Alerting { alerts, .. } => alerts,
+        Rule::Recording { .. } => None,
+    });
+    Ok(success(AlertsData { alerts: alerts.flatten().collect() }))
 }
