@@ -611,6 +611,10 @@ impl Queryable for Queryables {
         self.0.load().as_ref().as_ref().is_some_and(Queryable::is_local)
     }
 
+    fn deletions(&self) -> u64 {
+        self.0.load().as_ref().as_ref().map_or(0, Queryable::deletions)
+    }
+
     fn history(&self) -> Option<storage::History> {
         self.0.load().as_ref().as_ref()?.history()
     }

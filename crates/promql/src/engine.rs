@@ -22,6 +22,9 @@ use storage::{Queryable, Samples};
 /// Prometheus' limit on the points of a series in a range query.
 pub(crate) const STEPS_MAX: usize = 11_000;
 
+/// So many times a query that a deletion came into is evaluated anew.
+const RUNS_ANEW_MAX: usize = 3;
+
 /// Room for more samples than a query may hold, even where columns are mostly empty.
 const MEMORY_BYTES_MAX: usize = 2 << 30;
 
@@ -271,8 +274,42 @@ impl Engine {
         Ok((Grid { start, step, count: count + 1 }, Times { start, end, step, instant: false }))
     }
 
+    /// Evaluates a query, and anew where something was deleted between two of its reads: it sees all of a deletion or nothing.
     #[allow(clippy::too_many_arguments)]
     fn run(
+        &self,
+        storage: &dyn Queryable,
+        expr: &Expr,
+        query: &str,
+        grid: Grid,
+        times: Times,
+        options: &QueryOptions,
+        profile: Option<&Profile>,
+    ) -> Result<QueryOutput, QueryError> {
+        let begin = Instant::now();
+        let deletions = storage.deletions();
+        let mut output = self.run_once(storage, expr, query, grid, times, options, profile)?;
+        let (mut reads, mut seen) = (0, deletions);
+        expr.visit_selectors(&mut |_| reads += 1);
+        // Of one read the storage takes care.
+        for _ in 0..RUNS_ANEW_MAX {
+            let now = storage.deletions();
+            if reads < 2 || now == seen || profile.is_some() {
+                break;
+            }
+            seen = now;
+            let limit = options.timeout.map_or(self.options.timeout, |timeout| timeout.min(self.options.timeout));
+            // What others kept may be older.
+            let options =
+                QueryOptions { timeout: Some(limit.saturating_sub(begin.elapsed())), shared: None, ..options.clone() };
+            output = self.run_once(storage, expr, query, grid, times, &options, profile)?;
+            output.stats.evaluation = begin.elapsed();
+        }
+        Ok(output)
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    fn run_once(
         &self,
         storage: &dyn Queryable,
         expr: &Expr,

@@ -107,6 +107,8 @@ pub(crate) struct Evaluator<'a> {
     helpers: &'a Helpers,
     /// Where to note what the nodes cost, if anybody wants to know.
     profile: Option<&'a Profile>,
+    /// How many deletions the storage had seen.
+    pub(crate) deletions: u64,
     pub(crate) shared: Option<SharedParts>,
     /// Parts that this query has evaluated or taken.
     known: Mutex<Known>,
@@ -143,6 +145,7 @@ impl<'a> Evaluator<'a> {
             histogram_stats: AtomicBool::new(false),
             helpers,
             profile,
+            deletions: storage.deletions(),
             shared: None,
             known: Mutex::default(),
             counts: Counts::default(),

@@ -39,6 +39,10 @@ impl Queryable for Fanout {
         self.primary.is_local() && self.secondaries.iter().all(|engine| engine.is_local())
     }
 
+    fn deletions(&self) -> u64 {
+        self.secondaries.iter().fold(self.primary.deletions(), |all, engine| all.wrapping_add(engine.deletions()))
+    }
+
     fn history(&self) -> Option<History> {
         // Of several, the sum of the epochs changes with each of them.
         self.secondaries.iter().try_fold(self.primary.history()?, |all, engine| {

@@ -303,4 +303,10 @@ pub trait Queryable: Send + Sync {
     fn history(&self) -> Option<History> {
         None
     }
+
+    /// A number that changes with every deletion. One answer of a querier shows a deletion as a whole or not at all; who asks
+    /// several times sees by this number whether there was one in between.
+    fn deletions(&self) -> u64 {
+        0
+    }
 }

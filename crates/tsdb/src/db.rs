@@ -10,7 +10,7 @@ use crate::{
     maintain::Maintenance,
     metrics::Metrics,
     postings::Selector,
-    query::{TsdbQuerier, View},
+    query::{Deletions, TsdbQuerier, View},
     tier::Rules,
     wal::{
         WalWriter,
@@ -57,6 +57,7 @@ pub struct Tsdb {
     pub(crate) out_of_order_window_ms: AtomicI64,
     /// What is kept how long, as it is now.
     rules: RwLock<Arc<Rules>>,
+    deletions: Arc<Deletions>,
     /// Held as long as the folder is open.
     _lock: File,
 }
@@ -176,6 +177,7 @@ impl Tsdb {
             held_from_ms: AtomicI64::new(i64::MAX),
             out_of_order_window_ms: AtomicI64::new(options.out_of_order_window_ms),
             rules: RwLock::new(Arc::new(rules)),
+            deletions: Arc::default(),
             _lock: lock_file,
             options,
         });
@@ -357,7 +359,7 @@ impl Tsdb {
     }
 
     /// Deletes the samples of the accepted series between two times, both inclusive. They are gone for readers
-    /// that come after; the disk is freed by [`Tsdb::clean_tombstones`] or by compaction.
+    /// that come after, all at one moment; the disk is freed by [`Tsdb::clean_tombstones`] or by compaction.
     ///
     /// # Errors
     /// `BadMatcher`, `Unavailable`, `Io`.
@@ -365,14 +367,22 @@ impl Tsdb {
         let selector = Selector::new(matchers)?;
         // No block may be made from what is being deleted.
         let _maintenance = lock(&self.maintenance);
+        let view = self.view();
+        let of_blocks: Vec<_> = (view.blocks.iter().filter(|block| block.overlaps(start_ms, end_ms)))
+            .map(|block| (block, block.tombstones_with(start_ms, end_ms, &selector)))
+            .collect();
         {
             let _appends = self.log_tombstone(start_ms, end_ms, matchers)?;
-            self.head.delete(&selector, start_ms, end_ms);
+            let of_head = self.head.without(&selector, start_ms, end_ms, |_| true);
+            self.deletions.show(|| {
+                self.head.replace_groups(of_head);
+                for (block, tombstones) in &of_blocks {
+                    block.set_tombstones(Arc::clone(tombstones));
+                }
+            });
+            self.head.past_changed();
         }
-        let mut outcome = Ok(());
-        for block in self.view().blocks.iter().filter(|block| block.overlaps(start_ms, end_ms)) {
-            outcome = outcome.and_then(|()| block.delete(start_ms, end_ms, &selector));
-        }
+        let outcome = of_blocks.iter().try_for_each(|(block, _)| block.write_tombstones());
         self.head.past_changed();
         outcome
     }
@@ -571,7 +581,12 @@ impl Ingest for Tsdb {
 impl Queryable for Tsdb {
     fn querier(&self, start_ms: i64, end_ms: i64) -> Result<Box<dyn Querier>, StorageError> {
         let (head, view, notes) = (Arc::clone(&self.head), self.view(), Arc::default());
-        Ok(Box::new(TsdbQuerier { head, view, start_ms, end_ms, notes }))
+        let deletions = Arc::clone(&self.deletions);
+        Ok(Box::new(TsdbQuerier { head, view, start_ms, end_ms, notes, deletions }))
+    }
+
+    fn deletions(&self) -> u64 {
+        self.deletions.count()
     }
 
     fn is_local(&self) -> bool {

@@ -7,7 +7,11 @@ use crate::{
     tier::{self, Notes, Source},
 };
 use model::{Labels, Matcher};
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::BTreeSet,
+    sync::Arc,
+    sync::atomic::{AtomicU64, Ordering},
+};
 use storage::{Querier, Samples, SelectHints, Series, SeriesSet, StorageError, fanout::merge_sets};
 
 /// The blocks at one time. Whoever reads holds one: what it names is not deleted before it is dropped, and neither
@@ -18,12 +22,39 @@ pub(crate) struct View {
     pub(crate) blocks: Vec<Arc<Block>>,
 }
 
+/// Counts deletions, so that readers see by it whether one came in between: odd while one is being shown.
+#[derive(Debug, Default)]
+pub(crate) struct Deletions(AtomicU64);
+
+/// So many times a selection that a deletion came into is made anew.
+const SELECTS_MAX: usize = 10;
+
+impl Deletions {
+    /// Runs `show`, which does no more than show a deletion to the readers. Only one at a time.
+    pub(crate) fn show(&self, show: impl FnOnce()) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+        show();
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+
+    pub(crate) fn count(&self) -> u64 {
+        loop {
+            match self.0.load(Ordering::SeqCst) {
+                even if even % 2 == 0 => return even,
+                // Some pointers are being exchanged.
+                _ => std::thread::yield_now(),
+            }
+        }
+    }
+}
+
 pub(crate) struct TsdbQuerier {
     pub(crate) head: Arc<Head>,
     pub(crate) view: Arc<View>,
     pub(crate) start_ms: i64,
     pub(crate) end_ms: i64,
     pub(crate) notes: Arc<Notes>,
+    pub(crate) deletions: Arc<Deletions>,
 }
 
 impl TsdbQuerier {
@@ -55,6 +86,21 @@ impl TsdbQuerier {
         tier::tiered(sources, plan, self.start_ms, self.end_ms, Arc::clone(&self.notes))
     }
 
+    fn select_now(&self, hints: &SelectHints, selector: &Selector) -> Result<SeriesSet, StorageError> {
+        let (start_ms, end_ms) = (self.start_ms, self.end_ms);
+        let raw = self.blocks().filter(|block| block.meta.resolution_ms.is_none());
+        let mut sets: Vec<SeriesSet> = raw.map(|block| block.select(selector, start_ms, end_ms)).collect();
+        let mut series = self.head.select(selector, start_ms, end_ms);
+        selector.check_complete()?;
+        series.sort_unstable_by(|a, b| a.labels.cmp(&b.labels));
+        let view = Arc::clone(&self.view);
+        sets.push(Box::new(series.into_iter().map(move |series| {
+            let series = Newest { series, _view: Arc::clone(&view), start_ms, end_ms };
+            Ok(Box::new(series) as Box<dyn Series>)
+        })));
+        Ok(self.with_tiers(hints, selector, merge_sets(sets)))
+    }
+
     fn blocks(&self) -> impl Iterator<Item = &Arc<Block>> {
         self.view.blocks.iter().filter(|block| block.overlaps(self.start_ms, self.end_ms))
     }
@@ -63,18 +109,16 @@ impl TsdbQuerier {
 impl Querier for TsdbQuerier {
     fn select(&self, hints: &SelectHints, matchers: &[Matcher]) -> Result<SeriesSet, StorageError> {
         let selector = Selector::new(matchers)?.stopped_by(hints.stop.clone());
-        let (start_ms, end_ms) = (self.start_ms, self.end_ms);
-        let raw = self.blocks().filter(|block| block.meta.resolution_ms.is_none());
-        let mut sets: Vec<SeriesSet> = raw.map(|block| block.select(&selector, start_ms, end_ms)).collect();
-        let mut series = self.head.select(&selector, start_ms, end_ms);
-        selector.check_complete()?;
-        series.sort_unstable_by(|a, b| a.labels.cmp(&b.labels));
-        let view = Arc::clone(&self.view);
-        sets.push(Box::new(series.into_iter().map(move |series| {
-            let series = Newest { series, _view: Arc::clone(&view), start_ms, end_ms };
-            Ok(Box::new(series) as Box<dyn Series>)
-        })));
-        let merged = self.with_tiers(hints, &selector, merge_sets(sets));
+        // What is selected is read as it is now, however long that takes.
+        let mut tries = 0;
+        let merged = loop {
+            let deletions = self.deletions.count();
+            let merged = self.select_now(hints, &selector)?;
+            tries += 1;
+            if self.deletions.count() == deletions || tries == SELECTS_MAX {
+                break merged;
+            }
+        };
         Ok(if hints.limit > 0 { Box::new(merged.take(hints.limit)) } else { merged })
     }
 

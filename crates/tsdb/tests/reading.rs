@@ -288,3 +288,53 @@ fn the_past_is_settled_again_some_time_after_a_late_sample() {
     // What is told never goes back, so that the present has to get ahead first.
     assert_eq!(behind(1030), (2, again));
 }
+
+/// One call deletes from several blocks and from the head; no reader sees a part of it.
+#[test]
+fn a_deletion_shows_as_a_whole() {
+    const PAIRS: usize = 30;
+    const TIMES: i64 = 640;
+    let dir = tempfile::tempdir().unwrap();
+    let engine = Tsdb::open(options(dir.path())).unwrap();
+    for time in 0..TIMES {
+        let series: Vec<SeriesSamples> = (0..2 * PAIRS)
+            .map(|number| SeriesSamples {
+                labels: labels(number),
+                samples: vec![(time, SampleValue::Float(time as f64))],
+                exemplars: vec![],
+                start_timestamps: Vec::new(),
+            })
+            .collect();
+        engine.append_series(&series).unwrap();
+    }
+    engine.maintain().unwrap();
+    assert!(engine.blocks().len() > 1);
+    let (done, partly) = (AtomicBool::new(false), AtomicI64::new(0));
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                while !done.load(Ordering::Acquire) {
+                    let content = read_all(&engine);
+                    for samples in content.values() {
+                        assert_eq!(samples.len() as i64, TIMES, "a part of a deletion");
+                    }
+                    for pair in 0..PAIRS {
+                        let has = |number: usize| content.contains_key(&labels(number).to_string());
+                        assert_eq!(has(2 * pair), has(2 * pair + 1), "half a deletion");
+                    }
+                    let is_partly = (1..2 * PAIRS).contains(&content.len());
+                    partly.fetch_add(i64::from(is_partly), Ordering::Relaxed);
+                }
+            });
+        }
+        let before = engine.deletions();
+        for pair in 0..PAIRS {
+            let matcher = Matcher::new("s", MatchOp::Regex, format!("{}|{}", 2 * pair, 2 * pair + 1));
+            engine.delete_series(0, TIMES, &[matcher]).unwrap();
+        }
+        assert_ne!(engine.deletions(), before);
+        done.store(true, Ordering::Release);
+    });
+    assert!(partly.into_inner() > 0, "nobody read between two deletions");
+    assert!(read_all(&engine).is_empty());
+}

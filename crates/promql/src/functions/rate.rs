@@ -6,6 +6,7 @@ use crate::histogram::{self, IncompatibleSchemas};
 use crate::select::{Bounds, Window};
 use model::{FloatHistogram, SampleValue, histogram::CounterResetHint};
 use std::sync::Arc;
+use storage::Tier;
 
 type Result = Option<SampleValue>;
 
@@ -236,21 +237,26 @@ fn share(times: &[i64], index: usize, time: i64) -> f64 {
     (time - times[index]) as f64 / (times[index + 1] - times[index]) as f64
 }
 
+/// Start timestamps of down-sampled windows. Where a query itself asks for what is between samples, they do not count, as in
+/// Prometheus.
+fn starts_of_windows<'a>(context: &RangeContext<'_, '_>, starts: &'a [i64], tiers: &[Tier]) -> &'a [i64] {
+    if is_counter(context) && !tiers.is_empty() { used_starts(context, starts) } else { &[] }
+}
+
 fn extended_floats(context: &RangeContext<'_, '_>, window: &Window<'_>) -> Result {
     let (times, values) = (window.float_times, window.floats);
     let (mut first, mut last) = extent(context, times)?;
     let counter = is_counter(context);
+    let starts = starts_of_windows(context, window.float_starts, window.float_tiers);
+    let anew = |index: usize| index > 0 && started_anew(times, starts, index);
     let between = |index: usize, time: i64| {
         let (a, b) = (values[index], values[index + 1]);
         // After a reset a counter started from zero.
-        let a = if counter && b < a { 0.0 } else { a };
+        let a = if counter && (b < a || anew(index + 1)) { 0.0 } else { a };
         a + (b - a) * share(times, index, time)
     };
-    let left = if context.smoothed && times[first] < context.range_start && first + 1 < times.len() {
-        between(first, context.range_start)
-    } else {
-        values[first]
-    };
+    let is_between = context.smoothed && times[first] < context.range_start && first + 1 < times.len();
+    let left = if is_between { between(first, context.range_start) } else { values[first] };
     let right = if context.smoothed && times[last] > context.range_end && last > 0 {
         between(last - 1, context.range_end)
     } else {
@@ -258,6 +264,9 @@ fn extended_floats(context: &RangeContext<'_, '_>, window: &Window<'_>) -> Resul
     };
     let mut change = right - left;
     if counter {
+        // A value between two samples is already that of after the restart between them.
+        let (first_at, right_at) = (first, last);
+        let restarts = |index: usize| index > first_at && !(is_between && index == first_at + 1) && anew(index);
         if times[first] <= context.range_start {
             first += 1;
         }
@@ -265,13 +274,13 @@ fn extended_floats(context: &RangeContext<'_, '_>, window: &Window<'_>) -> Resul
             last = last.saturating_sub(1);
         }
         let mut previous = left;
-        for &value in values.get(first..=last).unwrap_or_default() {
-            if value < previous {
+        for (index, &value) in values.iter().enumerate().take(last + 1).skip(first) {
+            if value < previous || restarts(index) {
                 change += previous;
             }
             previous = value;
         }
-        if right < previous {
+        if right < previous || right_at > last && restarts(right_at) {
             change += previous;
         }
     }
@@ -285,6 +294,8 @@ fn extended_histograms(context: &RangeContext<'_, '_>, window: &Window<'_>) -> R
     let (times, values) = (window.histogram_times, window.histograms);
     let (mut first, mut last) = extent(context, times)?;
     let counter = is_counter(context);
+    let starts = starts_of_windows(context, window.histogram_starts, window.histogram_tiers);
+    let anew = |index: usize| index > 0 && started_anew(times, starts, index);
     let considered = &values[first..=last];
     let is_gauge = |h: &Arc<FloatHistogram>| h.counter_reset_hint == CounterResetHint::Gauge;
     if counter && considered.iter().any(is_gauge) {
@@ -311,7 +322,7 @@ fn extended_histograms(context: &RangeContext<'_, '_>, window: &Window<'_>) -> R
     let between = |index: usize, time: i64| {
         let (a, b) = (&values[index], &values[index + 1]);
         let share = share(times, index, time);
-        if counter && histogram::is_reset(b, a) {
+        if counter && (histogram::is_reset(b, a) || anew(index + 1)) {
             return Some(histogram::scale(b, share));
         }
         let step = histogram::scale(&settle(histogram::sub(b, a), "subtraction")?, share);
@@ -330,6 +341,8 @@ fn extended_histograms(context: &RangeContext<'_, '_>, window: &Window<'_>) -> R
     // What the samples say of their own past is not true of values in between, nor of a sample and itself.
     let plain = |h: FloatHistogram| FloatHistogram { counter_reset_hint: CounterResetHint::Unknown, ..h };
     let left_is_between = context.smoothed && times[first] < context.range_start;
+    let (first_at, right_at) = (first, last);
+    let restarts = |index: usize| index > first_at && !(left_is_between && index == first_at + 1) && anew(index);
     let mut change = settle(histogram::sub(&right, &left), "subtraction")?;
     if counter {
         if times[first] <= context.range_start {
@@ -347,7 +360,7 @@ fn extended_histograms(context: &RangeContext<'_, '_>, window: &Window<'_>) -> R
             } else {
                 histogram::is_reset(value, &previous)
             };
-            if reset {
+            if reset || restarts(first + index) {
                 change = settle(histogram::add(&change, &previous), "addition")?;
             }
             previous = FloatHistogram::clone(value);
@@ -357,7 +370,7 @@ fn extended_histograms(context: &RangeContext<'_, '_>, window: &Window<'_>) -> R
         } else {
             histogram::is_reset(&right, &previous)
         };
-        if reset {
+        if reset || right_at > last && restarts(right_at) {
             change = settle(histogram::add(&change, &previous), "addition")?;
         }
     }

@@ -19,7 +19,7 @@ impl Evaluator<'_> {
     }
 
     fn key(&self, number: usize, grid: Grid) -> Key {
-        Key { number, grid, times: self.times, histogram_stats: self.histogram_stats() }
+        Key { number, grid, times: self.times, histogram_stats: self.histogram_stats(), deletions: self.deletions }
     }
 
     /// Whose turn it is to evaluate a part.

@@ -131,6 +131,8 @@ pub(crate) struct Key {
     pub(crate) times: Times,
     /// As the evaluator has it.
     pub(crate) histogram_stats: bool,
+    /// As the storage counted when the query began: parts from before and after a deletion do not go together.
+    pub(crate) deletions: u64,
 }
 
 /// What to do about a part.

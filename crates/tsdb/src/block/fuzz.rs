@@ -186,7 +186,8 @@ pub fn folder(data: &[u8]) {
             }
         }
         let _ = block.windows(&selector).count();
-        let _ = block.delete(50, 90, &selector);
+        block.set_tombstones(block.tombstones_with(50, 90, &selector));
+        let _ = block.write_tombstones();
     }
     block.exemplars(drop);
     let _ = block.for_each_readable(|_, _| Ok::<(), Infallible>(()));

@@ -193,11 +193,8 @@ impl Block {
         }
     }
 
-    /// Notes that samples between two times, both inclusive, are deleted.
-    ///
-    /// # Errors
-    /// `Io`.
-    pub(crate) fn delete(&self, start_ms: i64, end_ms: i64, selector: &Selector) -> Result<(), StorageError> {
+    /// The tombstones that it has once the samples between two times, both inclusive, are deleted, too.
+    pub(crate) fn tombstones_with(&self, start_ms: i64, end_ms: i64, selector: &Selector) -> Arc<Tombstones> {
         let index = self.index();
         let mut next = Tombstones::clone(&self.tombstones());
         let pages = Pages::new(self, &index);
@@ -207,9 +204,21 @@ impl Block {
                 next.add(number, start_ms, end_ms);
             }
         }
+        Arc::new(next)
+    }
+
+    /// Shows these tombstones to those who read from now on.
+    pub(crate) fn set_tombstones(&self, tombstones: Arc<Tombstones>) {
+        *self.tombstones.write().unwrap_or_else(PoisonError::into_inner) = tombstones;
+    }
+
+    /// Writes the tombstones that are shown to the disk.
+    ///
+    /// # Errors
+    /// `Io`.
+    pub(crate) fn write_tombstones(&self) -> Result<(), StorageError> {
         let path = self.dir.join(TOMBSTONES_FILE);
-        files::replace_file(&path, &next.encode()).map_err(files::at(&path))?;
-        *self.tombstones.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(next);
+        files::replace_file(&path, &self.tombstones().encode()).map_err(files::at(&path))?;
         self.bytes.store(files::folder_bytes(&self.dir), Ordering::Relaxed);
         Ok(())
     }

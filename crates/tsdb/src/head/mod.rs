@@ -131,6 +131,12 @@ impl Store {
         self.groups.get(number as usize)?.as_ref()
     }
 
+    fn replace_group(&mut self, number: u32, group: Arc<Group>) {
+        if let Some(own) = self.groups.get_mut(number as usize).and_then(Option::as_mut) {
+            *own = group;
+        }
+    }
+
     pub(crate) fn group_mut(&mut self, number: u32) -> Option<&mut Group> {
         Some(Arc::make_mut(self.groups.get_mut(number as usize)?.as_mut()?))
     }
@@ -515,13 +521,29 @@ impl Head {
             .reduce(|a, b| (a.0.min(b.0), a.1.max(b.1), a.2 + b.2))
     }
 
-    /// Deletes the samples between two times, both inclusive. Only under the lock of the appends.
-    pub(crate) fn delete(&self, selector: &Selector, start_ms: i64, end_ms: i64) {
-        self.delete_in(selector, start_ms, end_ms, |_| true);
+    /// Deletes the samples between two times, both inclusive, in some groups. Only under the lock of the appends.
+    pub(crate) fn delete_in(&self, selector: &Selector, start_ms: i64, end_ms: i64, is_in: impl Fn(u32) -> bool) {
+        self.replace_groups(self.without(selector, start_ms, end_ms, is_in));
+        self.past_changed();
     }
 
-    /// The same, in some groups.
-    pub(crate) fn delete_in(&self, selector: &Selector, start_ms: i64, end_ms: i64, is_in: impl Fn(u32) -> bool) {
+    /// Takes groups for those of the same numbers, all at one moment.
+    pub(crate) fn replace_groups(&self, groups: Vec<(u32, Arc<Group>)>) {
+        let mut store = self.store_mut();
+        for (number, group) in groups {
+            store.replace_group(number, group);
+        }
+    }
+
+    /// The groups that change if the samples between two times are deleted, as they are then. Only under the lock of the
+    /// appends, and they must be replaced before it goes.
+    pub(crate) fn without(
+        &self,
+        selector: &Selector,
+        start_ms: i64,
+        end_ms: i64,
+        is_in: impl Fn(u32) -> bool,
+    ) -> Vec<(u32, Arc<Group>)> {
         let mut by_group: BTreeMap<u32, Bits> = BTreeMap::new();
         {
             let (index, store) = (self.index(), self.store());
@@ -534,12 +556,15 @@ impl Head {
                 }
             }
         }
-        for (group, slots) in by_group {
-            if let Some(group) = self.store_mut().group_mut(group) {
-                group.delete(&slots, start_ms, end_ms);
+        let mut changed = Vec::with_capacity(by_group.len());
+        for (number, slots) in by_group {
+            let group = self.store().group(number).cloned();
+            if let Some(mut group) = group {
+                Arc::make_mut(&mut group).delete(&slots, start_ms, end_ms);
+                changed.push((number, group));
             }
         }
-        self.past_changed();
+        changed
     }
 
     /// Forgets series that have no samples, but for those that `held` has. Only under the lock of the appends, whose
