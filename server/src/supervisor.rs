@@ -459,10 +459,14 @@ impl Supervisor {
         self.tsdb.hold_from(config.map(|_| i64::MIN));
         let Some(config) = config else { return Ok(()) };
         let (engine, complete, clock) = (Arc::clone(&self.tsdb), Arc::clone(&self.tsdb), Arc::clone(&self.clock));
-        let held = Arc::clone(&self.tsdb);
+        let (held, blocks) = (Arc::clone(&self.tsdb), Arc::clone(&self.tsdb));
         let options = ShipperOptions {
             source: Arc::clone(&self.tsdb) as Arc<dyn Queryable>,
             extents: Arc::new(move || engine.extents()),
+            blocks: Arc::new(move || {
+                let raw = blocks.blocks().into_iter().filter(|block| block.resolution_ms.is_none());
+                raw.map(|block| (block.ulid, block.min_time_ms, block.max_time_ms)).collect()
+            }),
             complete_before_ms: Arc::new(move || complete.complete_before_ms()),
             now_ms: Arc::new(move || clock.now_ms()),
             hold_from: Arc::new(move |from_ms| held.hold_from(Some(from_ms))),

@@ -52,7 +52,12 @@ impl Display for NumberLiteral {
             return f.write_str(&format_float(self.value));
         }
         // A literal's milliseconds come back exactly: they were divided by 1000 once.
-        f.write_str(&format_duration_ms((self.value * 1000.0).round() as i64))
+        let ms = (self.value * 1000.0).round();
+        if ms == 0.0 && ms.is_sign_negative() {
+            // Zero has a sign, a duration of whole milliseconds has none.
+            f.write_str("-")?;
+        }
+        f.write_str(&format_duration_ms(ms as i64))
     }
 }
 

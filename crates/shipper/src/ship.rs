@@ -1,7 +1,12 @@
 //! One round after the other: what is complete and not yet sent is written as a block and sent.
 
-use crate::{config::ObjectStorageConfig, state::State};
+use crate::{
+    config::ObjectStorageConfig,
+    state::{Seen, State},
+    window::{Content, Remaining, content},
+};
 use bytes::Bytes;
+use futures_util::StreamExt;
 use model::Labels;
 use object_store::{ObjectStore, ObjectStoreExt, PutPayload, WriteMultipart, path::Path as ObjectPath};
 use prometheus_tsdb::{
@@ -11,18 +16,20 @@ use prometheus_tsdb::{
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs::{self, File},
-    io::{self, Read},
+    io::{self, Read, Write},
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
 };
-use storage::Queryable;
+use storage::{Queryable, StorageError};
 use telemetry::{Counter, Gauge, Registry};
 use tokio::sync::watch;
 
 /// Below the data folder: blocks on their way.
 const SPOOL_DIR: &str = "shipping";
 const META_FILE: &str = "meta.json";
+/// Extension of a block that was taken from the bucket.
+const FETCHED: &str = "there";
 /// What Thanos does not take along.
 const TOMBSTONES_FILE: &str = "tombstones";
 /// Who made the blocks, in Thanos' `meta.json`.
@@ -42,6 +49,8 @@ pub struct ShipperOptions {
     pub source: Arc<dyn Queryable>,
     /// Times that may have samples: first, and end (exclusive), in Unix milliseconds.
     pub extents: Arc<dyn Fn() -> Vec<(i64, i64)> + Send + Sync>,
+    /// The blocks that have samples as they came: name, first time, end (exclusive). A name stands for one content.
+    pub blocks: Arc<dyn Fn() -> Vec<(String, i64, i64)> + Send + Sync>,
     /// Nothing older is taken any more.
     pub complete_before_ms: Arc<dyn Fn() -> i64 + Send + Sync>,
     pub now_ms: Arc<dyn Fn() -> i64 + Send + Sync>,
@@ -61,6 +70,8 @@ pub enum ShipError {
     Io { path: PathBuf, source: io::Error },
     #[error(transparent)]
     Block(#[from] prometheus_tsdb::Error),
+    #[error(transparent)]
+    Storage(#[from] StorageError),
     #[error("object {object}: {source}")]
     Bucket { object: String, source: object_store::Error },
     #[error("object_storage: {0}")]
@@ -117,6 +128,8 @@ pub struct Shipper {
     /// Windows in which there was nothing, and the engine's past when that was so.
     empty: BTreeSet<i64>,
     empty_epoch: u64,
+    /// What will be so when the block that was just written is sent.
+    pending: Option<(i64, Seen)>,
     part_bytes: usize,
     metrics: Metrics,
 }
@@ -139,6 +152,7 @@ impl Shipper {
             state: None,
             empty: BTreeSet::new(),
             empty_epoch: 0,
+            pending: None,
             part_bytes: PART_BYTES,
             metrics: Metrics::new(&options.registry),
             options,
@@ -203,17 +217,128 @@ impl Shipper {
                 None => drop(self.empty.insert(window)),
             }
         }
+        let mut known = None;
+        for (window, blocks) in self.changed_windows(complete) {
+            (self.options.hold_from)(window.saturating_mul(BLOCK_RANGE_MS));
+            if let Some(block) = self.write_late(window, blocks, &mut known).await? {
+                sent += u64::from(self.send(&block).await?);
+            }
+        }
         (self.options.hold_from)(complete.saturating_mul(BLOCK_RANGE_MS));
         Ok(sent)
     }
 
-    /// What was sent: from the folder, else from the bucket.
-    async fn find_state(&self) -> Result<State, ShipError> {
-        let dir = &self.options.dir;
-        if let Some(state) = State::load(dir).map_err(at(dir))? {
-            return Ok(state);
+    /// Windows that are sent and lie in other blocks of the engine now than when all of them was found to be sent, ascending,
+    /// with what tells these blocks.
+    fn changed_windows(&self, complete: i64) -> Vec<(i64, u64)> {
+        let Some(state) = &self.state else { return Vec::new() };
+        let blocks = (self.options.blocks)();
+        let mut changed = Vec::new();
+        for window in state.windows.keys().copied().filter(|window| *window < complete) {
+            let Some(now) = blocks_of(&blocks, window) else { continue };
+            if state.seen.get(&window).is_none_or(|seen| seen.blocks != now) {
+                changed.push((window, now));
+            }
         }
-        let mut state = State::default();
+        changed
+    }
+
+    /// Writes what came to a window after it was sent as a block of its own. `None` where nothing did. `known` are the
+    /// blocks of the bucket, once somebody asked.
+    async fn write_late(
+        &mut self,
+        window: i64,
+        blocks: u64,
+        known: &mut Option<Vec<Meta>>,
+    ) -> Result<Option<PathBuf>, ShipError> {
+        let range = range_of(window);
+        let source = Arc::clone(&self.options.source);
+        let now = tokio::task::spawn_blocking(move || content(source.as_ref(), range)).await??;
+        let seen = |content: Content| Seen { blocks, digest: content.digest };
+        let is_known = |state: &State| state.seen.get(&window).map(|seen| seen.digest);
+        let before = self.state.as_ref().and_then(is_known);
+        if before == Some(now.digest) {
+            // Blocks were joined.
+            self.note_seen(window, seen(now))?;
+            return Ok(None);
+        }
+        let there: Vec<Meta> = {
+            let all = match known {
+                Some(all) => all,
+                None => known.insert(self.listed().await?),
+            };
+            let overlaps = |meta: &&Meta| meta.min_time_ms < range.1 && range.0 < meta.max_time_ms;
+            all.iter().filter(overlaps).cloned().collect()
+        };
+        let is_alone = there.iter().all(|meta| range.0 <= meta.min_time_ms && meta.max_time_ms <= range.1);
+        if before.is_none() && is_alone && there.iter().map(|meta| meta.stats.samples).sum::<u64>() == now.samples {
+            // What the state of an earlier shipper, or one that was lost, does not tell.
+            self.note_seen(window, seen(now))?;
+            return Ok(None);
+        }
+        let mut fetched = Vec::new();
+        for meta in &there {
+            fetched.push(self.fetch(&meta.ulid).await?);
+        }
+        let (source, paths) = (Arc::clone(&self.options.source), fetched.clone());
+        let (spool, thanos, ulid) = (self.spool.clone(), self.thanos(), new_ulid((self.options.now_ms)()));
+        if let Some(state) = &mut self.state {
+            // It has to be known for what it is before it is there.
+            state.note_late(window, &ulid);
+            state.save(&self.options.dir).map_err(at(&self.options.dir))?;
+        }
+        let task = move || {
+            let remaining = Remaining::new(source, &paths)?;
+            let block = write_block(&remaining, &[], range, &spool, (ulid, Some(thanos)), &mut |_| {})?;
+            Ok::<_, prometheus_tsdb::Error>((block, remaining.content(), remaining.damage()))
+        };
+        let (block, now, damage) = tokio::task::spawn_blocking(task).await??;
+        if let Some(damage) = damage {
+            tracing::warn!(%damage, bucket = %self.store, "a block of the bucket is damaged; what it lost is sent again");
+        }
+        for path in fetched {
+            fs::remove_dir_all(&path).map_err(at(&path))?;
+        }
+        let Some((path, _)) = block else {
+            self.note_seen(window, seen(now))?;
+            return Ok(None);
+        };
+        self.pending = Some((window, seen(now)));
+        Ok(Some(path))
+    }
+
+    fn note_seen(&mut self, window: i64, seen: Seen) -> Result<(), ShipError> {
+        let Some(state) = &mut self.state else { return Ok(()) };
+        state.seen.insert(window, seen);
+        state.save(&self.options.dir).map_err(at(&self.options.dir))
+    }
+
+    /// Takes a block from the bucket into the spool.
+    async fn fetch(&self, ulid: &str) -> Result<PathBuf, ShipError> {
+        // With an extension it is none that is on its way, and goes when it is left.
+        let dir = self.spool.join(format!("{ulid}.{FETCHED}"));
+        let folder = self.prefix.clone().join(ulid);
+        let mut objects = self.store.list(Some(&folder));
+        while let Some(object) = objects.next().await {
+            let object = object.map_err(bucket(&folder))?.location;
+            let parts: Vec<String> =
+                object.prefix_match(&folder).into_iter().flatten().map(|part| part.as_ref().to_owned()).collect();
+            let path = parts.iter().fold(dir.clone(), |path, part| path.join(part));
+            if let Some(parent) = path.parent() {
+                fs::create_dir_all(parent).map_err(at(parent))?;
+            }
+            let mut file = File::create(&path).map_err(at(&path))?;
+            let mut content = self.store.get(&object).await.map_err(bucket(&object))?.into_stream();
+            while let Some(piece) = content.next().await {
+                file.write_all(&piece.map_err(bucket(&object))?).map_err(at(&path))?;
+            }
+        }
+        Ok(dir)
+    }
+
+    /// Descriptions of the blocks of the bucket that have our samples as they came.
+    async fn listed(&self) -> Result<Vec<Meta>, ShipError> {
+        let mut metas = Vec::new();
         let listed = self.store.list_with_delimiter(Some(&self.prefix)).await.map_err(bucket(&self.prefix))?;
         for folder in listed.common_prefixes {
             let object = folder.clone().join(META_FILE);
@@ -224,12 +349,26 @@ impl Shipper {
                 Err(error) => return Err(bucket(&object)(error)),
             };
             let Ok(meta) = Meta::parse(Path::new(object.as_ref()), &bytes) else { continue };
-            if meta.thanos.as_ref().is_some_and(|thanos| thanos.labels == self.labels()) {
-                // One that Thanos made of several covers the windows of all of them.
-                let last = meta.max_time_ms.saturating_sub(1).div_euclid(BLOCK_RANGE_MS);
-                for window in meta.min_time_ms.div_euclid(BLOCK_RANGE_MS)..=last {
-                    state.note(window, &meta.ulid);
-                }
+            let is_ours = |thanos: &Thanos| thanos.labels == self.labels() && thanos.downsample.resolution == 0;
+            if meta.thanos.as_ref().is_some_and(is_ours) {
+                metas.push(meta);
+            }
+        }
+        Ok(metas)
+    }
+
+    /// What was sent: from the folder, else from the bucket.
+    async fn find_state(&self) -> Result<State, ShipError> {
+        let dir = &self.options.dir;
+        if let Some(state) = State::load(dir).map_err(at(dir))? {
+            return Ok(state);
+        }
+        let mut state = State::default();
+        for meta in self.listed().await? {
+            // One that Thanos made of several covers the windows of all of them.
+            let last = meta.max_time_ms.saturating_sub(1).div_euclid(BLOCK_RANGE_MS);
+            for window in meta.min_time_ms.div_euclid(BLOCK_RANGE_MS)..=last {
+                state.note(window, &meta.ulid);
             }
         }
         if !state.windows.is_empty() {
@@ -241,6 +380,15 @@ impl Shipper {
 
     fn labels(&self) -> BTreeMap<String, String> {
         self.options.external_labels.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+    }
+
+    fn thanos(&self) -> Thanos {
+        Thanos {
+            labels: self.labels(),
+            downsample: Downsample { resolution: 0 },
+            source: SOURCE.to_owned(),
+            ..Thanos::default()
+        }
     }
 
     /// Blocks that an earlier process left, oldest first.
@@ -289,20 +437,21 @@ impl Shipper {
     }
 
     /// Writes a window as a block. `None` if it has no samples.
-    async fn write(&self, window: i64) -> Result<Option<PathBuf>, ShipError> {
-        let thanos = Thanos {
-            labels: self.labels(),
-            downsample: Downsample { resolution: 0 },
-            source: SOURCE.to_owned(),
-            ..Thanos::default()
-        };
-        let (source, spool) = (Arc::clone(&self.options.source), self.spool.clone());
+    async fn write(&mut self, window: i64) -> Result<Option<PathBuf>, ShipError> {
+        let (source, spool, thanos) = (Arc::clone(&self.options.source), self.spool.clone(), self.thanos());
+        // Before it is read: what comes meanwhile is in other blocks.
+        let blocks = blocks_of(&(self.options.blocks)(), window);
         // Thanos takes the time of the name for that of the making.
         let ulid = new_ulid((self.options.now_ms)());
-        let start_ms = window.saturating_mul(BLOCK_RANGE_MS);
-        let range = (start_ms, start_ms.saturating_add(BLOCK_RANGE_MS));
-        let task = move || write_block(source.as_ref(), &[], range, &spool, (ulid, Some(thanos)), &mut |_| {});
-        Ok(tokio::task::spawn_blocking(task).await??.map(|(dir, _)| dir))
+        let range = range_of(window);
+        let task = move || {
+            let all = Remaining::new(source, &[])?;
+            let block = write_block(&all, &[], range, &spool, (ulid, Some(thanos)), &mut |_| {})?;
+            Ok::<_, prometheus_tsdb::Error>((block, all.content()))
+        };
+        let (block, content) = tokio::task::spawn_blocking(task).await??;
+        self.pending = blocks.map(|blocks| (window, Seen { blocks, digest: content.digest }));
+        Ok(block.map(|(dir, _)| dir))
     }
 
     /// Sends a block and notes it; false if it was there already.
@@ -310,8 +459,9 @@ impl Shipper {
         // A shipper that was stopped may have finished its block after another had sent the window.
         let meta = Meta::load(block)?;
         let window = meta.min_time_ms.div_euclid(BLOCK_RANGE_MS);
+        let is_late = self.state.as_ref().is_some_and(|state| state.is_late(window, &meta.ulid));
         let sent = self.state.as_ref().and_then(|state| state.windows.get(&window));
-        if sent.is_some_and(|sent| *sent != meta.ulid) {
+        if !is_late && sent.is_some_and(|sent| *sent != meta.ulid) {
             fs::remove_dir_all(block).map_err(at(block))?;
             return Ok(false);
         }
@@ -320,8 +470,16 @@ impl Shipper {
             self.metrics.upload_failures.inc();
         }
         let sent = outcome?;
+        let pending = self.pending.take().filter(|(own, _)| *own == window);
         if let Some(state) = &mut self.state {
-            state.note(window, &meta.ulid);
+            if is_late {
+                state.note_uploaded(&meta.ulid);
+            } else {
+                state.note(window, &meta.ulid);
+            }
+            if let Some((window, seen)) = pending {
+                state.seen.insert(window, seen);
+            }
             state.save(&self.options.dir).map_err(at(&self.options.dir))?;
         }
         fs::remove_dir_all(block).map_err(at(block))?;
@@ -374,6 +532,23 @@ impl Shipper {
         parts.finish().await.map_err(bucket(object))?;
         Ok(())
     }
+}
+
+/// First time of a window, and its end (exclusive).
+fn range_of(window: i64) -> (i64, i64) {
+    let start_ms = window.saturating_mul(BLOCK_RANGE_MS);
+    (start_ms, start_ms.saturating_add(BLOCK_RANGE_MS))
+}
+
+/// Tells the blocks that a window lies in from others; `None` where there are none.
+fn blocks_of(blocks: &[(String, i64, i64)], window: i64) -> Option<u64> {
+    let (from_ms, to_ms) = range_of(window);
+    let mut names: Vec<&str> = (blocks.iter())
+        .filter(|(_, min_ms, max_ms)| *min_ms < to_ms && from_ms < *max_ms)
+        .map(|(name, ..)| name.as_str())
+        .collect();
+    names.sort_unstable();
+    (!names.is_empty()).then(|| xxhash_rust::xxh64::xxh64(names.join("/").as_bytes(), 0))
 }
 
 /// The files of a block in the order in which they are sent, with their names below it.

@@ -19,6 +19,21 @@ pub(crate) struct State {
     /// The block of each window, by the window's number: its start divided by its length.
     #[serde(default)]
     pub(crate) windows: BTreeMap<i64, String>,
+    /// Blocks of what came to a window when it was sent already.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) late: BTreeMap<i64, Vec<String>>,
+    /// What was in a window when all of it was found to be sent.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) seen: BTreeMap<i64, Seen>,
+}
+
+/// A window of which everything is in the bucket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Seen {
+    /// Tells the blocks of the engine that the window lay in.
+    pub(crate) blocks: u64,
+    /// Tells the samples.
+    pub(crate) digest: u64,
 }
 
 impl State {
@@ -45,6 +60,24 @@ impl State {
 
     pub(crate) fn note(&mut self, window: i64, ulid: &str) {
         if self.windows.insert(window, ulid.to_owned()).as_deref() != Some(ulid) && !self.has(ulid) {
+            self.uploaded.push(ulid.to_owned());
+        }
+    }
+
+    /// A block of what came late is about to be sent.
+    pub(crate) fn note_late(&mut self, window: i64, ulid: &str) {
+        let own = self.late.entry(window).or_default();
+        if !own.iter().any(|known| known == ulid) {
+            own.push(ulid.to_owned());
+        }
+    }
+
+    pub(crate) fn is_late(&self, window: i64, ulid: &str) -> bool {
+        self.late.get(&window).is_some_and(|own| own.iter().any(|known| known == ulid))
+    }
+
+    pub(crate) fn note_uploaded(&mut self, ulid: &str) {
+        if !self.has(ulid) {
             self.uploaded.push(ulid.to_owned());
         }
     }

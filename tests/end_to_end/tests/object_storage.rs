@@ -31,6 +31,44 @@ fn blocks(bucket: &Path) -> Vec<PathBuf> {
     entries.map(|entry| entry.path()).filter(|path| path.join("meta.json").is_file()).collect()
 }
 
+/// Samples to three windows that are in the bucket, between those that are there and of a new series.
+fn what_is_imported_later_follows(folder: &Path, mut vigie: Vigie, begin_ms: i64) -> Result<()> {
+    let bucket = folder.join("bucket/history");
+    let before = blocks(&bucket).len();
+    let mut text = String::new();
+    for (series, window) in [("7", 1), ("9", 4), ("late", 4), ("late", 9)] {
+        for time in (0..20).map(|step| begin_ms + window * WINDOW_MS + step * 60_000 + 30_000) {
+            writeln!(text, "m{{series=\"{series}\"}} {} {}", time % 101, time as f64 / 1000.0)?;
+        }
+    }
+    fs::write(folder.join("late.om"), text + "# EOF\n")?;
+    run(&["import", "late.om"], folder)?;
+    let wanted = run(&["dump", "--match=m"], folder)?;
+    vigie.restart()?;
+    until(Duration::from_secs(90), "a block of what came late", || {
+        ensure!(blocks(&bucket).len() > before, "{} blocks", blocks(&bucket).len());
+        Ok(())
+    })?;
+    vigie.program.kill()?;
+    vigie.restart()?;
+    until(Duration::from_secs(90), "the blocks of what came late", || {
+        ensure!(blocks(&bucket).len() == before + 3, "{} blocks", blocks(&bucket).len());
+        Ok(())
+    })?;
+    vigie.program.kill()?;
+    let mut samples = 0;
+    for block in blocks(&bucket) {
+        let meta: serde_json::Value = serde_json::from_slice(&fs::read(block.join("meta.json"))?)?;
+        samples += meta["stats"]["numSamples"].as_i64().context("no numSamples")?;
+    }
+    assert_eq!(samples, i64::try_from(wanted.lines().count())?, "nothing is sent twice");
+    let from = bucket.to_string_lossy().into_owned();
+    run(&["import-prometheus", &from, "--storage.tsdb.path=back-later"], folder)?;
+    let found = run(&["dump", "--match=m", "--storage.tsdb.path=back-later"], folder)?;
+    assert!(found == wanted, "{} lines instead of {}", found.lines().count(), wanted.lines().count());
+    Ok(())
+}
+
 #[test]
 fn history_reaches_the_bucket_once_through_kill_9() -> Result<()> {
     let folder = tempfile::tempdir()?;
@@ -85,10 +123,11 @@ fn history_reaches_the_bucket_once_through_kill_9() -> Result<()> {
     run(&["import-prometheus", &from, "--storage.tsdb.path=back"], folder.path())?;
     let found = run(&["dump", "--match=m", "--storage.tsdb.path=back"], folder.path())?;
     assert!(found == wanted, "{} lines instead of {}", found.lines().count(), wanted.lines().count());
+    what_is_imported_later_follows(folder.path(), vigie, begin_ms)?;
     if let Some(promtool) = peer("promtool") {
         let output = Command::new(promtool).args(["tsdb", "list"]).arg(&bucket).output()?;
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        assert_eq!(String::from_utf8_lossy(&output.stdout).lines().count(), blocks.len() + 1);
+        assert_eq!(String::from_utf8_lossy(&output.stdout).lines().count(), blocks.len() + 3 + 1);
     }
     Ok(())
 }

@@ -106,10 +106,24 @@ fn history() -> Arc<MemoryStorage> {
 }
 
 fn shipper(memory: &Arc<MemoryStorage>, store: &Arc<Failing>, dir: &Path, complete: &Arc<AtomicI64>) -> Shipper {
+    shipper_of(memory, store, dir, complete, &Arc::new(Mutex::new(vec![("a".to_owned(), 0, 4 * BLOCK_RANGE_MS)])))
+}
+
+type Blocks = Arc<Mutex<Vec<(String, i64, i64)>>>;
+
+fn shipper_of(
+    memory: &Arc<MemoryStorage>,
+    store: &Arc<Failing>,
+    dir: &Path,
+    complete: &Arc<AtomicI64>,
+    blocks: &Blocks,
+) -> Shipper {
+    let blocks = Arc::clone(blocks);
     let complete = Arc::clone(complete);
     let options = ShipperOptions {
         source: Arc::clone(memory) as Arc<dyn Queryable>,
         extents: Arc::new(|| vec![(0, 4 * BLOCK_RANGE_MS)]),
+        blocks: Arc::new(move || blocks.lock().unwrap().clone()),
         complete_before_ms: Arc::new(move || complete.load(Ordering::Relaxed)),
         now_ms: Arc::new(|| 1_700_000_000_000),
         hold_from: Arc::new(|_| {}),
@@ -232,6 +246,96 @@ async fn what_is_not_sent_is_held() {
     }
     assert_eq!(held.load(Ordering::Relaxed), 4 * BLOCK_RANGE_MS);
     assert!(seen.len() > 2, "{seen:?}");
+}
+
+/// Samples to windows that are sent already: between those that are there, and of a series that is new.
+fn come_late(memory: &MemoryStorage) {
+    for (name, series, window) in [("m", "3", 0), ("m", "4", 1), ("new", "1", 1)] {
+        let labels = Labels::from_pairs([("__name__", name), ("series", series)]);
+        let querier = memory.querier(i64::MIN, i64::MAX).unwrap();
+        let mut parts = vec![Samples::default()];
+        for own in querier.select(&storage::SelectHints::default(), &[]).unwrap() {
+            let own = own.unwrap();
+            if *own.labels() == labels {
+                let mut samples = Samples::default();
+                own.read(&mut samples).unwrap();
+                parts.push(samples);
+            }
+        }
+        (0..7).for_each(|step| parts[0].push_float(window * BLOCK_RANGE_MS + step * 60_000 + 30_000, step as f64));
+        let mut merged = Samples::default();
+        storage::fanout::merge_samples(parts, &mut merged);
+        memory.replace_series(labels, merged);
+    }
+}
+
+const ALL: usize = 3 * 120 * 5;
+const LATE: usize = 3 * 7;
+
+#[tokio::test]
+async fn what_comes_late_is_sent_once_wherever_it_is_interrupted() {
+    let complete = Arc::new(AtomicI64::new(4 * BLOCK_RANGE_MS + 1));
+    let mut rounds = 0;
+    for steps in 0.. {
+        let (dir, bucket) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let (memory, store) = (history(), Failing::new(bucket.path()));
+        let blocks: Blocks = Arc::new(Mutex::new(vec![("a".to_owned(), 0, 4 * BLOCK_RANGE_MS)]));
+        let start = || shipper_of(&memory, &store, dir.path(), &complete, &blocks);
+        assert_eq!(start().round().await.unwrap(), 3);
+        come_late(&memory);
+        // They are in the head: nobody knows of them until they are in a block.
+        assert_eq!(start().round().await.unwrap(), 0);
+        blocks.lock().unwrap().push(("b".to_owned(), 30_000, BLOCK_RANGE_MS + 500_000));
+        store.steps_left.store(steps, Ordering::Relaxed);
+        let first = start().round().await;
+        let interrupted = first.is_err();
+        store.steps_left.store(i64::MAX, Ordering::Relaxed);
+        start().round().await.unwrap();
+        assert_eq!(start().round().await.unwrap(), 0, "after {steps} steps");
+        assert_eq!(content(bucket.path()).len(), ALL + LATE, "after {steps} steps");
+        let put = store.put.lock().unwrap().clone();
+        assert!(put.values().all(|count| *count == 1), "{put:?} after {steps} steps");
+        assert_eq!(fs::read_dir(dir.path().join(SPOOL_DIR)).unwrap().count(), 0);
+        // Without the file the bucket knows, and what comes then is told from what is there.
+        fs::remove_file(dir.path().join(crate::state::STATE_FILE)).unwrap();
+        assert_eq!(start().round().await.unwrap(), 0);
+        let labels = Labels::from_pairs([("__name__", "last")]);
+        let mut samples = Samples::default();
+        samples.push_float(90_000, 1.0);
+        memory.replace_series(labels, samples);
+        blocks.lock().unwrap().push(("c".to_owned(), 90_000, 90_001));
+        assert_eq!(start().round().await.unwrap(), 1);
+        assert_eq!(content(bucket.path()).len(), ALL + LATE + 1, "after {steps} steps");
+        rounds += 1;
+        if !interrupted {
+            assert_eq!(first.unwrap(), 2);
+            break;
+        }
+    }
+    assert!(rounds > 10, "{rounds}");
+}
+
+/// Blocks that are joined, deleted or not complete ask the bucket for nothing.
+#[tokio::test]
+async fn joined_blocks_are_no_news() {
+    let (dir, bucket) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (memory, store) = (history(), Failing::new(bucket.path()));
+    let blocks: Blocks = Arc::new(Mutex::new(vec![("a".to_owned(), 0, 4 * BLOCK_RANGE_MS)]));
+    let complete = Arc::new(AtomicI64::new(4 * BLOCK_RANGE_MS + 1));
+    let mut shipper = shipper_of(&memory, &store, dir.path(), &complete, &blocks);
+    assert_eq!(shipper.round().await.unwrap(), 3);
+    // From here on the bucket answers nothing.
+    store.steps_left.store(0, Ordering::Relaxed);
+    for list in [vec![("b".to_owned(), 0, 4 * BLOCK_RANGE_MS)], vec![("b".to_owned(), 0, BLOCK_RANGE_MS)], Vec::new()] {
+        *blocks.lock().unwrap() = list;
+        assert_eq!(shipper.round().await.unwrap(), 0);
+    }
+    come_late(&memory);
+    *blocks.lock().unwrap() = vec![("c".to_owned(), 0, 4 * BLOCK_RANGE_MS)];
+    assert!(shipper.round().await.is_err());
+    store.steps_left.store(i64::MAX, Ordering::Relaxed);
+    assert_eq!(shipper.round().await.unwrap(), 2);
+    assert_eq!(content(bucket.path()).len(), ALL + LATE);
 }
 
 /// What S3 answers to the requests of a shipper, for one bucket, from memory.
