@@ -9,8 +9,8 @@ use tokio::sync::oneshot;
 
 /// Who has waited so long for a thread while others go on with long work gets one more.
 const PATIENCE: Duration = Duration::from_millis(10);
-/// How long a thread waits for work, its freed memory in hand.
-const IDLE: Duration = Duration::from_secs(1);
+/// How long a thread waits for work, its freed memory in hand: longer than a page with charts takes to ask for them.
+const IDLE: Duration = Duration::from_secs(5);
 
 /// Work ended without a result: it panicked, or no thread could be had.
 #[derive(Debug, thiserror::Error)]
@@ -28,6 +28,7 @@ struct Inner {
     wake: Condvar,
     /// So many threads stay while there is work.
     steady: usize,
+    idle: Duration,
     runtime: tokio::runtime::Handle,
 }
 
@@ -41,8 +42,12 @@ struct State {
 impl Workers {
     /// No thread yet. Work may use what the runtime offers.
     pub(crate) fn new(runtime: tokio::runtime::Handle) -> Workers {
+        Workers::with_idle(runtime, IDLE)
+    }
+
+    fn with_idle(runtime: tokio::runtime::Handle, idle: Duration) -> Workers {
         let steady = std::thread::available_parallelism().map_or(2, usize::from).max(2);
-        Workers(Arc::new(Inner { state: Mutex::default(), wake: Condvar::new(), steady, runtime }))
+        Workers(Arc::new(Inner { state: Mutex::default(), wake: Condvar::new(), steady, idle, runtime }))
     }
 
     /// Runs work that may block. How much of it there is at a time is the caller's to limit.
@@ -137,7 +142,7 @@ impl Inner {
                 return None;
             }
             state.idle += 1;
-            let (guard, timeout) = self.wake.wait_timeout(state, IDLE).unwrap_or_else(PoisonError::into_inner);
+            let (guard, timeout) = self.wake.wait_timeout(state, self.idle).unwrap_or_else(PoisonError::into_inner);
             (state, waited) = (guard, timeout.timed_out());
             state.idle -= 1;
         }
@@ -149,12 +154,21 @@ mod tests {
     use super::*;
     use std::sync::mpsc;
 
+    const IDLE_IN_TESTS: Duration = Duration::from_millis(300);
+
     fn workers() -> Workers {
-        Workers::new(tokio::runtime::Handle::current())
+        Workers::with_idle(tokio::runtime::Handle::current(), IDLE_IN_TESTS)
+    }
+
+    /// Ends when the number of threads is as wanted.
+    async fn until(workers: &Workers, wanted: impl Fn(usize) -> bool) {
+        while !wanted(workers.0.lock().threads) {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
     }
 
     #[tokio::test]
-    async fn few_threads_do_much_work_and_end() {
+    async fn threads_end_when_nothing_comes() {
         let workers = workers();
         let sum: usize = {
             let tasks = (0..200).map(|n| {
@@ -168,9 +182,7 @@ mod tests {
             sum
         };
         assert_eq!(sum, 199 * 200 / 2);
-        assert!(workers.0.lock().threads <= workers.0.steady);
-        tokio::time::sleep(IDLE * 2).await;
-        assert_eq!(workers.0.lock().threads, 0);
+        until(&workers, |threads| threads == 0).await;
         assert_eq!(workers.run(|| 7).await.unwrap(), 7);
     }
 
@@ -188,16 +200,14 @@ mod tests {
             ends.push(end);
         }
         // Each gets a thread in the end, and so does what comes last.
-        while workers.0.lock().threads < count {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
+        until(&workers, |threads| threads >= count).await;
         assert_eq!(workers.run(|| 7).await.unwrap(), 7);
         ends.iter().for_each(|end| end.send(()).unwrap());
         for long in long {
             assert!(long.await.unwrap());
         }
-        tokio::time::sleep(Duration::from_millis(200)).await;
-        assert!(workers.0.lock().threads <= workers.0.steady);
+        let steady = workers.0.steady;
+        until(&workers, |threads| threads <= steady).await;
     }
 
     #[tokio::test]
