@@ -134,6 +134,14 @@ queue_length{job="node"} / on (job) up                    => move-matcher
 queue_length{job="node"} / on (instance) up               =>
 queue_length{job="node"} unless on (job) up               => move-matcher
 up unless on (job) queue_length{job="node"}               =>
+queue_length{job=~"no.*"} / on (job) up                    => move-matcher
+queue_length{job!="node"} / on (job) up                    =>
+sum by (job) (queue_length{job="node"}) / sum by (job) (up) => move-matcher
+sum by (job) (rate(up{job="node"}[5m])) > on (job) max by (job) (sum by (job, instance) (queue_length)) => move-matcher, rate-of-gauge
+sum by (job) (queue_length{job="node"}) / on (instance) sum by (instance) (up) =>
+sum(queue_length{job="node"}) / sum(up)                   =>
+max without (instance) (up{job=~"n.+"}) and max without (instance) (queue_length) => move-matcher
+max without (job) (up{job="node"}) and max without (job) (queue_length) =>
 up + node_cpu_seconds_total                               => 
 node_cpu_seconds_total + node_memory_free_bytes           => units
 "#;

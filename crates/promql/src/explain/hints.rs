@@ -2,7 +2,9 @@
 
 use super::{ExplainNode, ExplainTimes, Hint, MetadataOf};
 use model::{MatchOp, Matcher, MetricType, labels::METRIC_NAME};
-use promql_syntax::{BinaryExpr, Call, Expr, MatrixSelector, Span, VectorSelector, units::selected_name};
+use promql_syntax::{
+    AggregateExpr, AggregateOp, BinaryExpr, Call, Expr, MatrixSelector, Span, VectorSelector, units::selected_name,
+};
 use std::time::Duration;
 
 /// Functions that make sense of counters only, and of gauges only.
@@ -147,7 +149,34 @@ fn seconds(ms: i64) -> f64 {
     ms as f64 / 1000.0
 }
 
-/// The only selector of a side of an operator whose labels are those of the side.
+/// The only selector of a side of an operator, and the aggregations above it: a label that all of these keep has the
+/// same values on the side as in the selector.
+struct Side<'a> {
+    selector: &'a VectorSelector,
+    aggregations: Vec<&'a AggregateExpr>,
+}
+
+impl Side<'_> {
+    fn of(expr: &Expr) -> Option<Side<'_>> {
+        let (mut aggregations, mut inner) = (Vec::new(), expr);
+        loop {
+            match inner.unparenthesized() {
+                Expr::Aggregate(e) => {
+                    aggregations.push(e);
+                    inner = &e.inner;
+                }
+                other => return lone_selector(other).map(|selector| Side { selector, aggregations }),
+            }
+        }
+    }
+
+    /// Whole groups fall away where a label is narrowed that they are made by, and what is left stays as it is.
+    fn keeps(&self, label: &String) -> bool {
+        let keeps = |e: &&AggregateExpr| e.op != AggregateOp::CountValues && e.grouping.contains(label) != e.without;
+        self.aggregations.iter().all(keeps)
+    }
+}
+
 fn lone_selector(expr: &Expr) -> Option<&VectorSelector> {
     match expr.unparenthesized() {
         Expr::Selector(e) => Some(e),
@@ -168,15 +197,18 @@ fn operator(e: &BinaryExpr, node: &ExplainNode) -> Vec<Hint> {
     if e.op == promql_syntax::BinaryOp::Or {
         return out;
     }
-    let (Some(left), Some(right)) = (lone_selector(&e.left), lone_selector(&e.right)) else { return out };
-    let sides = [(left, right, 1, "right"), (right, left, 0, "left")];
+    let (Some(left), Some(right)) = (Side::of(&e.left), Side::of(&e.right)) else { return out };
+    let sides = [(&left, &right, 1, "right"), (&right, &left, 0, "left")];
     for (from, to, index, side) in sides {
         if e.op == promql_syntax::BinaryOp::Unless && index == 0 {
             continue;
         }
-        for matcher in &from.matchers {
+        for matcher in &from.selector.matchers {
             let must_agree = matcher.name != METRIC_NAME && matching.labels.contains(&matcher.name) == matching.on;
-            if !must_agree || matcher.op != MatchOp::Equal || to.matchers.iter().any(|own| own.name == matcher.name) {
+            let is_kept = from.keeps(&matcher.name) && to.keeps(&matcher.name);
+            let narrows = matches!(matcher.op, MatchOp::Equal | MatchOp::Regex);
+            let to = to.selector;
+            if !must_agree || !is_kept || !narrows || to.matchers.iter().any(|own| own.name == matcher.name) {
                 continue;
             }
             let read = node.children.get(index).and_then(|child| child.estimate.series);

@@ -6,12 +6,17 @@ use browser::{Browser, DESKTOP, PHONE, Window, violations};
 use std::io::Write as _;
 
 /// Pages, and what is there once they are.
-const PAGES: [(&str, &str, &str); 13] = [
+const PAGES: [(&str, &str, &str); 14] = [
     ("home", "/", "[data-t=attention-row]"),
     ("dashboards", "/dashboards", "[data-t=dashboard-row]"),
     ("overview", "/d/overview?from=now-5m&to=now", "[data-panel-id=\"1\"] [data-t=stat-value]"),
     ("host", "/d/host?from=now-5m&to=now", "[data-t=plot]"),
     ("explore", "/explore?expr=up&from=now-5m&to=now", "[data-t=legend-item]"),
+    (
+        "explain",
+        "/explore?expr=sum(rate(process_resident_memory_bytes%5B1m%5D))&from=now-5m&to=now&view=explain",
+        "[data-t=explain-hint]",
+    ),
     ("alerts", "/alerts", "[data-t=alert-row]"),
     ("silence", "/alerts/silences/new?filter=job%3D%22gone%22", "[data-t=silence-form]"),
     ("silences", "/alerts/silences", "[data-t=empty]"),

@@ -116,6 +116,82 @@ async fn targets_rules_and_probes() -> Result<()> {
     browser.close().await
 }
 
+const DOWN: char = '\u{e015}';
+
+/// Values in the unit that the server infers; what a query costs, its hints, the keyboard, and what is under way.
+#[tokio::test]
+async fn units_and_explanations() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let vigie = troubled(folder.path(), &[])?;
+    let browser = Browser::start(DESKTOP).await?;
+    browser.goto(&vigie.url("/explore?expr=process_resident_memory_bytes&from=now-5m&to=now")).await?;
+    browser.says("[data-t=graph]", "MiB").await?;
+    browser.says("[data-t=graph] .course-y", "MiB").await?;
+    browser.click("[data-t=tab-table]").await?;
+    browser.says("[data-t=table]", "MiB").await?;
+    let rates = "/explore?expr=rate(node_network_receive_bytes_total%5B1m%5D)&from=now-5m&to=now";
+    browser.goto(&vigie.url(rates)).await?;
+    browser.says("[data-t=graph]", "B/s").await?;
+    // Two units share no axis.
+    let both = "/explore?expr=process_resident_memory_bytes%20or%20process_start_time_seconds&from=now-5m&to=now";
+    browser.goto(&vigie.url(both)).await?;
+    browser.find("[data-t=legend-item]").await?;
+    let axis = browser.eval("return document.querySelector('[data-t=graph] .course-y').innerText").await?;
+    ensure!(!axis.to_string().contains("iB"), "{axis}");
+
+    let query = "up{job=\"node\"} / on (job, instance) rate(process_resident_memory_bytes[1m])";
+    browser.fill("[data-t=expr-A]", query).await?;
+    browser.chord(CONTROL, ENTER).await?;
+    browser.click("[data-t=tab-explain]").await?;
+    browser.address_has("view=explain").await?;
+    browser.count_is("[data-t=explain-row]", 4).await?;
+    browser.says("[data-t=explain]", "function · gauge, bytes/second").await?;
+    browser.says("[data-t=explain-hint][data-kind=rate-of-gauge]", "rate of a gauge").await?;
+    browser.screenshot("explain-dark").await?;
+    // The part of a row is marked in the query, by the pointer and by the keyboard.
+    let marked = |text: &str| {
+        format!(
+            "const t = [...document.querySelectorAll('.xp-mark')].map(e => e.textContent).join(''); return t === {text:?} || t"
+        )
+    };
+    browser.focus("[data-t=explain-row]").await?;
+    browser.until("all is marked", &marked(query)).await?;
+    browser.keys(&[DOWN]).await?;
+    browser
+        .until(
+            "the hint's selector is marked",
+            "return document.activeElement.getAttribute('data-t') === 'explain-hint'",
+        )
+        .await?;
+    browser.keys(&[DOWN]).await?;
+    browser.until("the left side is marked", &marked("up{job=\"node\"}")).await?;
+    // A hint that knows what to write instead, writes it.
+    browser.click("[data-t=explain-apply]").await?;
+    browser.says("[data-t=expr-A]", "rate(process_resident_memory_bytes{job=\"node\"}[1m])").await?;
+    browser.gone("[data-t=explain-apply]").await?;
+    browser.click("[data-t=explain-measure]").await?;
+    browser.says("[data-t=explain-summary]", "ran in").await?;
+    browser.find(".xp-time").await?;
+    browser.screenshot("explain-measured").await?;
+    // A query that is none says so here, too.
+    browser.fill("[data-t=expr-A]", "sum(").await?;
+    browser.chord(CONTROL, ENTER).await?;
+    browser.says("[data-t=explain-error]", "unexpected").await?;
+    browser.click("[data-t=tab-graph]").await?;
+    browser.find("[data-t=query-error]").await?;
+
+    // What waits for a flag is not offered.
+    browser.fill("[data-t=expr-A]", "mad_over").await?;
+    browser.chord(CONTROL, ' ').await?;
+    browser.until("nothing is offered", "return document.querySelectorAll('[role=option]').length === 0").await?;
+    browser.fill("[data-t=expr-A]", "avg_over").await?;
+    browser.says("[role=listbox]", "avg_over_time").await?;
+
+    browser.goto(&vigie.url("/status")).await?;
+    browser.find("[data-t=no-queries], [data-t=query-under-way]").await?;
+    browser.close().await
+}
+
 #[tokio::test]
 async fn explore_and_status() -> Result<()> {
     let folder = tempfile::tempdir()?;

@@ -4,6 +4,7 @@ use crate::{gallery::gallery, sites::two_environments};
 use anyhow::{Context, Result, ensure};
 use browser::{Browser, DESKTOP};
 use harness::Vigie;
+use serde_json::json;
 use std::path::Path;
 
 fn start(folder: &Path) -> Result<Vigie> {
@@ -246,6 +247,47 @@ async fn legend_cursor_and_one_panel_alone() -> Result<()> {
     browser.until("the queries", "const t = [...document.querySelectorAll('[data-t=inspector] [role=tab]')].find(t => /quer/i.test(t.textContent)); if (!t) return false; t.click(); return true").await?;
     browser.says("[data-t=inspect-query]", "node_memory_MemAvailable_bytes").await?;
     browser.screenshot("inspector").await?;
+    browser.no_errors().await?;
+    browser.close().await
+}
+
+/// Panels without a unit of their own take the inferred one; a set one goes first.
+#[tokio::test]
+async fn panels_take_inferred_units() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let boards = folder.path().join("boards");
+    std::fs::create_dir_all(&boards)?;
+    let panel = |id: u32, kind: &str, exprs: &[&str], unit: &str| {
+        let target = |(at, expr): (usize, &&str)| json!({"refId": (b'A' + at as u8) as char, "expr": expr});
+        let targets: Vec<_> = exprs.iter().enumerate().map(target).collect();
+        json!({"id": id, "type": kind, "title": format!("Panel {id}"), "targets": targets,
+            "gridPos": {"x": (id - 1) % 3 * 8, "y": (id - 1) / 3 * 6, "w": 8, "h": 6},
+            "options": {"legend": {"displayMode": "table", "calcs": ["max"]}},
+            "fieldConfig": {"defaults": {"unit": unit}, "overrides": []}})
+    };
+    let memory = "sum(process_resident_memory_bytes{job=\"vigie\"})";
+    let all = [
+        panel(1, "timeseries", &[memory], ""),
+        panel(2, "stat", &[memory], ""),
+        panel(3, "stat", &[memory], "short"),
+        panel(4, "gauge", &["avg(node_memory_MemAvailable_bytes) / avg(node_memory_MemTotal_bytes)"], ""),
+        panel(5, "timeseries", &[memory, "avg(up)"], ""),
+    ];
+    let board = json!({"uid": "units", "title": "Units", "panels": all});
+    std::fs::write(boards.join("units.json"), board.to_string())?;
+    let vigie = two_environments(folder.path(), "", "", &["--dashboards.path=boards"])?;
+    let browser = Browser::start(DESKTOP).await?;
+    browser.goto(&vigie.url("/d/units/units?from=now-2m&to=now")).await?;
+    browser.says(&format!("{} [data-t=stat-value]", id(2)), "MiB").await?;
+    browser.says(&format!("{} [data-t=stat-value]", id(3)), "Mil").await?;
+    browser.says(&format!("{} [data-t=gauge-value]", id(4)), "%").await?;
+    for panel in [1, 5] {
+        browser.drawn(&id(panel)).await?;
+    }
+    browser.says(&id(1), "MiB").await?;
+    let mixed = browser.text(&id(5)).await?;
+    ensure!(!mixed.contains("iB"), "bytes and shares have no axis in common: {mixed}");
+    browser.screenshot("units-dark").await?;
     browser.no_errors().await?;
     browser.close().await
 }
