@@ -65,8 +65,8 @@ fn show(node: &ExplainNode, depth: usize, out: &mut String) {
 const TREES: &str = r#"
 > sum by (mode) (rate(node_cpu_seconds_total{job="node"}[5m])) * 100
 *: 3 series, 33 samples, percent; was 3, 30
-  sum by (mode): 3 series, 33 samples, 1; was 3, 30
-    rate: 12 series, 132 samples, 1; was 12, 120
+  sum by (mode): 3 series, 33 samples, ratio; was 3, 30
+    rate: 12 series, 132 samples, ratio; was 12, 120
       node_cpu_seconds_total{job="node"}[5m]: 12 series, 492 samples, seconds; was 12, 492
   100: 1 series, 11 samples, ?; was 0, 11
 
