@@ -45,7 +45,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let evaluate = measure(|| engine.instant(&storage, query, end, &options).is_ok());
         let whole = measure(|| {
             let Ok(output) = engine.instant(&storage, query, end, &options) else { return false };
-            bytes = encode::Answer::new(output, end, None).into_bytes().len();
+            bytes = encode::Answer::new(output, end, None, None).into_bytes().len();
             bytes > 0
         });
         writeln!(out, "{query}: parsed {parse:?}, evaluated {evaluate:?}, and written {whole:?} ({bytes} bytes)")?;
