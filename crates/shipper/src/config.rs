@@ -7,7 +7,7 @@ use object_store::{
     local::LocalFileSystem,
 };
 use serde::{Deserialize, Serialize};
-use std::{path::PathBuf, sync::Arc};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
 /// The section as written.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,7 +32,7 @@ pub struct Bucket {
     /// S3 and GCS.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bucket: Option<String>,
-    /// S3: host, with a port perhaps; without it Amazon's. AZURE: domain of the storage.
+    /// S3: host, with a port perhaps; without it Amazon's. AZURE: domain of the storage, which the account's name comes before.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub endpoint: Option<String>,
     /// S3.
@@ -59,6 +59,9 @@ pub struct Bucket {
     pub storage_account: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub storage_account_key: Option<Secret>,
+    /// AZURE, in place of the two: `AccountName=…;AccountKey=…;BlobEndpoint=…`, as Azure's portal and its emulators show it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub storage_connection_string: Option<Secret>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub container: Option<String>,
     /// TLS, proxy, headers.
@@ -73,8 +76,8 @@ const KEYS: [(&str, &[(&str, bool)]); 4] = [
     ("S3", &[("bucket", true), ("endpoint", false), ("region", false), ("access_key", false), ("secret_key", false),
              ("session_token", false), ("insecure", false), ("bucket_lookup_type", false), ("http_config", false)]),
     ("GCS", &[("bucket", true), ("service_account", false), ("http_config", false)]),
-    ("AZURE", &[("storage_account", true), ("container", true), ("storage_account_key", false), ("endpoint", false),
-                ("http_config", false)]),
+    ("AZURE", &[("storage_account", false), ("container", true), ("storage_account_key", false), ("endpoint", false),
+                ("storage_connection_string", false), ("http_config", false)]),
 ];
 
 impl Bucket {
@@ -90,6 +93,7 @@ impl Bucket {
             ("service_account", self.service_account.is_some()),
             ("storage_account", self.storage_account.is_some()),
             ("storage_account_key", self.storage_account_key.is_some()), ("container", self.container.is_some()),
+            ("storage_connection_string", self.storage_connection_string.is_some()),
             ("http_config", self.http_config.is_some()),
         ];
         all.into_iter().filter(|(_, there)| *there).map(|(name, _)| name).collect()
@@ -110,6 +114,15 @@ impl ObjectStorageConfig {
         }
         for name in there.into_iter().filter(|name| !keys.iter().any(|(own, _)| own == name)) {
             faults.push(ConfigFault::new(format!("config.{name}"), format!("{kind} has no such key")));
+        }
+        if *kind == "AZURE" {
+            match self.config.storage_connection_string.as_ref().map(|text| Connection::parse(text.expose())) {
+                None if self.config.storage_account.is_none() => {
+                    faults.push(ConfigFault::new("config", "AZURE wants the key storage_account"));
+                }
+                Some(Err(fault)) => faults.push(ConfigFault::new("config.storage_connection_string", fault)),
+                _ => {}
+            }
         }
         if self.config.access_key.is_some() != self.config.secret_key.is_some() {
             faults.push(ConfigFault::new("config", "access_key and secret_key come together"));
@@ -204,10 +217,42 @@ impl ObjectStorageConfig {
                 if let Some(endpoint) = &bucket.endpoint {
                     builder = builder.with_endpoint(format!("https://{}.{endpoint}", plain(&bucket.storage_account)));
                 }
+                if let Some(connection) = &bucket.storage_connection_string {
+                    let Connection { account, key, endpoint } = Connection::parse(connection.expose())?;
+                    let is_plain = endpoint.starts_with("http://");
+                    builder = builder.with_account(account).with_access_key(key).with_endpoint(endpoint);
+                    builder = builder.with_allow_http(is_plain);
+                }
                 Ok(Arc::new(builder.build().map_err(text)?))
             }
             other => Err(format!("{other:?} is no type of object storage")),
         }
+    }
+}
+
+/// What a connection string of Azure says.
+#[derive(Debug, PartialEq, Eq)]
+struct Connection {
+    account: String,
+    key: String,
+    endpoint: String,
+}
+
+impl Connection {
+    fn parse(text: &str) -> Result<Connection, String> {
+        // Keys end in `=`.
+        let parts: BTreeMap<&str, &str> =
+            text.split(';').filter_map(|part| part.split_once('=')).map(|(name, value)| (name.trim(), value)).collect();
+        let wanted = |name: &str| {
+            parts.get(name).map(|value| (*value).to_owned()).ok_or_else(|| format!("the part {name}=… is missing"))
+        };
+        let account = wanted("AccountName")?;
+        let endpoint = wanted("BlobEndpoint").unwrap_or_else(|_| {
+            let protocol = parts.get("DefaultEndpointsProtocol").unwrap_or(&"https");
+            let suffix = parts.get("EndpointSuffix").unwrap_or(&"core.windows.net");
+            format!("{protocol}://{account}.blob.{suffix}")
+        });
+        Ok(Connection { key: wanted("AccountKey")?, endpoint: endpoint.trim_end_matches('/').to_owned(), account })
     }
 }
 
@@ -227,6 +272,8 @@ mod tests {
         ("{type: S3, config: {bucket: b, access_key: a}}", "config: access_key and secret_key come together"),
         ("{type: S3, config: {bucket: b, bucket_lookup_type: dns}}", "config.bucket_lookup_type: \"dns\" is none of auto, virtual-hosted, path"),
         ("{type: AZURE, config: {container: c}}", "config: AZURE wants the key storage_account"),
+        ("{type: AZURE, config: {container: c, storage_connection_string: 'AccountName=a;AccountKey=aw=='}}", ""),
+        ("{type: AZURE, config: {container: c, storage_connection_string: 'AccountName=a'}}", "config.storage_connection_string: the part AccountKey=… is missing"),
         ("{type: GCS, config: {bucket: b}}", ""),
     ];
 
@@ -237,6 +284,22 @@ mod tests {
             let faults: Vec<String> =
                 config.faults().iter().map(|fault| format!("{}: {}", fault.path, fault.message)).collect();
             assert_eq!(faults.join("; "), *expected, "{text}");
+        }
+    }
+
+    /// A connection string => account, key and endpoint.
+    const CONNECTIONS: &str = "
+AccountName=a;AccountKey=aw== => a aw== https://a.blob.core.windows.net
+DefaultEndpointsProtocol=http;AccountName=a;AccountKey=k;EndpointSuffix=core.example.org => a k http://a.blob.core.example.org
+DefaultEndpointsProtocol=http;AccountName=a;AccountKey=k;BlobEndpoint=http://127.0.0.1:10000/a/; => a k http://127.0.0.1:10000/a
+";
+
+    #[test]
+    fn connection_strings() {
+        for case in CONNECTIONS.trim().lines() {
+            let (text, expected) = case.split_once(" => ").unwrap();
+            let Connection { account, key, endpoint } = Connection::parse(text).unwrap();
+            assert_eq!(format!("{account} {key} {endpoint}"), expected, "{text}");
         }
     }
 

@@ -1,7 +1,7 @@
 //! History shipped to a bucket, whatever happens on the way.
 
 use anyhow::{Context, Result, ensure};
-use harness::{Vigie, peer, until, vigie};
+use harness::{Program, Vigie, free_port, peer, until, vigie};
 use std::{
     collections::BTreeSet,
     fmt::Write,
@@ -30,6 +30,105 @@ fn blocks(bucket: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(bucket).into_iter().flatten().flatten();
     entries.map(|entry| entry.path()).filter(|path| path.join("meta.json").is_file()).collect()
 }
+
+/// Hours of a few series, two windows of which are whole; where the samples are, and how many these windows have.
+fn two_windows(folder: &Path) -> Result<i64> {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?;
+    let end_ms = (i64::try_from(now.as_millis())? / WINDOW_MS - 2) * WINDOW_MS;
+    let mut text = String::new();
+    for series in 0..20 {
+        for time in (end_ms - 2 * WINDOW_MS..end_ms).step_by(60_000) {
+            writeln!(text, "m{{series=\"{series}\"}} {} {}", (time / 1000 + series) % 977, time as f64 / 1000.0)?;
+        }
+    }
+    fs::write(folder.join("history.om"), text + "# EOF\n")?;
+    run(&["import", "history.om"], folder)?;
+    Ok(2 * 120 * 20)
+}
+
+/// Ships to a bucket of `section`, through a kill -9; another server with the same bucket and no state sends nothing.
+fn ships_to(folder: &Path, section: &str) -> Result<()> {
+    two_windows(folder)?;
+    let config = format!(
+        "global: {{scrape_interval: 1s, scrape_timeout: 1s, external_labels: {{site: test}}}}
+storage: {{object_storage: {{{section}, prefix: history}}}}
+scrape_configs: [{{job_name: self, static_configs: [{{targets: ['127.0.0.1:1']}}]}}]
+"
+    );
+    let mut vigie = Vigie::start_in(folder, Some(&config), &["--storage.tsdb.retention.time=100d"])?;
+    let state = folder.join("data/thanos.shipper.json");
+    let shipped = |vigie: &Vigie| {
+        until(Duration::from_secs(60), "two windows are shipped", || {
+            let text = fs::read(&state).with_context(|| vigie.program.output())?;
+            let state: serde_json::Value = serde_json::from_slice(&text)?;
+            let count = state["windows"].as_object().context("no windows")?.len();
+            ensure!(count == 2, "{count} of 2: {}", vigie.program.output());
+            Ok(())
+        })
+    };
+    shipped(&vigie)?;
+    vigie.program.kill()?;
+    // The bucket tells what it has.
+    fs::remove_file(&state)?;
+    vigie.restart()?;
+    shipped(&vigie)?;
+    let metrics = vigie.get("/metrics")?.text();
+    ensure!(metrics.contains("thanos_shipper_uploads_total 0"), "something was sent again");
+    Ok(())
+}
+
+/// Azurite, from npm: `npm install azurite`, and the program's path in `VIGIE_AZURITE`. Not looked for otherwise, for it takes
+/// half a minute to install.
+#[test]
+fn a_container_of_azure() -> Result<()> {
+    // Known to everybody: Azurite's documentation.
+    const KEY: &str = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==";
+    let Some(program) = std::env::var_os("VIGIE_AZURITE") else {
+        harness::peers::skip("VIGIE_AZURITE names no program");
+        return Ok(());
+    };
+    let folder = tempfile::tempdir()?;
+    let port = free_port()?;
+    let _azure = Program::start(
+        "azurite",
+        Command::new(program)
+            .args(["--blobHost", "127.0.0.1", "--blobPort", &port.to_string(), "--skipApiVersionCheck", "--location"])
+            .arg(folder.path().join("azure")),
+        folder.path(),
+    )?;
+    let connection = format!(
+        "DefaultEndpointsProtocol=http;AccountName=devstoreaccount1;AccountKey={KEY};BlobEndpoint=http://127.0.0.1:{port}/devstoreaccount1;"
+    );
+    until(Duration::from_secs(30), "a container", || {
+        let made = Command::new("python3")
+            .arg("-c")
+            .arg(CONTAINER)
+            .arg(format!("http://127.0.0.1:{port}"))
+            .arg(KEY)
+            .output()?;
+        ensure!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        Ok(())
+    })?;
+    ships_to(
+        folder.path(),
+        &format!("type: AZURE, config: {{container: vigie, storage_connection_string: '{connection}'}}"),
+    )
+}
+
+/// Makes the container `vigie`, signed as Azure wants it.
+const CONTAINER: &str = r#"
+import sys, hmac, hashlib, base64, urllib.request, email.utils
+url, key = sys.argv[1:]
+date = email.utils.formatdate(usegmt=True)
+account = "devstoreaccount1"
+signed = "PUT\n" + "\n" * 11 + f"x-ms-date:{date}\nx-ms-version:2021-12-02\n/{account}/{account}/vigie\nrestype:container"
+mac = base64.b64encode(hmac.new(base64.b64decode(key), signed.encode(), hashlib.sha256).digest()).decode()
+request = urllib.request.Request(f"{url}/{account}/vigie?restype=container", method="PUT", data=b"")
+for name, value in [("x-ms-date", date), ("x-ms-version", "2021-12-02"), ("Authorization", f"SharedKey {account}:{mac}")]:
+    request.add_header(name, value)
+request.add_header("Content-Type", "")
+urllib.request.urlopen(request)
+"#;
 
 /// Samples to three windows that are in the bucket, between those that are there and of a new series.
 fn what_is_imported_later_follows(folder: &Path, mut vigie: Vigie, begin_ms: i64) -> Result<()> {
