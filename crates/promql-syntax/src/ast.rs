@@ -82,11 +82,18 @@ impl Expr {
         match self {
             Expr::Aggregate(_) | Expr::Selector(_) => ValueType::Vector,
             Expr::Binary(e) => {
-                if e.left.value_type() == ValueType::Scalar && e.right.value_type() == ValueType::Scalar {
-                    ValueType::Scalar
-                } else {
-                    ValueType::Vector
+                // Operators nest to the left.
+                let mut e = e;
+                while e.right.value_type() == ValueType::Scalar {
+                    match &*e.left {
+                        Expr::Binary(left) => e = left,
+                        left => {
+                            let is_scalar = left.value_type() == ValueType::Scalar;
+                            return if is_scalar { ValueType::Scalar } else { ValueType::Vector };
+                        }
+                    }
                 }
+                ValueType::Vector
             }
             Expr::Call(e) => crate::function(&e.function).map_or(ValueType::Vector, |f| f.returns),
             Expr::Number(_) => ValueType::Scalar,
@@ -119,15 +126,42 @@ impl Expr {
         expr
     }
 
+    /// All nodes of the tree, each before those inside it, from left to right. Needs no deep stack for a high tree.
+    pub fn nodes(&self) -> impl Iterator<Item = &Expr> {
+        let mut open = vec![self];
+        std::iter::from_fn(move || {
+            let next = open.pop()?;
+            open.extend(next.children().into_iter().rev());
+            Some(next)
+        })
+    }
+
     /// Calls `visit` with every selector of the tree, those of matrix selectors included.
     pub fn visit_selectors<'a>(&'a self, visit: &mut impl FnMut(&'a VectorSelector)) {
-        match self {
-            Expr::Selector(selector) => visit(selector),
-            Expr::Matrix(matrix) => visit(&matrix.selector),
-            _ => self.children().into_iter().for_each(|child| child.visit_selectors(visit)),
+        for node in self.nodes() {
+            match node {
+                Expr::Selector(selector) => visit(selector),
+                Expr::Matrix(matrix) => visit(&matrix.selector),
+                _ => {}
+            }
         }
     }
+
+    /// The place of a node that has `height` others above it, if there is one.
+    pub fn beyond(&self, height: usize) -> Option<Span> {
+        let mut open = vec![(self, 0)];
+        while let Some((node, above)) = open.pop() {
+            if above >= height {
+                return Some(node.span());
+            }
+            open.extend(node.children().into_iter().map(|child| (child, above + 1)));
+        }
+        None
+    }
 }
+
+/// Trees higher than this are walked only by those who follow operators side by side without going deeper.
+pub const TALL: usize = 400;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum AggregateOp {
@@ -327,6 +361,20 @@ pub struct BinaryExpr {
     /// Only between two instant vectors.
     pub matching: Option<Matching>,
     pub span: Span,
+}
+
+impl BinaryExpr {
+    /// The operators that build on each other to the left, the innermost first and this one last, and what the innermost one
+    /// has on its left: `a`, then `+ b`, then `+ c`.
+    pub fn spine(&self) -> (Vec<&BinaryExpr>, &Expr) {
+        let (mut operators, mut first) = (vec![self], &*self.left);
+        while let Expr::Binary(inner) = first {
+            operators.push(inner);
+            first = &inner.left;
+        }
+        operators.reverse();
+        (operators, first)
+    }
 }
 
 #[derive(Clone, Debug, PartialEq)]

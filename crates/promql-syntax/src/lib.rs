@@ -19,8 +19,8 @@ pub mod units;
 
 pub use ast::{
     AggregateExpr, AggregateOp, At, BinaryExpr, BinaryOp, Call, Cardinality, DurationExpr, DurationOp, Expr, Extension,
-    Fill, Matching, MatrixSelector, NumberLiteral, ParenExpr, Span, StringLiteral, SubqueryExpr, UnaryExpr, ValueType,
-    VectorSelector,
+    Fill, Matching, MatrixSelector, NumberLiteral, ParenExpr, Span, StringLiteral, SubqueryExpr, TALL, UnaryExpr,
+    ValueType, VectorSelector,
 };
 pub use durations::QueryTimes;
 pub use error::ParseError;
@@ -28,7 +28,9 @@ pub use features::Features;
 pub use functions::{AGGREGATIONS, FUNCTIONS, Function, function};
 pub use lexer::{Token, TokenKind, tokens};
 pub use narrow::narrow;
-pub use parser::{matcher_span, parse, parse_metric, parse_metric_matchers, parse_metric_selector, parse_with};
+pub use parser::{
+    matcher_span, parse, parse_low, parse_metric, parse_metric_matchers, parse_metric_selector, parse_with,
+};
 pub use pretty::format_pretty;
 pub use printer::quote_bytes;
 pub use units::{Inferred, Unit, infer};

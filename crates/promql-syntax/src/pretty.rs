@@ -15,7 +15,8 @@ pub fn format_pretty(expr: &Expr) -> String {
 fn pretty(expr: &Expr, level: usize) -> String {
     let indent = INDENT.repeat(level);
     let line = expr.to_string();
-    if line.len() <= LINE_MAX {
+    // Of a very high tree nobody reads the steps.
+    if line.len() <= LINE_MAX || level == 0 && expr.beyond(TALL).is_some() {
         // Prometheus forgets to indent a subquery that fits its line.
         return if matches!(expr, Expr::Subquery(_)) { line } else { indent + &line };
     }

@@ -14,7 +14,11 @@ impl Display for Expr {
                 }
                 write!(f, "{})", e.inner)
             }
-            Expr::Binary(e) => write!(f, "{} {} {}", e.left, binary_operator(e), e.right),
+            Expr::Binary(e) => {
+                let (operators, first) = e.spine();
+                first.fmt(f)?;
+                operators.into_iter().try_for_each(|e| write!(f, " {} {}", binary_operator(e), e.right))
+            }
             Expr::Call(e) => {
                 write!(f, "{}(", e.function)?;
                 for (index, arg) in e.args.iter().enumerate() {

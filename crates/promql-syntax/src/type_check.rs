@@ -159,10 +159,22 @@ fn pattern_accepts_empty(pattern: &str) -> bool {
 }
 
 fn check_binary(text: &str, e: &BinaryExpr) -> Result<(), ParseError> {
-    check(text, &e.left)?;
-    check(text, &e.right)?;
+    let (operators, first) = e.spine();
+    check(text, first)?;
+    let mut left = first.value_type();
+    for e in operators {
+        check(text, &e.right)?;
+        let right = e.right.value_type();
+        check_operator(text, e, left, right)?;
+        let is_scalar = left == ValueType::Scalar && right == ValueType::Scalar;
+        left = if is_scalar { ValueType::Scalar } else { ValueType::Vector };
+    }
+    Ok(())
+}
+
+/// One operator, whose sides give these.
+fn check_operator(text: &str, e: &BinaryExpr, left: ValueType, right: ValueType) -> Result<(), ParseError> {
     let fail = |span: Span, message: String| Err(ParseError::new(text, span, message));
-    let (left, right) = (e.left.value_type(), e.right.value_type());
     for (side, value_type) in [(&e.left, left), (&e.right, right)] {
         if !matches!(value_type, ValueType::Scalar | ValueType::Vector) {
             let message = "binary expression must contain only scalar and instant vector types".to_owned();

@@ -265,3 +265,17 @@ proptest! {
         prop_assert!(spans.iter().all(|span| text.get(span.start..span.end).is_some()));
     }
 }
+
+/// Labels are UTF-8: a value that is none equals nothing, and no pattern is made of it.
+#[test]
+fn values_that_are_no_utf8() {
+    for (query, accepted) in [
+        (r#"up{a="\xff"}"#, true),
+        (r#"up{a!="\xff"}"#, true),
+        (r#"up{a=~"\xff"}"#, false),
+        (r#"up{a!~"\xff"}"#, false),
+        (r#"up{"\xff"="a"}"#, false),
+    ] {
+        assert_eq!(parse(query).is_ok(), accepted, "{query}");
+    }
+}

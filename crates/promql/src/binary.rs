@@ -8,7 +8,7 @@ use crate::histogram;
 use crate::stream::Stage;
 use crate::value::{At, Column, Grid, Intermediate, Kind, VectorSeries};
 use model::{FloatHistogram, Labels, SampleValue, histogram::CounterResetHint};
-use promql_syntax::{BinaryExpr, BinaryOp, Cardinality, Expr, Matching, Span, ValueType};
+use promql_syntax::{BinaryExpr, BinaryOp, Cardinality, Matching, Span, ValueType};
 use std::{
     collections::{HashMap, hash_map::Entry},
     sync::Arc,
@@ -27,14 +27,19 @@ const FILLED: usize = usize::MAX;
 impl Evaluator<'_> {
     pub(crate) fn eval_binary(&self, e: &BinaryExpr, grid: Grid) -> Result<Intermediate, QueryError> {
         // Chains such as `a or b or c …` nest to the left: they are walked, so that a long one needs no deep stack.
-        let (mut chain, mut bottom) = (vec![e], &*e.left);
-        while let Expr::Binary(inner) = bottom {
-            chain.push(inner);
-            bottom = &inner.left;
+        let (mut chain, mut bottom) = e.spine();
+        // What others want as well is asked for; it may be such a chain itself, but not many of them in each other.
+        let _nested = self.nest();
+        if self.may_nest()
+            && let Some(at) = chain.iter().rposition(|own| !std::ptr::eq(*own, e) && self.part_at(own.span).is_some())
+        {
+            let rest = chain.split_off(at + 1);
+            bottom = &rest[0].left;
+            chain = rest;
         }
         let before = self.live();
         let mut value = self.eval(bottom, grid)?;
-        for e in chain.into_iter().rev() {
+        for e in chain {
             let right = self.eval(&e.right, grid)?;
             value = self.operate(e, value, right, grid)?;
             self.settle(before, &value)?;

@@ -29,6 +29,8 @@ pub(crate) struct Times {
 
 /// What a step of a column or of an aggregation's state takes, at most.
 const STEP_BYTES: usize = 32;
+/// So many chains of operators are evaluated inside each other for the sake of who shares them.
+const NESTED_MAX: usize = 16;
 /// So many columns are in memory at once, at least, while a query runs.
 const COLUMNS_MIN: usize = 4;
 
@@ -59,6 +61,15 @@ impl Watch {
             return Err(QueryError::Timeout(self.timeout));
         }
         Ok(())
+    }
+}
+
+/// A chain of operators is being evaluated.
+pub(crate) struct Nested<'a>(&'a AtomicUsize);
+
+impl Drop for Nested<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -109,6 +120,8 @@ pub(crate) struct Evaluator<'a> {
     profile: Option<&'a Profile>,
     /// How many deletions the storage had seen.
     pub(crate) deletions: u64,
+    /// Chains of operators being evaluated inside each other.
+    nested: AtomicUsize,
     pub(crate) shared: Option<SharedParts>,
     /// Parts that this query has evaluated or taken.
     known: Mutex<Known>,
@@ -146,6 +159,7 @@ impl<'a> Evaluator<'a> {
             helpers,
             profile,
             deletions: storage.deletions(),
+            nested: AtomicUsize::new(0),
             shared: None,
             known: Mutex::default(),
             counts: Counts::default(),
@@ -226,6 +240,17 @@ impl<'a> Evaluator<'a> {
         self.engine.use_start_timestamps
     }
 
+    /// Notes a chain of operators until the guard is dropped.
+    pub(crate) fn nest(&self) -> Nested<'_> {
+        self.nested.fetch_add(1, Ordering::Relaxed);
+        Nested(&self.nested)
+    }
+
+    /// True if chains of operators may still be evaluated inside each other where they need not be.
+    pub(crate) fn may_nest(&self) -> bool {
+        self.nested.load(Ordering::Relaxed) <= NESTED_MAX
+    }
+
     pub(crate) fn delays_names(&self) -> bool {
         self.engine.delayed_name_removal
     }
@@ -257,6 +282,12 @@ impl<'a> Evaluator<'a> {
         }
         self.largest_read.fetch_max(samples, Ordering::Relaxed);
         self.note_peak(self.live.load(Ordering::Relaxed) + samples)
+    }
+
+    /// Takes back what was counted as read.
+    pub(crate) fn uncount(&self, reads: Reads) {
+        self.read.fetch_sub(reads.samples, Ordering::Relaxed);
+        self.series.fetch_sub(reads.series, Ordering::Relaxed);
     }
 
     /// Notes what evaluating a part takes that was evaluated for another query.
@@ -539,17 +570,28 @@ const TIME_DEPENDENT: [&str; 13] = [
 
 /// True if the node gives the same at every step.
 pub(crate) fn is_step_invariant(expr: &Expr) -> bool {
-    match expr {
-        Expr::Selector(e) => e.at.is_some(),
-        Expr::Matrix(e) => e.selector.at.is_some(),
-        Expr::Subquery(e) => e.at.is_some(),
-        Expr::Call(e) => !TIME_DEPENDENT.contains(&e.function.as_str()) && e.args.iter().all(is_step_invariant),
-        _ => expr.children().into_iter().all(is_step_invariant),
+    let mut open = vec![expr];
+    while let Some(expr) = open.pop() {
+        let is_fixed = match expr {
+            Expr::Selector(e) => e.at.is_some(),
+            Expr::Matrix(e) => e.selector.at.is_some(),
+            // Whatever is inside.
+            Expr::Subquery(e) if e.at.is_some() => continue,
+            Expr::Subquery(_) => false,
+            Expr::Call(e) => !TIME_DEPENDENT.contains(&e.function.as_str()),
+            _ => true,
+        };
+        if !is_fixed {
+            return false;
+        }
+        open.extend(expr.children());
     }
+    true
 }
 
 fn check_extensions(expr: &Expr) -> Result<(), QueryError> {
-    if let Expr::Call(call) = expr {
+    for expr in expr.nodes() {
+        let Expr::Call(call) = expr else { continue };
         for arg in &call.args {
             if let Expr::Matrix(matrix) = arg.unparenthesized() {
                 let (word, allowed): (_, &[&str]) = match matrix.selector.extension {
@@ -567,7 +609,7 @@ fn check_extensions(expr: &Expr) -> Result<(), QueryError> {
             }
         }
     }
-    expr.children().into_iter().try_for_each(check_extensions)
+    Ok(())
 }
 
 /// A vector of one series without labels.

@@ -326,11 +326,11 @@ impl<'a> Evaluator<'a> {
         }
         // Several functions may want the samples of one range selector.
         let is_range = matches!(reading.leaf, Leaf::Range(_));
-        let part = self.shared.as_ref().filter(|_| is_range).and_then(|own| own.number_of_samples(reading.read_span));
+        let part = self.shared.as_ref().filter(|_| is_range).and_then(|own| own.number_at(reading.read_span));
         let (kept, running) = match part.map_or(Ok(Turn::Alone), |number| self.turn(number, reading.grid))? {
             Turn::Kept(kept) => (Some(kept), None),
             Turn::First(running) => (None, Some(running)),
-            Turn::Alone => (None, None),
+            Turn::Alone | Turn::Spent => (None, None),
         };
         let kept = kept.as_ref().and_then(|kept| match &kept.rows {
             Rows::Samples(rows, notes) => Some((rows.as_slice(), notes)),

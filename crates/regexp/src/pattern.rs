@@ -10,8 +10,9 @@ use std::sync::{Arc, OnceLock};
 #[error("error parsing regexp: {0}")]
 pub struct RegexpError(pub String);
 
-/// The compiled automaton of a pattern may take this much; repeats multiply it.
-const AUTOMATON_BYTES_MAX: usize = 10 << 20;
+/// The compiled automaton of a pattern may take this much; repeats multiply it. Enough for 10,000 names of hosts with something
+/// behind them, which are built in a quarter of a second.
+const AUTOMATON_BYTES_MAX: usize = 32 << 20;
 /// The lazily built DFA of a pattern, for each thread that runs it.
 const CACHE_BYTES_MAX: usize = 2 << 20;
 /// What the lazily built DFA mostly comes to.

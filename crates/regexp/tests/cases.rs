@@ -238,3 +238,12 @@ proptest::proptest! {
         }
     }
 }
+
+/// As dashboards write the choice of many hosts, here with something behind it.
+#[test]
+fn many_alternatives_before_a_tail() {
+    let hosts: Vec<String> = (0..10_000).map(|host| format!("host-{host}")).collect();
+    let pattern = Regexp::new(&format!("({}):9100.*", hosts.join("|"))).unwrap();
+    assert!(pattern.is_match("host-7777:9100/metrics"));
+    assert!(!pattern.is_match("host-10000:9100/metrics"));
+}

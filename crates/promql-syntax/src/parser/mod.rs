@@ -11,8 +11,9 @@ use model::{Labels, LabelsBuilder, MatchOp, Matcher, labels::METRIC_NAME, labels
 
 /// Expressions may be nested so deep; deeper ones would endanger the stack of whoever walks the tree.
 const DEPTH_MAX: usize = 100;
-/// So high a tree may be: operators side by side nest, too, though the parser does not.
-const HEIGHT_MAX: usize = 400;
+/// So high a tree may be: operators side by side nest, too, though the parser does not. Who walks the tree of a query follows
+/// them without going deeper; the stack of a browser holds no more than it needs.
+const HEIGHT_MAX: usize = if cfg!(target_family = "wasm") { TALL } else { 5000 };
 
 type Parsed<T> = Result<T, ParseError>;
 
@@ -22,6 +23,22 @@ type Parsed<T> = Result<T, ParseError>;
 /// The first fault from the left, in Prometheus' words.
 pub fn parse(text: &str) -> Result<Expr, ParseError> {
     parse_with(text, Features::ALL)
+}
+
+/// As [`parse_with`], for those who go as deep as the tree is high: of higher ones than [`TALL`] nobody wants a picture.
+///
+/// # Errors
+/// As [`parse_with`].
+pub fn parse_low(text: &str, features: Features) -> Result<Expr, ParseError> {
+    let expr = parse_with(text, features)?;
+    match expr.beyond(TALL) {
+        Some(span) => Err(too_tall(text, span, TALL)),
+        None => Ok(expr),
+    }
+}
+
+fn too_tall(text: &str, span: Span, most: usize) -> ParseError {
+    ParseError::new(text, span, format!("more than {most} operators build on each other; split the query"))
 }
 
 /// As [`parse`], of a query that may use what is switched on.
@@ -351,8 +368,7 @@ impl<'a> Parser<'a> {
             left = self.binary(op, op_span, left)?;
             height = height.max(self.height) + 1;
             if height > HEIGHT_MAX {
-                return self
-                    .fail(op_span, format!("more than {HEIGHT_MAX} operators build on each other; split the query"));
+                return Err(too_tall(self.text, op_span, HEIGHT_MAX));
             }
         }
         self.height = height;
@@ -765,7 +781,12 @@ impl<'a> Parser<'a> {
         if value.kind != TokenKind::String {
             return Err(self.unexpected_at(value, "label matching", "string"));
         }
-        matchers.push(Matcher::new(label, op, self.string_value(value)?));
+        let value = match op {
+            // Stored texts are UTF-8: no label has such a value, and hardly one that with U+FFFD in the place of what is none.
+            MatchOp::Equal | MatchOp::NotEqual => String::from_utf8_lossy(&self.string_bytes(value)?).into_owned(),
+            MatchOp::Regex | MatchOp::NotRegex => self.string_value(value)?,
+        };
+        matchers.push(Matcher::new(label, op, value));
         Ok(())
     }
 

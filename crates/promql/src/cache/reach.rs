@@ -44,6 +44,21 @@ impl Reach {
     }
 
     fn walk(&mut self, expr: &Expr, time: Time, times: QueryTimes, lookback_ms: i64) -> Option<()> {
+        let mut open = vec![(expr, time)];
+        while let Some((expr, time)) = open.pop() {
+            self.visit(expr, time, times, lookback_ms, &mut open)?;
+        }
+        Some(())
+    }
+
+    fn visit<'e>(
+        &mut self,
+        expr: &'e Expr,
+        time: Time,
+        times: QueryTimes,
+        lookback_ms: i64,
+        open: &mut Vec<(&'e Expr, Time)>,
+    ) -> Option<()> {
         let selector = match expr {
             Expr::Selector(e) => e,
             Expr::Matrix(e) => {
@@ -55,12 +70,14 @@ impl Reach {
                 e.step.as_ref().map_or(Some(0), |step| duration(step, times))?;
                 let inner = moved(time, e.at, e.offset.as_ref(), times)?;
                 self.note(inner);
-                return self.walk(&e.inner, inner, times, lookback_ms);
+                open.push((&e.inner, inner));
+                return Some(());
             }
             Expr::Call(e) if matches!(e.function.as_str(), "start" | "end" | "range") => return None,
             Expr::Aggregate(e) if depends_on_other_steps(e) => return None,
             _ => {
-                return expr.children().into_iter().try_for_each(|child| self.walk(child, time, times, lookback_ms));
+                open.extend(expr.children().into_iter().map(|child| (child, time)));
+                return Some(());
             }
         };
         let mut last = moved(time, selector.at, selector.offset.as_ref(), times)?;
@@ -116,11 +133,17 @@ fn depends_on_other_steps(e: &AggregateExpr) -> bool {
 }
 
 fn is_chain(expr: &Expr) -> bool {
-    match expr {
-        Expr::Paren(e) => is_chain(&e.inner),
-        Expr::Selector(_) => true,
-        Expr::Call(e) if crate::functions::matrix_argument(e).is_some() => true,
-        _ => mapped(expr).is_some_and(is_chain),
+    let mut expr = expr;
+    loop {
+        expr = match expr {
+            Expr::Paren(e) => &e.inner,
+            Expr::Selector(_) => return true,
+            Expr::Call(e) if crate::functions::matrix_argument(e).is_some() => return true,
+            _ => match mapped(expr) {
+                Some(inner) => inner,
+                None => return false,
+            },
+        };
     }
 }
 

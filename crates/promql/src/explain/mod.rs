@@ -82,7 +82,7 @@ impl Engine {
         options: &QueryOptions,
         metadata: MetadataOf<'_>,
     ) -> Result<ExplainNode, QueryError> {
-        self.explain_expr(storage, &self.parse(query)?, times, options, metadata)
+        self.explain_expr(storage, &promql_syntax::parse_low(query, self.options().features)?, times, options, metadata)
     }
 
     fn explain_expr(
@@ -114,7 +114,7 @@ impl Engine {
         metadata: MetadataOf<'_>,
     ) -> Result<(QueryOutput, ExplainNode), QueryError> {
         let begin = Instant::now();
-        let expr = self.parse(query)?;
+        let expr = promql_syntax::parse_low(query, self.options().features)?;
         let parse = begin.elapsed();
         let mut tree = self.explain_expr(storage, &expr, times, options, metadata)?;
         let profile = Profile::default();

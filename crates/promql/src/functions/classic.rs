@@ -251,13 +251,12 @@ impl Evaluator<'_> {
 
 /// True if something in the expression looks at single buckets, or reads the same sample more than once.
 fn needs_buckets(expr: &Expr) -> bool {
-    let own = match expr {
+    expr.nodes().any(|node| match node {
         Expr::Call(call) => call.function.starts_with("histogram_"),
         Expr::Binary(binary) => binary.op.is_trim() || binary.op.is_comparison(),
         Expr::Subquery(_) => true,
         _ => false,
-    };
-    own || expr.children().into_iter().any(needs_buckets)
+    })
 }
 
 /// A quantile as OpenMetrics writes it in a label: `0.0`, `0.25`, `1.0`.

@@ -108,15 +108,10 @@ impl Evaluator<'_> {
             Expr::Selector(e) => (e.offset.as_ref(), e.at, None),
             Expr::Matrix(e) => (e.selector.offset.as_ref(), e.selector.at, None),
             Expr::Subquery(e) => (e.offset.as_ref(), e.at, Some(&*e.inner)),
+            // The first that reads anything.
             _ => {
-                for child in expr.children() {
-                    let mut any = false;
-                    child.visit_selectors(&mut |_| any = true);
-                    if any {
-                        return self.reference(child);
-                    }
-                }
-                return Ok((None, 0));
+                let reads = |node: &&Expr| matches!(node, Expr::Selector(_) | Expr::Matrix(_) | Expr::Subquery(_));
+                return expr.nodes().find(reads).map_or(Ok((None, 0)), |first| self.reference(first));
             }
         };
         let (own_offset, own_at) = self.offset_and_at(offset, at)?;

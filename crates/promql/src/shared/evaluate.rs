@@ -6,7 +6,7 @@ use super::{Key, Running, Turn};
 use crate::error::QueryError;
 use crate::eval::{Evaluator, Taken};
 use crate::value::{Grid, VectorSeries};
-use promql_syntax::Expr;
+use promql_syntax::{Expr, Span};
 use std::{sync::Arc, time::Instant};
 
 /// So many series are handed on before looking at the time.
@@ -16,6 +16,11 @@ impl Evaluator<'_> {
     /// Number of the part that a node is, if somebody else wants it as well.
     pub(crate) fn part(&self, expr: &Expr) -> Option<usize> {
         self.shared.as_ref()?.number(expr)
+    }
+
+    /// As [`Evaluator::part`], of the node at a place.
+    pub(crate) fn part_at(&self, span: Span) -> Option<usize> {
+        self.shared.as_ref()?.number_at(span)
     }
 
     fn key(&self, number: usize, grid: Grid) -> Key {
@@ -41,7 +46,15 @@ impl Evaluator<'_> {
                 self.settle_reads(expr, self.key(number, grid), &mut taken);
                 return done;
             }
-            Turn::Alone => return self.vector_alone(expr, grid),
+            Turn::Spent if is_gathering(expr) => {
+                let (done, taken) = self.captured(|| self.vector_alone(expr, grid));
+                // Alone, the query would still have what it has read.
+                if !self.known().note(self.key(number, grid), taken.reads) {
+                    self.uncount(taken.reads);
+                }
+                return done;
+            }
+            Turn::Alone | Turn::Spent => return self.vector_alone(expr, grid),
             Turn::Kept(kept) => {
                 self.take(&kept, expr)?;
                 return Ok(rows_of(kept));
@@ -84,7 +97,7 @@ impl Evaluator<'_> {
             return self.eval_vector(expr, grid)?.into_iter().try_for_each(fold);
         }
         let kept = match self.turn(number, grid)? {
-            Turn::Alone => return self.each_alone(expr, grid, true, fold),
+            Turn::Alone | Turn::Spent => return self.each_alone(expr, grid, true, fold),
             Turn::Kept(kept) => {
                 self.take(&kept, expr)?;
                 kept

@@ -84,8 +84,8 @@ impl SharedParts {
         self.0.places.get(&expr.span()).copied()
     }
 
-    /// As [`SharedParts::number`], of what a range selector reads.
-    pub(crate) fn number_of_samples(&self, span: Span) -> Option<usize> {
+    /// As [`SharedParts::number`], of what a range selector reads, or of the node at a place that is none in parentheses.
+    pub(crate) fn number_at(&self, span: Span) -> Option<usize> {
         self.0.places.get(&span).copied()
     }
 
@@ -111,10 +111,12 @@ impl SharedParts {
             let turn = match (&slot.state, slot.asks) {
                 (State::Kept(kept), _) => Turn::Kept(Arc::clone(kept)),
                 (State::Idle, 1..) => Turn::First(Running { parts, key, is_open: true }),
+                (State::Spent, _) => Turn::Spent,
                 _ => Turn::Alone,
             };
             if slot.asks == 0 {
-                slot.state = State::Alone;
+                slot.state =
+                    if matches!(slot.state, State::Kept(_) | State::Spent) { State::Spent } else { State::Alone };
             } else if matches!(turn, Turn::First(_)) {
                 slot.state = State::Running;
             }
@@ -143,6 +145,8 @@ pub(crate) enum Turn<'p> {
     First(Running<'p>),
     /// Evaluate it; nobody else wants it, or it is too large to be kept.
     Alone,
+    /// Evaluate it; it was kept, but has gone before somebody came who was not foreseen.
+    Spent,
 }
 
 /// The parts of the queries of one grid.
@@ -171,6 +175,8 @@ enum State {
     Running,
     Kept(Arc<Kept>),
     Alone,
+    /// All have it who were foreseen.
+    Spent,
 }
 
 impl Parts {

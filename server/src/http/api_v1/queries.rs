@@ -14,8 +14,11 @@ pub(crate) async fn list(State(app): State<Arc<App>>) -> Response {
 }
 
 /// Only with `--web.enable-admin-api`.
-pub(crate) async fn kill(State(app): State<Arc<App>>, Path(id): Path<u64>) -> ApiResult {
+pub(crate) async fn kill(State(app): State<Arc<App>>, Path(id): Path<String>) -> ApiResult {
     admin::allowed(&app)?;
+    let id: u64 = id.parse().map_err(|_| {
+        ApiError::bad_data(format!("{id:?} is no number of a query; GET /api/v1/queries lists those under way"))
+    })?;
     if app.queries.kill(id) {
         Ok(StatusCode::NO_CONTENT.into_response())
     } else {

@@ -14,7 +14,8 @@ pub(crate) async fn format(State(app): State<Arc<App>>, params: Params) -> ApiRe
 
 pub(crate) async fn parse(State(app): State<Arc<App>>, params: Params) -> ApiResult {
     let text = params.get("query");
-    Ok(success(node(text, &parsed(&app, text)?)))
+    let tree = promql_syntax::parse_low(text, app.engine.options().features);
+    Ok(success(node(text, &tree.map_err(|error| ApiError::parameter("query", error))?)))
 }
 
 fn parsed(app: &App, text: &str) -> ApiResult<Expr> {

@@ -15,7 +15,7 @@ pub(super) fn are_wanted(params: &Params) -> Result<bool, ApiError> {
 
 /// `None` for what cannot be parsed.
 pub(super) fn of_query(app: &App, query: &str) -> Option<Inferred> {
-    let expr = app.engine.parse(query).ok()?;
+    let expr = promql_syntax::parse_low(query, app.engine.options().features).ok()?;
     // What targets say is noted in the engine, too, so that few names are looked up and no list of all is made.
     let inferred = promql_syntax::infer(&expr, &|family| app.tsdb.metadata_of(family));
     Some(Inferred {

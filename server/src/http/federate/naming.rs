@@ -23,6 +23,15 @@ pub(super) fn name_of(expr: &Expr) -> Option<String> {
 
 /// Follows the first operand down to the selector.
 fn walk(expr: &Expr, level: &mut Vec<String>, operations: &mut Vec<String>) {
+    let mut next = Some(expr);
+    while let Some(expr) = next {
+        note(expr, level, operations);
+        // Arguments before the series (a quantile) are literals and add nothing.
+        next = expr.children().into_iter().find(|child| reads_series(child));
+    }
+}
+
+fn note(expr: &Expr, level: &mut Vec<String>, operations: &mut Vec<String>) {
     match expr {
         Expr::Aggregate(aggregate) => {
             if level.is_empty() && !aggregate.without {
@@ -40,16 +49,10 @@ fn walk(expr: &Expr, level: &mut Vec<String>, operations: &mut Vec<String>) {
         Expr::Binary(binary) => operations.push(binary_name(binary.op.as_str()).to_owned()),
         _ => {}
     }
-    // Arguments before the series (a quantile) are literals and add nothing.
-    if let Some(operand) = expr.children().into_iter().find(|child| reads_series(child)) {
-        walk(operand, level, operations);
-    }
 }
 
 fn reads_series(expr: &Expr) -> bool {
-    let mut reads = false;
-    expr.visit_selectors(&mut |_| reads = true);
-    reads
+    expr.nodes().any(|node| matches!(node, Expr::Selector(_) | Expr::Matrix(_)))
 }
 
 /// A word for an operator, since metric names have only letters, digits, `_` and `:`.

@@ -368,6 +368,8 @@ histogram_count(X)
 (rate(X[2m]))[2m:30s]
 -X @ 1700000600
 rate(X[2m] @ end())
+gauge{job="\xff"}
+gauge{job!="\xff"}
 "#;
 
 /// What stands for `X` and `Y`: one name, several, of which some are the same without their names.
