@@ -7,6 +7,7 @@ mod error;
 pub mod operations;
 mod polled;
 pub mod prometheus;
+pub mod queries;
 mod transport;
 
 pub use error::ClientError;

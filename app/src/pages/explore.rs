@@ -2,6 +2,7 @@
 //! the address, in Grafana's form; Prometheus' form is read.
 
 mod answers;
+mod explain;
 mod graph;
 mod range_bar;
 mod table;
@@ -20,6 +21,7 @@ use dashboard::{
     time_range::TimeRange,
     url::{ExploreLocation, ExplorePane, ExploreQuery},
 };
+use explain::ExplainView;
 use graph::GraphView;
 use leptos::prelude::*;
 use range_bar::RangeBar;
@@ -34,11 +36,19 @@ const RANGE_DEFAULT: (&str, &str) = ("now-1h", "now");
 pub enum Tab {
     Graph,
     Table,
+    /// What the queries cost, part by part: `view=explain` in the address.
+    Explain,
 }
 
 fn tab_of(pane: &ExplorePane) -> Tab {
     let table = pane.queries.first().is_some_and(|query| query.instant && !query.range);
     if table { Tab::Table } else { Tab::Graph }
+}
+
+const VIEW: (&str, &str) = ("view", "explain");
+
+fn is_view((name, value): &(String, String)) -> bool {
+    (name.as_str(), value.as_str()) == VIEW
 }
 
 /// What the address says, with one pane and one empty query at least, and names that differ.
@@ -104,6 +114,26 @@ impl PaneState {
         write(self.address, &location);
     }
 
+    /// Whether parts and costs are shown in place of values; tracked.
+    pub fn explains(self) -> bool {
+        self.location.with(|location| location.other.iter().any(is_view))
+    }
+
+    /// Shows the answers of both panes that way, as one step of history.
+    fn show(self, tab: Tab) {
+        let mut location = self.location.get_untracked();
+        location.other.retain(|pair| !is_view(pair));
+        if tab == Tab::Explain {
+            location.other.push((VIEW.0.to_owned(), VIEW.1.to_owned()));
+        } else if let Some(pane) = location.panes.get_mut(self.at) {
+            for query in &mut pane.queries {
+                query.range = tab == Tab::Graph;
+                query.instant = tab == Tab::Table;
+            }
+        }
+        write(self.address, &location);
+    }
+
     pub fn set_range(self, range: TimeRange) {
         self.change(|pane| pane.range = range);
     }
@@ -155,7 +185,7 @@ pub fn Explore() -> impl IntoView {
 #[component]
 fn Pane(pane: PaneState) -> impl IntoView {
     let now = memo(move || pane.get());
-    let tab = memo(move || now.with(tab_of));
+    let tab = memo(move || if pane.explains() { Tab::Explain } else { now.with(tab_of) });
     let names =
         memo(move || now.with(|pane| pane.queries.iter().map(|query| query.ref_id.clone()).collect::<Vec<_>>()));
     // What is typed and not yet run, by the name of its query.
@@ -191,15 +221,8 @@ fn Pane(pane: PaneState) -> impl IntoView {
             });
         });
     };
-    let show = move |wanted: Tab| {
-        pane.change(|pane| {
-            for query in &mut pane.queries {
-                query.range = wanted == Tab::Graph;
-                query.instant = wanted == Tab::Table;
-            }
-        });
-    };
     let full = move || names.with(Vec::len) >= QUERIES_MAX;
+    let explains = memo(move || tab.get() == Tab::Explain);
     let asked = memo(move || now.with(|pane| pane.queries.iter().any(|query| !query.expr.trim().is_empty())));
     view! {
         <section class="ex-pane" aria-label="Query" data-t="pane">
@@ -221,16 +244,20 @@ fn Pane(pane: PaneState) -> impl IntoView {
                 </div>
             </div>
             <div class="ex-tabs seg" role="group" aria-label="Show as">
-                <button class="btn" aria-pressed=move || (tab.get() == Tab::Graph).to_string() data-t="tab-graph" on:click=move |_| show(Tab::Graph)>
+                <button class="btn" aria-pressed=move || (tab.get() == Tab::Graph).to_string() data-t="tab-graph" on:click=move |_| pane.show(Tab::Graph)>
                     {Icon::Graph.view()}
                     "Graph"
                 </button>
-                <button class="btn" aria-pressed=move || (tab.get() == Tab::Table).to_string() data-t="tab-table" on:click=move |_| show(Tab::Table)>
+                <button class="btn" aria-pressed=move || (tab.get() == Tab::Table).to_string() data-t="tab-table" on:click=move |_| pane.show(Tab::Table)>
                     {Icon::Table.view()}
                     "Table"
                 </button>
+                <button class="btn" aria-pressed=move || explains.get().to_string() data-t="tab-explain" on:click=move |_| pane.show(Tab::Explain)>
+                    {Icon::Info.view()}
+                    "Explain"
+                </button>
             </div>
-            <span class="ex-took num dim small" role="status">{live(move || answers.get().filter(|_| asked.get()).map(|answers| answers.describe()))}</span>
+            <span class="ex-took num dim small" role="status">{live(move || answers.get().filter(|_| asked.get() && !explains.get()).map(|answers| answers.describe()))}</span>
             <Show
                 when=move || asked.get()
                 fallback=|| {
@@ -243,7 +270,9 @@ fn Pane(pane: PaneState) -> impl IntoView {
                     }
                 }
             >
-                <Shown answers=answers tab=tab pane=pane again=again />
+                <Show when=move || explains.get() fallback=move || view! { <Shown answers=answers tab=tab pane=pane again=again /> }>
+                    <ExplainView now=now pane=pane again=again />
+                </Show>
             </Show>
         </section>
     }
@@ -290,6 +319,8 @@ fn Shown(answers: RwSignal<Option<Answers>>, tab: Memo<Tab>, pane: PaneState, ag
         match tab.get() {
             Tab::Graph => view! { {head} <GraphView answers=found pane=pane /> }.into_any(),
             Tab::Table => view! { {head} <TableView answers=found /> }.into_any(),
+            // Has a view of its own.
+            Tab::Explain => ().into_any(),
         }
     }
 }

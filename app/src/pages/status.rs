@@ -1,5 +1,6 @@
 //! `/status`, `/config`, `/flags`, `/tsdb-status`: the server itself.
 
+mod under_way;
 mod yaml_text;
 
 use crate::memo::{live, memo};
@@ -14,6 +15,7 @@ use crate::{
 };
 use api::status::NameValue;
 use leptos::prelude::*;
+use under_way::UnderWay;
 use yaml_text::colour_line;
 
 const REFRESH_MS: u32 = 15_000;
@@ -121,6 +123,7 @@ pub fn Status() -> impl IntoView {
                     </Await>
                 </section>
                 </div>
+                <UnderWay />
             </div>
         </Page>
     }

@@ -125,10 +125,14 @@ fn explains_and_analyzes() -> Result<()> {
 fn units_come_with_results() -> Result<()> {
     let vigie = start(&[])?;
     until(SOON, "metadata", || {
-        ensure!(vigie.api("/api/v1/metadata?metric=process_cpu_seconds_total")? != serde_json::json!({}), "none yet");
+        ensure!(
+            vigie.api("/api/v1/metadata?metric=process_resident_memory_bytes")? != serde_json::json!({}),
+            "none yet"
+        );
         Ok(())
     })?;
     for (query, expected) in [
+        ("process_resident_memory_bytes", r#"{"metricType":"gauge","unit":"bytes"}"#),
         ("process_cpu_seconds_total", r#"{"metricType":"counter","unit":"seconds"}"#),
         ("rate(process_cpu_seconds_total[5m])", r#"{"metricType":"gauge","unit":"ratio"}"#),
         ("sum(process_resident_memory_bytes) / 1024", r#"{"metricType":"gauge","unit":"kibibytes"}"#),

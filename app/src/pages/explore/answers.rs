@@ -10,7 +10,7 @@ use api::query::{Inferred, InstantSample, QueryResult, RangeSeries};
 use dashboard::{
     calendar::{Calendar, Weekday},
     interval::{interval_ms, safe_step_ms},
-    time_range::Span,
+    time_range::{Span, TimeRange},
     units::id_of_inferred,
     url::ExplorePane,
 };
@@ -142,6 +142,9 @@ pub fn use_answers(pane: Memo<ExplorePane>, tab: Memo<Tab>, again: Trigger) -> R
     Effect::new(move |_| {
         again.track();
         let (pane, tab) = (pane.get(), tab.get());
+        if tab == Tab::Explain {
+            return;
+        }
         turn.update_value(|turn| *turn += 1);
         let mine = turn.get_value();
         let abort = Abort::default();
@@ -158,6 +161,22 @@ pub fn use_answers(pane: Memo<ExplorePane>, tab: Memo<Tab>, again: Trigger) -> R
     answers
 }
 
+/// Start, end and step of a graph over a range, in Unix milliseconds.
+pub fn times(range: &TimeRange) -> Answer<(i64, i64, i64)> {
+    let span = with_calendar(|calendar| range.resolve(now_ms(), calendar));
+    let span = span.map_err(|error| unclear_time(&error))?;
+    let step_ms = step_of(span);
+    Ok((span.from_ms.div_euclid(step_ms) * step_ms, span.to_ms, step_ms))
+}
+
+fn unclear_time(error: &impl std::fmt::Display) -> ClientError {
+    ClientError::Unreadable { path: "the time range".to_owned(), message: error.to_string() }
+}
+
+fn step_of(span: Span) -> i64 {
+    safe_step_ms(span.length_ms(), interval_ms(span.length_ms(), POINTS_MAX, STEP_MS_MIN), SERVER_POINTS_MAX)
+}
+
 async fn ask(pane: &ExplorePane, tab: Tab, signal: Option<web_sys::AbortSignal>) -> Answers {
     let started_ms = now_ms();
     let span = with_calendar(|calendar| pane.range.resolve(started_ms, calendar));
@@ -171,15 +190,14 @@ async fn ask(pane: &ExplorePane, tab: Tab, signal: Option<web_sys::AbortSignal>)
     let span = match span {
         Ok(span) => span,
         Err(error) => {
-            let result = Err(ClientError::Unreadable { path: "the time range".to_owned(), message: error.to_string() });
+            let result = Err(unclear_time(&error));
             let inferred = Inferred::default();
             answers.queries.push(Answered { name: "Time".to_owned(), expr: String::new(), result, inferred });
             return answers;
         }
     };
     answers.span = span;
-    let step_ms =
-        safe_step_ms(span.length_ms(), interval_ms(span.length_ms(), POINTS_MAX, STEP_MS_MIN), SERVER_POINTS_MAX);
+    let step_ms = step_of(span);
     if tab == Tab::Graph {
         answers.step_ms = step_ms;
     }
@@ -188,7 +206,7 @@ async fn ask(pane: &ExplorePane, tab: Tab, signal: Option<web_sys::AbortSignal>)
     for query in pane.queries.iter().filter(|query| !query.hide && !query.expr.trim().is_empty()) {
         let answer: Answer<Found> = match tab {
             Tab::Graph => client::prometheus::query_range(&query.expr, start_ms, end_ms, step_ms, signal.clone()).await,
-            Tab::Table => client::prometheus::query(&query.expr, end_ms, signal.clone()).await,
+            Tab::Table | Tab::Explain => client::prometheus::query(&query.expr, end_ms, signal.clone()).await,
         };
         let mut inferred = Inferred::default();
         let result = answer.map(|found| {

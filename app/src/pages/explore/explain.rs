@@ -1,0 +1,429 @@
+//! What a query costs, part by part: a tree beside the graph and the table. The estimate evaluates nothing.
+
+use super::{PaneState, answers::times};
+use crate::memo::{Memo, Show, live, memo};
+use crate::{
+    client::{
+        Abort, ClientError,
+        queries::{self, Explained},
+    },
+    controls::{icon::Glyph, query_editor::text::pieces},
+    pages::parts::{page_state::Skeleton, time_text::format_seconds},
+};
+use api::explain::{Hint, Node, Place};
+use dashboard::{units::format_text, url::ExplorePane};
+use leptos::{html, prelude::*, task::spawn_local};
+use web_sys::{HtmlElement, KeyboardEvent, wasm_bindgen::JsCast};
+
+/// Parts shown of one query; more is no picture any longer.
+const PARTS_MAX: usize = 400;
+
+/// The tree of each query of the pane.
+#[component]
+pub fn ExplainView(now: Memo<ExplorePane>, pane: PaneState, again: Trigger) -> impl IntoView {
+    let measured = RwSignal::new(false);
+    let names = memo(move || {
+        now.with(|pane| {
+            let shown = pane.queries.iter().filter(|query| !query.hide && !query.expr.trim().is_empty());
+            shown.map(|query| query.ref_id.clone()).collect::<Vec<_>>()
+        })
+    });
+    let says = move || match measured.get() {
+        false => "Estimated from the index; nothing is evaluated.",
+        true => "The query runs, and each part is measured. Times are of all threads together.",
+    };
+    view! {
+        <div class="xp-bar">
+            <div class="seg" role="group" aria-label="Costs">
+                <button class="btn" aria-pressed=move || (!measured.get()).to_string() data-t="explain-estimate" on:click=move |_| measured.set(false)>
+                    "Estimate"
+                </button>
+                <button class="btn" aria-pressed=move || measured.get().to_string() data-t="explain-measure" on:click=move |_| measured.set(true)>
+                    "Run and measure"
+                </button>
+            </div>
+            <p class="dim small">{live(says)}</p>
+        </div>
+        <For each=move || names.get() key=|name| name.clone() children=move |name| view! { <OneQuery name now pane again measured /> } />
+    }
+}
+
+#[component]
+fn OneQuery(
+    name: String,
+    now: Memo<ExplorePane>,
+    pane: PaneState,
+    again: Trigger,
+    measured: RwSignal<bool>,
+) -> impl IntoView {
+    let name = StoredValue::new(name);
+    let expr = memo(move || {
+        now.with(|pane| {
+            let own = pane.queries.iter().find(|query| name.with_value(|name| query.ref_id == *name));
+            own.map(|query| query.expr.clone()).unwrap_or_default()
+        })
+    });
+    let range = memo(move || now.with(|pane| pane.range.clone()));
+    let found = RwSignal::new(None::<(String, Result<Explained, ClientError>)>);
+    let busy = RwSignal::new(false);
+    let turn = StoredValue::new(0_u64);
+    // Dropping it takes back what is still being asked.
+    let running = StoredValue::new_local(None::<Abort>);
+    Effect::new(move |_| {
+        again.track();
+        let (expr, range, measured) = (expr.get(), range.get(), measured.get());
+        turn.update_value(|turn| *turn += 1);
+        let mine = turn.get_value();
+        let abort = Abort::default();
+        let signal = abort.signal();
+        running.set_value(Some(abort));
+        busy.set(true);
+        spawn_local(async move {
+            let answer = match times(&range) {
+                Ok(times) => queries::explain(&expr, times, measured, signal).await,
+                Err(error) => Err(error),
+            };
+            if turn.try_get_value() == Some(mine) && answer != Err(ClientError::Aborted) {
+                busy.try_set(false);
+                found.try_set(Some((expr, answer)));
+            }
+        });
+    });
+    let apply = Callback::new(move |(place, text): (Place, String)| {
+        pane.change(|pane| {
+            let own = pane.queries.iter_mut().find(|query| name.with_value(|name| query.ref_id == *name));
+            if let Some(query) = own.filter(|query| query.expr.get(place.start..place.end).is_some()) {
+                query.expr.replace_range(place.start..place.end, &text);
+            }
+        });
+    });
+    move || {
+        let Some((expr, answer)) = found.get() else { return view! { <Skeleton /> }.into_any() };
+        match answer {
+            Ok(explained) => view! { <Tree name=name.get_value() expr explained busy apply /> }.into_any(),
+            Err(error) => view! {
+                <div class="ex-problem" role="alert" data-t="explain-error">
+                    {Glyph::Critical.view()}
+                    <b>{name.get_value()}</b>
+                    <span class="mono small">{error.to_string()}</span>
+                    <button class="btn out" on:click=move |_| again.notify()>"Retry"</button>
+                </div>
+            }
+            .into_any(),
+        }
+    }
+}
+
+/// A part with its depth and its place among its siblings.
+#[derive(Clone, Debug, PartialEq)]
+struct Part {
+    node: Node,
+    depth: usize,
+    at: usize,
+    of: usize,
+}
+
+/// The tree as rows from above. Parentheses that have nothing to tell are left out.
+fn parts(tree: &Node) -> Vec<Part> {
+    fn add(node: &Node, depth: usize, (at, of): (usize, usize), out: &mut Vec<Part>) {
+        if out.len() >= PARTS_MAX {
+            return;
+        }
+        if node.kind == "parentheses" && node.hints.is_empty() && node.children.len() == 1 {
+            return add(&node.children[0], depth, (at, of), out);
+        }
+        let own = Node { children: Vec::new(), ..node.clone() };
+        out.push(Part { node: own, depth, at, of });
+        for (at, child) in node.children.iter().enumerate() {
+            add(child, depth + 1, (at, node.children.len()), out);
+        }
+    }
+    let mut out = Vec::new();
+    add(tree, 0, (0, 1), &mut out);
+    out
+}
+
+/// `aggregation · gauge in bytes/second`.
+fn describe(node: &Node) -> String {
+    let unit = match node.unit.as_deref() {
+        None => "",
+        Some("1") => "plain number",
+        Some(unit) => unit,
+    };
+    let known = ["counter", "gauge", "histogram", "gaugehistogram", "summary", "info", "stateset"];
+    let kind = known.contains(&node.metric_type.as_str()).then_some(node.metric_type.as_str());
+    let typed = match (kind, unit) {
+        (None, "") => String::new(),
+        (Some(kind), "") => format!(" · {kind}"),
+        (None, unit) => format!(" · {unit}"),
+        (Some(kind), unit) => format!(" · {kind}, {unit}"),
+    };
+    format!("{}{typed}", node.kind)
+}
+
+/// The query in the colours of the editor, cut where the marked place begins and ends.
+fn marked(expr: &str, place: Option<Place>) -> Vec<(String, &'static str, bool)> {
+    let place = place.unwrap_or(Place { start: 0, end: 0 });
+    let (mut out, mut at) = (Vec::new(), 0);
+    for piece in pieces(expr, None) {
+        let end = at + piece.text.len();
+        let cuts = [at, place.start.clamp(at, end), place.end.clamp(at, end), end];
+        for pair in cuts.windows(2).filter(|pair| pair[0] < pair[1]) {
+            if let Some(text) = expr.get(pair[0]..pair[1]) {
+                out.push((text.to_owned(), piece.class, pair[0] >= place.start && pair[1] <= place.end));
+            }
+        }
+        at = end;
+    }
+    out
+}
+
+#[component]
+fn Tree(
+    name: String,
+    expr: String,
+    explained: Explained,
+    busy: RwSignal<bool>,
+    apply: Callback<(Place, String)>,
+) -> impl IntoView {
+    let active = RwSignal::new(None::<Place>);
+    let is_measured = explained.seconds.is_some();
+    let all = parts(&explained.tree);
+    let total = all.iter().filter_map(|part| part.node.cost.map(|cost| cost.seconds)).fold(0.0, f64::max);
+    let hints = all.iter().map(|part| part.node.hints.len()).sum::<usize>();
+    let summary = match (explained.seconds, hints) {
+        (None, 0) => "Nothing to advise".to_owned(),
+        (None, 1) => "1 hint".to_owned(),
+        (None, hints) => format!("{hints} hints"),
+        (Some(seconds), hints) => format!(
+            "ran in {}{}",
+            format_seconds(seconds),
+            match hints {
+                0 => String::new(),
+                1 => ", 1 hint".to_owned(),
+                hints => format!(", {hints} hints"),
+            }
+        ),
+    };
+    let body = NodeRef::<html::Tbody>::new();
+    let keys = move |event: KeyboardEvent| move_focus(&event, body);
+    let code = {
+        let expr = expr.clone();
+        move || {
+            let pieces = marked(&expr, active.get());
+            pieces
+                .into_iter()
+                .map(|(text, class, on)| view! { <span class=class class:xp-mark=on>{text}</span> })
+                .collect_view()
+        }
+    };
+    let cut = all.len() >= PARTS_MAX;
+    let rows = all
+        .into_iter()
+        .enumerate()
+        .map(|(at, part)| view! { <Row part first=at == 0 total active apply /> })
+        .collect_view();
+    view! {
+        <section class="card xp" aria-label=format!("Query {name} explained") aria-busy=move || busy.get().to_string() data-t="explain">
+            <div class="xp-head">
+                <code class="promql xp-code" data-t="explain-query">{code}</code>
+                <span class="dim small num" role="status" data-t="explain-summary">
+                    {live(move || if busy.get() { "asking…".to_owned() } else { summary.clone() })}
+                </span>
+            </div>
+            <div class="xp-scroll">
+                <table class="tb xp-tree" class:measured=is_measured role="treegrid" aria-label="Parts of the query">
+                    <thead>
+                        <tr role="row">
+                            <th role="columnheader" scope="col">"Part"</th>
+                            <th role="columnheader" scope="col" class="n">"Series"</th>
+                            <th role="columnheader" scope="col" class="n">"Samples"</th>
+                            <th role="columnheader" scope="col" class="n xp-mem">"Memory"</th>
+                            <Show when=move || is_measured><th role="columnheader" scope="col" class="n">"Time"</th></Show>
+                        </tr>
+                    </thead>
+                    <tbody node_ref=body on:keydown=keys on:mouseleave=move |_| active.set(None)>{rows}</tbody>
+                </table>
+            </div>
+            {cut.then(|| view! { <p class="hint">{format!("The first {PARTS_MAX} parts are shown.")}</p> })}
+        </section>
+    }
+}
+
+fn number(value: Option<u64>, unit: &str) -> String {
+    // Rounded at the sixteenth digit at most.
+    value.map_or_else(|| "–".to_owned(), |value| format_text(value as f64, unit, None))
+}
+
+#[component]
+fn Row(
+    part: Part,
+    first: bool,
+    total: f64,
+    active: RwSignal<Option<Place>>,
+    apply: Callback<(Place, String)>,
+) -> impl IntoView {
+    let Part { node, depth, at, of } = part;
+    let place = node.place;
+    let (series, samples, bytes) = match node.cost {
+        Some(cost) => (Some(cost.series), Some(cost.samples), Some(cost.bytes)),
+        None => (node.estimate.series, node.estimate.samples, node.estimate.bytes),
+    };
+    let time = node.cost.map(|cost| {
+        let share = if total > 0.0 { (cost.seconds / total * 100.0).clamp(0.0, 100.0) } else { 0.0 };
+        view! { <i class="xp-share" style=format!("width:{share:.1}%")></i> <span>{format_seconds(cost.seconds)}</span> }
+    });
+    let measured = total > 0.0 || time.is_some();
+    let text = describe(&node);
+    let hints = node
+        .hints
+        .into_iter()
+        .map(|hint| view! { <HintRow hint depth=depth + 1 wide=measured active apply /> })
+        .collect_view();
+    view! {
+        <tr
+            role="row"
+            class="xp-row"
+            class:on=move || active.get() == Some(place)
+            tabindex=if first { "0" } else { "-1" }
+            attr:aria-level=depth + 1
+            attr:aria-posinset=at + 1
+            attr:aria-setsize=of
+            data-t="explain-row"
+            on:mouseenter=move |_| active.set(Some(place))
+            on:focus=move |_| active.set(Some(place))
+            on:blur=move |_| active.set(None)
+        >
+            <td role="gridcell" class="xp-part" style=format!("--depth:{}", depth.min(12))>
+                <span class="mono xp-title" title=node.title.clone()>{node.title.clone()}</span>
+                <span class="dim small xp-kind">{text}</span>
+            </td>
+            <td role="gridcell" class="n num">{number(series, "locale")}</td>
+            <td role="gridcell" class="n num">{number(samples, "locale")}</td>
+            <td role="gridcell" class="n num xp-mem">{number(bytes, "bytes")}</td>
+            {measured.then(|| view! { <td role="gridcell" class="n num xp-time">{time}</td> })}
+        </tr>
+        {hints}
+    }
+}
+
+#[component]
+fn HintRow(
+    hint: Hint,
+    depth: usize,
+    wide: bool,
+    active: RwSignal<Option<Place>>,
+    apply: Callback<(Place, String)>,
+) -> impl IntoView {
+    let place = hint.place;
+    let instead = hint.replacement.map(|text| {
+        let put = text.clone();
+        view! {
+            <span class="xp-instead">
+                <code class="mono small">{text}</code>
+                <button class="btn out" data-t="explain-apply" on:click=move |_| apply.run((place, put.clone()))>"Write this"</button>
+            </span>
+        }
+    });
+    view! {
+        <tr
+            role="row"
+            class="xp-hint"
+            tabindex="-1"
+            attr:aria-level=depth + 1
+            data-t="explain-hint"
+            data-kind=hint.kind
+            on:mouseenter=move |_| active.set(Some(place))
+            on:focus=move |_| active.set(Some(place))
+            on:focusin=move |_| active.set(Some(place))
+        >
+            <td role="gridcell" colspan=if wide { "5" } else { "4" } style=format!("--depth:{}", depth.min(12))>
+                <span class="xp-advice">{Glyph::Info.view()} <span>{hint.text}</span> {instead}</span>
+            </td>
+        </tr>
+    }
+}
+
+/// Arrows walk the rows, as the pattern of a tree grid has it: up and down, left to the part above, right into it.
+fn move_focus(event: &KeyboardEvent, body: NodeRef<html::Tbody>) {
+    let Some(body) = body.get_untracked() else { return };
+    let rows: Vec<HtmlElement> = {
+        let found = body.children();
+        (0..found.length()).filter_map(|at| found.item(at)?.dyn_into().ok()).collect()
+    };
+    let Some(here) = event.target().and_then(|target| target.dyn_into::<HtmlElement>().ok()) else { return };
+    let Some(at) = rows.iter().position(|row| *row == here) else { return };
+    let level = |row: &HtmlElement| row.get_attribute("aria-level").and_then(|level| level.parse::<u32>().ok());
+    let wanted = match event.key().as_str() {
+        "ArrowDown" => Some(at + 1),
+        "ArrowUp" => at.checked_sub(1),
+        "ArrowLeft" => (0..at).rev().find(|other| level(&rows[*other]) < level(&here)),
+        "ArrowRight" => rows.get(at + 1).filter(|next| level(next) > level(&here)).map(|_| at + 1),
+        "Home" => Some(0),
+        "End" => rows.len().checked_sub(1),
+        _ => return,
+    };
+    event.prevent_default();
+    if let Some(row) = wanted.and_then(|at| rows.get(at)) {
+        let _ = here.set_attribute("tabindex", "-1");
+        let _ = row.set_attribute("tabindex", "0");
+        let _ = row.focus();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use api::explain::Estimate;
+
+    fn node(kind: &str, children: Vec<Node>) -> Node {
+        Node {
+            place: Place { start: 0, end: 1 },
+            kind: kind.to_owned(),
+            title: kind.to_owned(),
+            value_type: "vector".to_owned(),
+            metric_type: "gauge".to_owned(),
+            unit: Some("bytes".to_owned()),
+            estimate: Estimate { series: Some(1), samples: None, bytes: None },
+            cost: None,
+            hints: Vec::new(),
+            children,
+        }
+    }
+
+    #[test]
+    fn parentheses_are_no_rows() {
+        let inner = node("parentheses", vec![node("function", vec![node("selector", Vec::new())])]);
+        let tree = node("operator", vec![inner, node("number", Vec::new())]);
+        let said: Vec<String> = parts(&tree)
+            .iter()
+            .map(|part| format!("{} {} {}/{}", part.depth, part.node.kind, part.at + 1, part.of))
+            .collect();
+        assert_eq!(said, ["0 operator 1/1", "1 function 1/2", "2 selector 1/1", "1 number 2/2"]);
+    }
+
+    #[test]
+    fn words() {
+        let mut one = node("function", Vec::new());
+        assert_eq!(describe(&one), "function · gauge, bytes");
+        one.unit = Some("1".to_owned());
+        one.metric_type = "unknown".to_owned();
+        assert_eq!(describe(&one), "function · plain number");
+        one.unit = None;
+        assert_eq!(describe(&one), "function");
+        assert_eq!(number(Some(1_234_567), "locale"), "1,234,567");
+        assert_eq!(number(None, "bytes"), "–");
+    }
+
+    #[test]
+    fn the_marked_place_is_cut_out() {
+        let expr = "sum(rate(x[5m]))";
+        for (start, end) in [(4, 15), (0, 16), (9, 14), (0, 0), (10, 12), (40, 50)] {
+            let all = marked(expr, Some(Place { start, end }));
+            let whole: String = all.iter().map(|(text, ..)| text.as_str()).collect();
+            assert_eq!(whole, expr);
+            let on: String = all.iter().filter(|(.., on)| *on).map(|(text, ..)| text.as_str()).collect();
+            assert_eq!(on, expr.get(start..end).unwrap_or_default());
+        }
+    }
+}
