@@ -110,11 +110,6 @@ pub async fn config() -> Answer<ConfigText> {
     get_v1("/api/v1/status/config", None).await.map(|(config, _)| config)
 }
 
-/// `GET /api/v1/features`: what is on and what is off, by category.
-pub async fn features() -> Answer<BTreeMap<String, BTreeMap<String, bool>>> {
-    get_v1("/api/v1/features", None).await.map(|(features, _)| features)
-}
-
 /// `GET /api/v1/status/flags`.
 pub async fn flags() -> Answer<BTreeMap<String, String>> {
     get_v1("/api/v1/status/flags", None).await.map(|(flags, _)| flags)

@@ -95,17 +95,6 @@ async fn remembered(key: String, ask: impl Future<Output = client::Answer<Vec<St
     answer
 }
 
-/// Functions and aggregations that the server refuses for want of a flag: they are not offered.
-async fn switched_off() -> Vec<String> {
-    remembered("switched off".to_owned(), async {
-        let features = client::prometheus::features().await?;
-        let of_promql = ["promql_functions", "promql_operators"].into_iter().filter_map(|part| features.get(part));
-        let off = of_promql.flatten().filter(|(_, on)| !**on);
-        Ok(off.map(|(name, _)| name.clone()).collect())
-    })
-    .await
-}
-
 fn of_metric(metric: &str) -> Vec<String> {
     // A variable in the selector makes no metric name.
     let plain = !metric.is_empty() && metric.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | ':'));
@@ -121,7 +110,7 @@ pub async fn offers(word: &str, wanted: Wanted, variables: &[String]) -> Vec<Off
         Wanted::Expression => {
             all.extend(variables.iter().map(|name| offer(&format!("${name}"), "variable")));
             if !word.starts_with('$') {
-                let off = switched_off().await;
+                let off = remembered("switched off".to_owned(), client::queries::switched_off()).await;
                 let is_on = |name: &str| !off.iter().any(|other| other == name);
                 all.extend(FUNCTIONS.iter().filter(|function| is_on(function.name)).map(|function| Offer {
                     insert: format!("{}(", function.name),

@@ -32,15 +32,15 @@ pub fn UnderWay() -> impl IntoView {
         let found = list.data.get()?;
         let row = |query: queries::UnderWay| {
             let id = query.id;
-            let client = match query.user {
-                Some(user) if !user.is_empty() => format!("{user}, {}", query.client_address),
-                _ => query.client_address,
+            let client = match query.user.as_str() {
+                "" => query.client_address,
+                user => format!("{user}, {}", query.client_address),
             };
             view! {
                 <tr data-t="query-under-way">
                     <td class="st-query"><PromqlText expr=query.query.clone() /></td>
                     <td>{query.state.clone()}</td>
-                    <td class="n num">{format_seconds(query.queued_seconds + query.running_seconds)}</td>
+                    <td class="n num">{format_seconds(query.seconds)}</td>
                     <td class="n num">{dashboard::units::format_text(query.samples_read as f64, "locale", None)}</td>
                     <td class="dim">{client}</td>
                     <td class="n">
