@@ -1,7 +1,7 @@
 //! What a query costs, part by part: a tree beside the graph and the table. The estimate evaluates nothing.
 
 use super::{PaneState, answers::times};
-use crate::memo::{Memo, Show, live, memo};
+use crate::memo::{Memo, live, memo};
 use crate::{
     client::{
         Abort, ClientError,
@@ -44,7 +44,10 @@ pub fn ExplainView(now: Memo<ExplorePane>, pane: PaneState, again: Trigger) -> i
             </div>
             <p class="dim small">{live(says)}</p>
         </div>
-        <For each=move || names.get() key=|name| name.clone() children=move |name| view! { <OneQuery name now pane again measured /> } />
+        {live(move || {
+            let each = |name| view! { <OneQuery name now pane again measured /> }.into_any();
+            names.get().into_iter().map(each).collect_view()
+        })}
     }
 }
 
@@ -187,9 +190,9 @@ fn Tree(
     apply: Callback<(Place, String)>,
 ) -> impl IntoView {
     let active = RwSignal::new(None::<Place>);
-    let is_measured = explained.seconds.is_some();
     let all = parts(&explained.tree);
     let total = all.iter().filter_map(|part| part.node.cost.map(|cost| cost.seconds)).fold(0.0, f64::max);
+    let is_measured = total > 0.0;
     let hints = all.iter().map(|part| part.node.hints.len()).sum::<usize>();
     let summary = match (explained.seconds, hints) {
         (None, 0) => "Nothing to advise".to_owned(),
@@ -218,11 +221,10 @@ fn Tree(
         }
     };
     let cut = all.len() >= PARTS_MAX;
-    let rows = all
-        .into_iter()
-        .enumerate()
-        .map(|(at, part)| view! { <Row part first=at == 0 total active apply /> })
-        .collect_view();
+    let rows: Vec<AnyView> =
+        all.into_iter().enumerate().flat_map(|(at, part)| rows(part, at == 0, total, apply)).collect();
+    // One listener for all rows: what they are about stands on them.
+    let pointed = move |event: web_sys::Event| active.set(place_of(&event));
     view! {
         <section class="card xp" aria-label=format!("Query {name} explained") aria-busy=move || busy.get().to_string() data-t="explain">
             <div class="xp-head">
@@ -239,10 +241,12 @@ fn Tree(
                             <th role="columnheader" scope="col" class="n">"Series"</th>
                             <th role="columnheader" scope="col" class="n">"Samples"</th>
                             <th role="columnheader" scope="col" class="n xp-mem">"Memory"</th>
-                            <Show when=move || is_measured><th role="columnheader" scope="col" class="n">"Time"</th></Show>
+                            {is_measured.then(|| view! { <th role="columnheader" scope="col" class="n">"Time"</th> })}
                         </tr>
                     </thead>
-                    <tbody node_ref=body on:keydown=keys on:mouseleave=move |_| active.set(None)>{rows}</tbody>
+                    <tbody node_ref=body on:keydown=keys on:mouseover=move |event| pointed(event.into()) on:focusin=move |event| pointed(event.into()) on:mouseleave=move |_| active.set(None)>
+                        {rows}
+                    </tbody>
                 </table>
             </div>
             {cut.then(|| view! { <p class="hint">{format!("The first {PARTS_MAX} parts are shown.")}</p> })}
@@ -255,66 +259,64 @@ fn number(value: Option<u64>, unit: &str) -> String {
     value.map_or_else(|| "–".to_owned(), |value| format_text(value as f64, unit, None))
 }
 
-#[component]
-fn Row(
-    part: Part,
-    first: bool,
-    total: f64,
-    active: RwSignal<Option<Place>>,
-    apply: Callback<(Place, String)>,
-) -> impl IntoView {
+/// `4-15`, on what is about these bytes of the query.
+fn place_text(place: Place) -> String {
+    format!("{}-{}", place.start, place.end)
+}
+
+/// What the row is about that an event comes from.
+fn place_of(event: &web_sys::Event) -> Option<Place> {
+    let element = event.target()?.dyn_into::<web_sys::Element>().ok()?;
+    let text = element.closest("[data-place]").ok()??.get_attribute("data-place")?;
+    let (start, end) = text.split_once('-')?;
+    Some(Place { start: start.parse().ok()?, end: end.parse().ok()? })
+}
+
+/// The row of a part, and those of its hints.
+fn rows(part: Part, first: bool, total: f64, apply: Callback<(Place, String)>) -> Vec<AnyView> {
     let Part { node, depth, at, of } = part;
-    let place = node.place;
     let (series, samples, bytes) = match node.cost {
         Some(cost) => (Some(cost.series), Some(cost.samples), Some(cost.bytes)),
         None => (node.estimate.series, node.estimate.samples, node.estimate.bytes),
     };
-    let time = node.cost.map(|cost| {
-        let share = if total > 0.0 { (cost.seconds / total * 100.0).clamp(0.0, 100.0) } else { 0.0 };
-        view! { <i class="xp-share" style=format!("width:{share:.1}%")></i> <span>{format_seconds(cost.seconds)}</span> }
+    let measured = total > 0.0;
+    let time = measured.then(|| {
+        let seconds = node.cost.map(|cost| cost.seconds);
+        let share = format!("width:{:.1}%", (seconds.unwrap_or_default() / total * 100.0).clamp(0.0, 100.0));
+        let text = seconds.map(format_seconds).unwrap_or_default();
+        view! { <td role="gridcell" class="n num xp-time"><i class="xp-share" style=share></i><span>{text}</span></td> }
     });
-    let measured = total > 0.0 || time.is_some();
+    let indent = format!("--depth:{}", depth.min(12));
     let text = describe(&node);
-    let hints = node
-        .hints
-        .into_iter()
-        .map(|hint| view! { <HintRow hint depth=depth + 1 wide=measured active apply /> })
-        .collect_view();
-    view! {
-        <tr
-            role="row"
-            class="xp-row"
-            class:on=move || active.get() == Some(place)
-            tabindex=if first { "0" } else { "-1" }
-            attr:aria-level=depth + 1
-            attr:aria-posinset=at + 1
-            attr:aria-setsize=of
-            data-t="explain-row"
-            on:mouseenter=move |_| active.set(Some(place))
-            on:focus=move |_| active.set(Some(place))
-            on:blur=move |_| active.set(None)
-        >
-            <td role="gridcell" class="xp-part" style=format!("--depth:{}", depth.min(12))>
-                <span class="mono xp-title" title=node.title.clone()>{node.title.clone()}</span>
-                <span class="dim small xp-kind">{text}</span>
-            </td>
-            <td role="gridcell" class="n num">{number(series, "locale")}</td>
-            <td role="gridcell" class="n num">{number(samples, "locale")}</td>
-            <td role="gridcell" class="n num xp-mem">{number(bytes, "bytes")}</td>
-            {measured.then(|| view! { <td role="gridcell" class="n num xp-time">{time}</td> })}
-        </tr>
-        {hints}
-    }
+    let mut out = vec![
+        view! {
+            <tr
+                role="row"
+                class="xp-row"
+                tabindex=if first { "0" } else { "-1" }
+                attr:aria-level=(depth + 1).to_string()
+                attr:aria-posinset=(at + 1).to_string()
+                attr:aria-setsize=of.to_string()
+                data-t="explain-row"
+                data-place=place_text(node.place)
+            >
+                <td role="gridcell" class="xp-part" style=indent>
+                    <span class="mono xp-title">{node.title}</span>
+                    <span class="dim small xp-kind">{text}</span>
+                </td>
+                <td role="gridcell" class="n num">{number(series, "locale")}</td>
+                <td role="gridcell" class="n num">{number(samples, "locale")}</td>
+                <td role="gridcell" class="n num xp-mem">{number(bytes, "bytes")}</td>
+                {time}
+            </tr>
+        }
+        .into_any(),
+    ];
+    out.extend(node.hints.into_iter().map(|hint| hint_row(hint, depth + 1, measured, apply)));
+    out
 }
 
-#[component]
-fn HintRow(
-    hint: Hint,
-    depth: usize,
-    wide: bool,
-    active: RwSignal<Option<Place>>,
-    apply: Callback<(Place, String)>,
-) -> impl IntoView {
+fn hint_row(hint: Hint, depth: usize, measured: bool, apply: Callback<(Place, String)>) -> AnyView {
     let place = hint.place;
     let instead = hint.replacement.map(|text| {
         let put = text.clone();
@@ -330,18 +332,17 @@ fn HintRow(
             role="row"
             class="xp-hint"
             tabindex="-1"
-            attr:aria-level=depth + 1
+            attr:aria-level=(depth + 1).to_string()
             data-t="explain-hint"
             data-kind=hint.kind
-            on:mouseenter=move |_| active.set(Some(place))
-            on:focus=move |_| active.set(Some(place))
-            on:focusin=move |_| active.set(Some(place))
+            data-place=place_text(place)
         >
-            <td role="gridcell" colspan=if wide { "5" } else { "4" } style=format!("--depth:{}", depth.min(12))>
+            <td role="gridcell" colspan=if measured { "5" } else { "4" } style=format!("--depth:{}", depth.min(12))>
                 <span class="xp-advice">{Glyph::Info.view()} <span>{hint.text}</span> {instead}</span>
             </td>
         </tr>
     }
+    .into_any()
 }
 
 /// Arrows walk the rows, as the pattern of a tree grid has it: up and down, left to the part above, right into it.

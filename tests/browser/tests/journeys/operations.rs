@@ -176,7 +176,7 @@ async fn units_and_explanations() -> Result<()> {
     // A query that is none says so here, too.
     browser.fill("[data-t=expr-A]", "sum(").await?;
     browser.chord(CONTROL, ENTER).await?;
-    browser.says("[data-t=explain-error]", "unexpected").await?;
+    browser.says("[data-t=explain-error]", "unclosed left parenthesis").await?;
     browser.click("[data-t=tab-graph]").await?;
     browser.find("[data-t=query-error]").await?;
 
