@@ -360,7 +360,6 @@ sort_by_label(-X, "__name__")
 absent(-X)
 scalar(-X)
 histogram_quantile(0.9, X)
-histogram_quantile(0.9, sum without (job) (X))
 histogram_quantile(0.5, rate(X[2m]))
 histogram_count(X)
 (X)[2m:30s]
