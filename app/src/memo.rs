@@ -119,6 +119,22 @@ pub fn live<V: IntoAny + 'static>(mut view: impl FnMut() -> V + Send + 'static) 
     Box::new(move || view().into_any())
 }
 
+type Names = Box<dyn Fn() -> Vec<String> + Send + Sync>;
+type OfName = Arc<dyn Fn(String) -> AnyView + Send + Sync>;
+
+fn keyed(names: Names, view: OfName) -> AnyView {
+    view! { <For each=names key=Clone::clone children=move |name| view(name) /> }.into_any()
+}
+
+/// A view for each name of a list that follows signals, kept as long as its name is in it; no name twice. Leptos' own is
+/// compiled anew for every list.
+pub fn each_name<V: IntoAny + 'static>(
+    names: impl Fn() -> Vec<String> + Send + Sync + 'static,
+    view: impl Fn(String) -> V + Send + Sync + 'static,
+) -> AnyView {
+    keyed(Box::new(names), Arc::new(move |name| view(name).into_any()))
+}
+
 /// A condition that follows signals.
 pub struct When(Box<dyn Fn() -> bool + Send + Sync>);
 

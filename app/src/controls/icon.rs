@@ -59,7 +59,7 @@ pub enum Icon {
 }
 
 impl Icon {
-    fn drawing(self) -> &'static str {
+    pub fn drawing(self) -> &'static str {
         match self {
             Icon::Home => r#"<path d="M4 11.2 12 4.5l8 6.7M6.2 9.8V19.5h11.6V9.8"/>"#,
             Icon::Dashboards => {
@@ -191,7 +191,7 @@ impl Glyph {
         }
     }
 
-    fn drawing(self) -> &'static str {
+    pub fn drawing(self) -> &'static str {
         match self {
             Glyph::Critical => {
                 r#"<path d="M8 .9 15.1 8 8 15.1.9 8z" fill="currentColor"/><path d="M8 4.4v4.2M8 11h.01" stroke="var(--bg1)" stroke-width="1.8" stroke-linecap="round"/>"#

@@ -7,7 +7,7 @@ mod graph;
 mod range_bar;
 mod table;
 
-use crate::memo::{Memo, Show, live, memo};
+use crate::memo::{Memo, Show, each_name, live, memo};
 use crate::{
     controls::{
         icon::{Glyph, Icon},
@@ -172,11 +172,13 @@ pub fn Explore() -> impl IntoView {
     view! {
         <Page title="Explore" actions=actions>
             <div class="ex-panes" class:two=two>
-                <For
-                    each=move || 0..panes.get()
-                    key=|at| *at
-                    children=move |at| view! { <Pane pane=PaneState { address, location, at } /> }
-                />
+                {each_name(
+                    move || (0..panes.get()).map(|at| at.to_string()).collect(),
+                    move |at| {
+                        let at = at.parse().unwrap_or_default();
+                        view! { <Pane pane=PaneState { address, location, at } /> }
+                    },
+                )}
             </div>
         </Page>
     }
@@ -227,11 +229,10 @@ fn Pane(pane: PaneState) -> impl IntoView {
     view! {
         <section class="ex-pane" aria-label="Query" data-t="pane">
             <div class="card ex-queries">
-                <For
-                    each=move || names.get()
-                    key=|name| name.clone()
-                    children=move |name| view! { <QueryRow name=name pane=pane now=now names=names drafts=drafts run=run /> }
-                />
+                {each_name(
+                    move || names.get(),
+                    move |name| view! { <QueryRow name=name pane=pane now=now names=names drafts=drafts run=run /> },
+                )}
                 <div class="ex-bar">
                     <button class="btn pri" data-t="run" on:click=move |_| run.run(())>
                         {Icon::Right.view()}

@@ -215,7 +215,8 @@ pub fn safe_address(address: &str) -> bool {
     }
 }
 
-fn escape(text: &str) -> String {
+/// Text for between tags and in quoted attributes.
+pub(crate) fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;").replace('\'', "&#39;")
 }
 

@@ -49,7 +49,7 @@ fn prometheus_is_scraped_in_protobuf() -> Result<()> {
             job("classic", port, "    scrape_protocols: [PrometheusProto]\n"),
             job("text", port, ""),
         ])),
-        &["--enable-feature=promql-experimental-functions"],
+        &["--enable-feature=promql-experimental-functions,promql-delayed-name-removal"],
     )?;
     // The scrapes are requests to the target, so that its histograms of them grow.
     until(SOON, "a quantile of a native histogram", || {

@@ -3,7 +3,7 @@
 mod filters;
 mod options;
 
-use crate::memo::{Memo, live, memo};
+use crate::memo::{Memo, each_name, live, memo};
 use crate::{board::Board, controls::icon::Icon, controls::popover::Popover};
 use dashboard::{
     model::{VariableHide, VariableKind},
@@ -20,11 +20,7 @@ pub fn VariableBar(board: Board) -> impl IntoView {
             shown.map(|state| state.variable.name.clone()).collect::<Vec<_>>()
         })
     });
-    view! {
-        <For each=move || names.get() key=Clone::clone let:name>
-            <Chip board name />
-        </For>
-    }
+    each_name(move || names.get(), move |name| view! { <Chip board name /> })
 }
 
 fn is_shown(state: &VariableState) -> bool {

@@ -9,6 +9,7 @@ use crate::{
     },
     controls::{icon::Glyph, query_editor::text::pieces},
     pages::parts::{page_state::Skeleton, time_text::format_seconds},
+    panels::text::escape,
 };
 use api::explain::{Hint, Node, Place};
 use dashboard::{units::format_text, url::ExplorePane};
@@ -221,8 +222,12 @@ fn Tree(
         }
     };
     let cut = all.len() >= PARTS_MAX;
-    let rows: Vec<AnyView> =
-        all.into_iter().enumerate().flat_map(|(at, part)| rows(part, at == 0, total, apply)).collect();
+    let rows = rows(&all, total);
+    let write = move |event: web_sys::MouseEvent| {
+        if let Some((text, place)) = instead_of(&event).zip(place_of(&event)) {
+            apply.run((place, text));
+        }
+    };
     // One listener for all rows: what they are about stands on them.
     let pointed = move |event: web_sys::Event| active.set(place_of(&event));
     view! {
@@ -244,9 +249,7 @@ fn Tree(
                             {is_measured.then(|| view! { <th role="columnheader" scope="col" class="n">"Time"</th> })}
                         </tr>
                     </thead>
-                    <tbody node_ref=body on:keydown=keys on:mouseover=move |event| pointed(event.into()) on:focusin=move |event| pointed(event.into()) on:mouseleave=move |_| active.set(None)>
-                        {rows}
-                    </tbody>
+                    <tbody node_ref=body on:keydown=keys on:mouseover=move |event| pointed(event.into()) on:focusin=move |event| pointed(event.into()) on:mouseleave=move |_| active.set(None) on:click=write inner_html=rows></tbody>
                 </table>
             </div>
             {cut.then(|| view! { <p class="hint">{format!("The first {PARTS_MAX} parts are shown.")}</p> })}
@@ -272,77 +275,118 @@ fn place_of(event: &web_sys::Event) -> Option<Place> {
     Some(Place { start: start.parse().ok()?, end: end.parse().ok()? })
 }
 
-/// The row of a part, and those of its hints.
-fn rows(part: Part, first: bool, total: f64, apply: Callback<(Place, String)>) -> Vec<AnyView> {
+// Rows are written as text: elements made one by one would be several times as much code to download.
+
+/// The rows of all parts and of their hints.
+fn rows(parts: &[Part], total: f64) -> String {
+    let mut out = String::new();
+    for (at, part) in parts.iter().enumerate() {
+        part_row(part, at == 0, total, &mut out);
+        for hint in &part.node.hints {
+            hint_row(hint, part.depth + 1, total > 0.0, &mut out);
+        }
+    }
+    out
+}
+
+fn part_row(part: &Part, is_first: bool, total: f64, out: &mut String) {
     let Part { node, depth, at, of } = part;
     let (series, samples, bytes) = match node.cost {
         Some(cost) => (Some(cost.series), Some(cost.samples), Some(cost.bytes)),
         None => (node.estimate.series, node.estimate.samples, node.estimate.bytes),
     };
-    let measured = total > 0.0;
-    let time = measured.then(|| {
+    let tabindex = if is_first { "0" } else { "-1" };
+    for text in [
+        "<tr role=\"row\" class=\"xp-row\" data-t=\"explain-row\" tabindex=\"",
+        tabindex,
+        "\" aria-level=\"",
+        &(depth + 1).to_string(),
+        "\" aria-posinset=\"",
+        &(at + 1).to_string(),
+        "\" aria-setsize=\"",
+        &of.to_string(),
+        "\" data-place=\"",
+        &place_text(node.place),
+        "\"><td role=\"gridcell\" class=\"xp-part\" style=\"--depth:",
+        &depth.min(&12).to_string(),
+        "\"><span class=\"mono xp-title\">",
+        &escape(&node.title),
+        "</span><span class=\"dim small xp-kind\">",
+        &escape(&describe(node)),
+        "</span></td>",
+    ] {
+        out.push_str(text);
+    }
+    for (value, unit, class) in
+        [(series, "locale", "n num"), (samples, "locale", "n num"), (bytes, "bytes", "n num xp-mem")]
+    {
+        cell(class, &number(value, unit), out);
+    }
+    if total > 0.0 {
         let seconds = node.cost.map(|cost| cost.seconds);
-        let share = format!("width:{:.1}%", (seconds.unwrap_or_default() / total * 100.0).clamp(0.0, 100.0));
+        let share = (seconds.unwrap_or_default() / total * 1000.0).clamp(0.0, 1000.0) as u32;
         let text = seconds.map(format_seconds).unwrap_or_default();
-        view! { <td role="gridcell" class="n num xp-time"><i class="xp-share" style=share></i><span>{text}</span></td> }
-    });
-    let indent = format!("--depth:{}", depth.min(12));
-    let text = describe(&node);
-    let mut out = vec![
-        view! {
-            <tr
-                role="row"
-                class="xp-row"
-                tabindex=if first { "0" } else { "-1" }
-                attr:aria-level=(depth + 1).to_string()
-                attr:aria-posinset=(at + 1).to_string()
-                attr:aria-setsize=of.to_string()
-                data-t="explain-row"
-                data-place=place_text(node.place)
-            >
-                <td role="gridcell" class="xp-part" style=indent>
-                    <span class="mono xp-title">{node.title}</span>
-                    <span class="dim small xp-kind">{text}</span>
-                </td>
-                <td role="gridcell" class="n num">{number(series, "locale")}</td>
-                <td role="gridcell" class="n num">{number(samples, "locale")}</td>
-                <td role="gridcell" class="n num xp-mem">{number(bytes, "bytes")}</td>
-                {time}
-            </tr>
+        for text in [
+            "<td role=\"gridcell\" class=\"n num xp-time\"><i class=\"xp-share\" style=\"width:calc(",
+            &share.to_string(),
+            "% / 10)\"></i><span>",
+            &escape(&text),
+            "</span></td>",
+        ] {
+            out.push_str(text);
         }
-        .into_any(),
-    ];
-    out.extend(node.hints.into_iter().map(|hint| hint_row(hint, depth + 1, measured, apply)));
-    out
+    }
+    out.push_str("</tr>");
 }
 
-fn hint_row(hint: Hint, depth: usize, measured: bool, apply: Callback<(Place, String)>) -> AnyView {
-    let place = hint.place;
-    let instead = hint.replacement.map(|text| {
-        let put = text.clone();
-        view! {
-            <span class="xp-instead">
-                <code class="mono small">{text}</code>
-                <button class="btn out" data-t="explain-apply" on:click=move |_| apply.run((place, put.clone()))>"Write this"</button>
-            </span>
-        }
-    });
-    view! {
-        <tr
-            role="row"
-            class="xp-hint"
-            tabindex="-1"
-            attr:aria-level=(depth + 1).to_string()
-            data-t="explain-hint"
-            data-kind=hint.kind
-            data-place=place_text(place)
-        >
-            <td role="gridcell" colspan=if measured { "5" } else { "4" } style=format!("--depth:{}", depth.min(12))>
-                <span class="xp-advice">{Glyph::Info.view()} <span>{hint.text}</span> {instead}</span>
-            </td>
-        </tr>
+fn cell(class: &str, text: &str, out: &mut String) {
+    for text in ["<td role=\"gridcell\" class=\"", class, "\">", &escape(text), "</td>"] {
+        out.push_str(text);
     }
-    .into_any()
+}
+
+fn hint_row(hint: &Hint, depth: usize, measured: bool, out: &mut String) {
+    let place = place_text(hint.place);
+    for text in [
+        "<tr role=\"row\" class=\"xp-hint\" data-t=\"explain-hint\" tabindex=\"-1\" aria-level=\"",
+        &(depth + 1).to_string(),
+        "\" data-kind=\"",
+        &escape(&hint.kind),
+        "\" data-place=\"",
+        &place,
+        "\"><td role=\"gridcell\" colspan=\"",
+        if measured { "5" } else { "4" },
+        "\" style=\"--depth:",
+        &depth.min(12).to_string(),
+        "\"><span class=\"xp-advice\"><svg class=\"",
+        Glyph::Info.class(),
+        "\" viewBox=\"0 0 16 16\" aria-hidden=\"true\">",
+        Glyph::Info.drawing(),
+        "</svg> <span>",
+        &escape(&hint.text),
+        "</span> ",
+    ] {
+        out.push_str(text);
+    }
+    if let Some(instead) = &hint.replacement {
+        let instead = escape(instead);
+        for text in [
+            "<span class=\"xp-instead\"><code class=\"mono small\">",
+            &instead,
+            "</code><button class=\"btn out\" data-t=\"explain-apply\" data-instead=\"",
+            &instead,
+            "\">Write this</button></span>",
+        ] {
+            out.push_str(text);
+        }
+    }
+    out.push_str("</span></td></tr>");
+}
+
+/// What the button of a hint writes, if an event comes from one.
+fn instead_of(event: &web_sys::Event) -> Option<String> {
+    let element = event.target()?.dyn_into::<web_sys::Element>().ok()?;
+    element.closest("[data-instead]").ok()??.get_attribute("data-instead")
 }
 
 /// Arrows walk the rows, as the pattern of a tree grid has it: up and down, left to the part above, right into it.
@@ -401,6 +445,25 @@ mod tests {
             .map(|part| format!("{} {} {}/{}", part.depth, part.node.kind, part.at + 1, part.of))
             .collect();
         assert_eq!(said, ["0 operator 1/1", "1 function 1/2", "2 selector 1/1", "1 number 2/2"]);
+    }
+
+    #[test]
+    fn rows_hold_no_markup_of_others() {
+        let mut one = node("selector", Vec::new());
+        one.title = "up{a=\"<b>&\"}".to_owned();
+        one.hints.push(Hint {
+            kind: "k\" onclick=\"".to_owned(),
+            place: Place { start: 2, end: 3 },
+            text: "<script>".to_owned(),
+            replacement: Some("x\"<".to_owned()),
+        });
+        let text = rows(&parts(&one), 0.0);
+        assert!(
+            text.contains("up{a=&quot;&lt;b&gt;&amp;&quot;}") && text.contains("data-instead=\"x&quot;&lt;\""),
+            "{text}"
+        );
+        assert!(!text.contains("<script>") && !text.contains("onclick=\""), "{text}");
+        assert_eq!((text.matches("<tr").count(), text.matches("</tr>").count()), (2, 2));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The starred dashboards, or all while nothing is starred, each with the course of its first number.
 
-use crate::memo::memo;
+use crate::memo::{each_name, memo};
 use crate::{
     client::{self, Answer, use_polled},
     controls::sparkline::Sparkline,
@@ -43,6 +43,11 @@ pub fn Boards() -> impl IntoView {
             starred.take(SHOWN_MAX).cloned().collect::<Vec<_>>()
         })
     });
+    let uids = move || shown.with(|hits| hits.iter().map(|hit| hit.uid.clone()).collect());
+    let board = move |uid: String| {
+        let hit = shown.with_untracked(|hits| hits.iter().find(|hit| hit.uid == uid).cloned());
+        hit.map(|hit| view! { <Board hit /> })
+    };
     let title = move || if any_star.get() { "Starred" } else { "Dashboards" };
     view! {
         <section>
@@ -50,9 +55,7 @@ pub fn Boards() -> impl IntoView {
                 {title} <span class="grow"></span> <a href="/dashboards">"All dashboards"</a>
             </h2>
             <ul class="boards" data-t="home-boards">
-                <For each=move || shown.get() key=|hit| hit.uid.clone() let:hit>
-                    <Board hit />
-                </For>
+                {each_name(uids, board)}
             </ul>
         </section>
     }

@@ -1,6 +1,6 @@
 //! `/service-discovery`: every target that was found, what relabelling made of it, and what it dropped.
 
-use crate::memo::{Memo, Show, live, memo};
+use crate::memo::{Memo, Show, each_name, live, memo};
 use crate::{
     client::{self, use_polled},
     controls::{
@@ -113,16 +113,15 @@ pub fn ServiceDiscovery() -> impl IntoView {
                 </button>
             </div>
             <Await of=targets fault="The targets could not be read">
-                <For
-                    each=keys
-                    key=|key| key.clone()
-                    children=move |name| {
+                {each_name(
+                    keys,
+                    move |name| {
                         let job = memo(move || {
                             shown.with(|jobs| jobs.iter().find(|job| job.name == name).cloned())
                         });
                         view! { <JobCard job=job /> }
-                    }
-                />
+                    },
+                )}
                 <Show when=move || shown.with(Vec::is_empty)>
                     <EmptyState
                         glyph=Glyph::NoData
