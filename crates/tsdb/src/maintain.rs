@@ -156,7 +156,7 @@ impl Tsdb {
         blocks.push(Arc::clone(&block));
         self.show(&mut state, blocks);
         self.head.past_changed();
-        self.build_tiers_of(&mut state, &block)
+        self.build_tiers_of(&mut state, std::slice::from_ref(&block))
     }
 
     /// Does what waited for readers to end.
@@ -301,6 +301,7 @@ impl Tsdb {
     ) -> Result<(), StorageError> {
         let mut blocks = self.view().blocks.clone();
         let mut cut: Vec<Window> = Vec::new();
+        let mut written: Vec<Arc<Block>> = Vec::new();
         let mut outcome = Ok(());
         for window in windows {
             let (min_ms, max_ms) = (window.min_ms, window.max_ms.min(before_ms));
@@ -315,6 +316,7 @@ impl Tsdb {
             };
             match self.write_cut(plan, &window) {
                 Ok(block) => {
+                    written.extend(block.clone());
                     blocks.extend(block);
                     cut.push(window);
                 }
@@ -329,6 +331,8 @@ impl Tsdb {
             state.cut = Some(cut);
         }
         outcome?;
+        // What came when its range was down-sampled already.
+        self.build_tiers_of(state, &written)?;
         // What blocks say of the log holds for the checkpoint as long as they say it: they forget it with the segments.
         self.drop_checkpoint(state).map_err(files::at(&checkpoint::path(&self.options.dir)))?;
         let truncated = lock(&self.appends).wal.truncate(position, before_ms);

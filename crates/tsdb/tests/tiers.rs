@@ -287,6 +287,87 @@ fn an_import_into_down_sampled_history_is_down_sampled() {
     assert!(engine.blocks().iter().any(|block| block.resolution_ms == Some(FINE_MS)));
 }
 
+/// A block of each second with a sample of two kinds every 10 ms.
+fn import(engine: &Tsdb, to_ms: i64) {
+    for from_ms in (0..to_ms).step_by(1_000) {
+        let mut import = engine.import_block(from_ms, from_ms + 1_000).unwrap();
+        let mut samples = Samples::default();
+        (from_ms..from_ms + 1_000).step_by(10).for_each(|time| samples.push_float(time, 1.0));
+        import.add_series(&named("kpi"), &samples).unwrap();
+        import.add_series(&named("other"), &samples).unwrap();
+        import.finish().unwrap();
+    }
+}
+
+#[test]
+fn history_grows_old_where_nothing_is_written() {
+    let dir = tempfile::tempdir().unwrap();
+    let oldest_raw = |engine: &Tsdb| {
+        let raw = engine.blocks().into_iter().filter(|block| block.resolution_ms.is_none());
+        raw.map(|block| block.min_time_ms).min().unwrap()
+    };
+    let check = |engine: &Tsdb, what: &str| {
+        (0..3).for_each(|_| engine.maintain().unwrap());
+        let oldest = oldest_raw(engine);
+        // Blocks go as a whole, and not before their day of windows is complete.
+        assert!((9_000 - RAW_MS - 2_400..9_000 - RAW_MS).contains(&oldest), "{what}: {oldest}");
+        let sum = ask(engine, "kpi", "sum_over_time", 0, 6_000, COARSE_MS);
+        // One every 10 ms, and of those at 0 none is asked for.
+        assert_eq!(sum.values.iter().sum::<f64>(), 600.0, "{what}");
+        assert!(sum.len() < 200, "{what}: {} windows", sum.len());
+    };
+    // Nothing but imports, and no head ever.
+    let engine = open(dir.path());
+    import(&engine, 9_000);
+    check(&engine, "imported");
+    drop(engine);
+    let engine = open(dir.path());
+    check(&engine, "opened again");
+    // What comes now to what was down-sampled meanwhile is down-sampled as well.
+    let late = ramp(3_000, 10);
+    let samples = late.into_iter().map(|(time, _)| (time, SampleValue::Float(1.0))).collect();
+    let series = SeriesSamples {
+        labels: Labels::from_pairs([("__name__", "late"), ("kind", "kpi")]),
+        samples,
+        ..SeriesSamples::default()
+    };
+    assert_eq!(engine.append_series(&[series]).unwrap().samples_refused(), 0);
+    engine.compact_all().unwrap();
+    (0..3).for_each(|_| engine.maintain().unwrap());
+    let hints = SelectHints {
+        start_ms: 1,
+        end_ms: 3_000,
+        step_ms: COARSE_MS,
+        range_ms: COARSE_MS,
+        function: "sum_over_time".into(),
+        tiers: true,
+        ..SelectHints::default()
+    };
+    let querier = engine.querier(1, 3_000).unwrap();
+    let mut samples = Samples::default();
+    for series in querier.select(&hints, &[Matcher::equal("__name__", "late")]).unwrap() {
+        series.unwrap().read(&mut samples).unwrap();
+    }
+    assert_eq!(samples.values.iter().sum::<f64>(), 299.0, "the windows of what came late");
+    assert!(oldest_raw(&engine) >= 5_000, "and its raw samples are gone");
+    drop(engine);
+    // A head that was put into blocks as a whole: nothing is left that could be cut.
+    let dir = tempfile::tempdir().unwrap();
+    let keep_all = TsdbOptions { retention_ms: 0, ..options(dir.path()) };
+    let engine = Tsdb::open(keep_all).unwrap();
+    for from in (0..9_000).step_by(270) {
+        let part = |kind: &str| SeriesSamples {
+            labels: named(kind),
+            samples: ((from..9_000.min(from + 270)).step_by(10)).map(|time| (time, SampleValue::Float(1.0))).collect(),
+            ..SeriesSamples::default()
+        };
+        engine.append_series(&[part("kpi"), part("other")]).unwrap();
+    }
+    engine.compact_all().unwrap();
+    drop(engine);
+    check(&open(dir.path()), "stopped, with shorter retention");
+}
+
 #[test]
 fn rules_that_cannot_be_followed_are_refused() {
     let dir = tempfile::tempdir().unwrap();

@@ -12,6 +12,7 @@ use crate::{
 };
 use model::{Labels, MetricType};
 use std::{
+    collections::BTreeSet,
     sync::{Arc, PoisonError, atomic::Ordering},
     time::Instant,
 };
@@ -55,34 +56,53 @@ impl Tsdb {
         Ok(())
     }
 
-    /// Down-samples of a block that came from elsewhere what lies where everything else was down-sampled already.
-    pub(crate) fn build_tiers_of(&self, state: &mut Maintenance, block: &Arc<Block>) -> Result<(), StorageError> {
+    /// Down-samples of blocks that are new (from elsewhere, or of what came late) what lies where everything else was
+    /// down-sampled already.
+    pub(crate) fn build_tiers_of(&self, state: &mut Maintenance, blocks: &[Arc<Block>]) -> Result<(), StorageError> {
         let rules = Arc::clone(&state.rules);
         let span_ms = rules.span_ms();
-        for resolution_ms in rules.resolutions() {
-            let begin = (block.meta.min_time_ms.saturating_sub(1)).div_euclid(span_ms).saturating_mul(span_ms);
-            let mut from_ms = begin;
-            while from_ms < block.meta.max_time_ms {
+        let span_of = |time_ms: i64| time_ms.saturating_sub(1).div_euclid(span_ms);
+        let all = rules.resolutions();
+        let ends =
+            all.iter().flat_map(|resolution_ms| rules.of(*resolution_ms)).map(|rule| self.rule_end_ms(state, rule));
+        let Some(end_ms) = ends.flatten().max() else { return Ok(()) };
+        // All blocks of a span at once, for a window may lie in two of them.
+        let spans: BTreeSet<i64> = (blocks.iter())
+            .flat_map(|block| {
+                let last_ms = block.meta.max_time_ms.saturating_sub(1).min(end_ms);
+                span_of(block.meta.min_time_ms)..=span_of(last_ms)
+            })
+            .collect();
+        for resolution_ms in all {
+            for span in &spans {
+                let from_ms = span.saturating_mul(span_ms);
                 let late: Vec<&Rule> = (rules.of(resolution_ms))
                     .filter(|rule| self.rule_end_ms(state, rule).is_some_and(|end_ms| end_ms > from_ms))
                     .collect();
                 if late.is_empty() {
                     break;
                 }
-                self.build_range(state, resolution_ms, from_ms, &late, std::slice::from_ref(block))?;
-                from_ms = from_ms.saturating_add(span_ms);
+                self.build_range(state, resolution_ms, from_ms, &late, blocks)?;
             }
         }
         Ok(())
     }
 
-    /// Until when, inclusive, nothing comes any more, in whole spans; `None` while nobody knows.
+    /// Until when, inclusive, nothing is expected any more, in whole spans; `None` while there is nothing.
     fn complete_ms(&self, state: &Maintenance) -> Option<i64> {
         let span_ms = state.rules.span_ms();
-        // Before the first cut too there may be blocks, from elsewhere, behind what the head has and takes.
-        let (oldest_ms, newest_ms) =
-            self.head.extent().map_or((i64::MIN, i64::MIN), |(min_ms, max_ms, _)| (min_ms, max_ms));
-        let not_in_head_ms = oldest_ms.min(newest_ms.saturating_sub(self.options.block_range_ms));
+        let behind = |newest_ms: i64| newest_ms.saturating_sub(self.options.block_range_ms);
+        let not_in_head_ms = match self.head.extent() {
+            // Before the first cut too there may be blocks, from elsewhere, behind what the head has and takes.
+            Some((oldest_ms, newest_ms, _)) => oldest_ms.min(behind(newest_ms)),
+            // Nothing comes, or nothing came yet: history of imports, or of a server that stands still.
+            None => {
+                let view = self.view();
+                let raw = view.blocks.iter().filter(|block| block.meta.resolution_ms.is_none());
+                let newest_ms = raw.map(|block| block.meta.max_time_ms).max().unwrap_or(i64::MIN);
+                behind(newest_ms.max(self.head.max_ms()).min(self.options.clock.now_ms()))
+            }
+        };
         let before_ms =
             state.cut_done_ms.max(not_in_head_ms).checked_sub(self.out_of_order_window_ms.load(Ordering::Relaxed))?;
         Some(before_ms.checked_sub(1)?.div_euclid(span_ms).saturating_mul(span_ms))
