@@ -13,7 +13,7 @@ use tsdb::{SeriesExemplars, Tsdb, TsdbOptions};
 fn readers_see_everything_acknowledged_while_blocks_come_and_go() {
     let dir = tempfile::tempdir().unwrap();
     let engine = Tsdb::open(options(dir.path())).unwrap();
-    let acknowledged = AtomicI64::new(-1);
+    let (acknowledged, rounds) = (AtomicI64::new(-1), AtomicI64::new(0));
     let done = AtomicBool::new(false);
     std::thread::scope(|scope| {
         scope.spawn(|| {
@@ -32,12 +32,17 @@ fn readers_see_everything_acknowledged_while_blocks_come_and_go() {
                 };
                 assert_eq!(engine.append_rows(&[row]).unwrap().samples_appended, 5);
                 acknowledged.store(time, Ordering::Release);
+                // However fast it writes, blocks come and go meanwhile.
+                while rounds.load(Ordering::Acquire) < time / 100 {
+                    std::thread::yield_now();
+                }
             }
             done.store(true, Ordering::Release);
         });
         scope.spawn(|| {
             while !done.load(Ordering::Acquire) {
                 engine.maintain().unwrap();
+                rounds.fetch_add(1, Ordering::Release);
             }
         });
         for _ in 0..2 {
