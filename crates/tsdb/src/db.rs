@@ -508,7 +508,7 @@ fn open_blocks(dir: &Path, shared: &Arc<BlockShared>) -> Result<Vec<Arc<Block>>,
     check::finish_interrupted(dir)?;
     let (dirs, unfinished) = block_entries(dir)?;
     for path in unfinished {
-        fs::remove_dir_all(&path).map_err(files::at(&path))?;
+        files::remove_tree(&path).map_err(files::at(&path))?;
     }
     let mut blocks = Vec::new();
     for dir in dirs {
@@ -522,7 +522,12 @@ fn open_blocks(dir: &Path, shared: &Arc<BlockShared>) -> Result<Vec<Arc<Block>>,
         blocks.iter().flat_map(|block| block.meta.compaction.parents.iter().cloned()).collect();
     let (gone, kept): (Vec<_>, Vec<_>) = blocks.into_iter().partition(|block| replaced.contains(&block.meta.ulid));
     for block in gone {
-        fs::remove_dir_all(&block.dir).map_err(files::at(&block.dir))?;
+        // By a name that tells what it is: a process that ends meanwhile leaves no half of a block.
+        let deleting = block.dir.with_extension("deleting");
+        files::rename(&block.dir, &deleting)
+            .and_then(|()| files::sync_dir(dir))
+            .and_then(|()| files::remove_tree(&deleting))
+            .map_err(files::at(&block.dir))?;
     }
     Ok(kept)
 }

@@ -78,6 +78,29 @@ pub(crate) fn remove_dir(dir: &Path) -> io::Result<()> {
     fs::remove_dir(dir)
 }
 
+/// Deletes a folder with all that is in it.
+pub(crate) fn remove_tree(dir: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(dir)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() { remove_tree(&entry.path())? } else { remove_file(&entry.path())? }
+    }
+    step(&Force::Nothing)?;
+    fs::remove_dir(dir)
+}
+
+/// A second name of a file, or a copy where the file system has no such names.
+pub(crate) fn link_or_copy(from: &Path, to: &Path) -> io::Result<()> {
+    step(&Force::Nothing)?;
+    if fs::hard_link(from, to).is_ok() {
+        return Ok(());
+    }
+    // Named when it is whole.
+    let temporary = to.with_extension("tmp");
+    fs::copy(from, &temporary)?;
+    sync(&File::open(&temporary)?)?;
+    rename(&temporary, to)
+}
+
 /// Writes a file so that after a crash either the old content or the new one is there.
 pub(crate) fn replace_file(path: &Path, content: &[u8]) -> io::Result<()> {
     let temporary = path.with_extension("tmp");

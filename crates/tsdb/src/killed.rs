@@ -12,6 +12,12 @@ thread_local! {
     static DONE: Cell<u64> = const { Cell::new(0) };
 }
 
+/// Lets the process of this thread end before so many changes more, or live on; gives how many there were since the last call.
+pub(crate) fn end_after(changes: Option<u64>) -> u64 {
+    LEFT.set(changes);
+    DONE.replace(0)
+}
+
 /// Called before every change. Once the process has ended, nothing is changed any more, by clean-up either.
 pub(crate) fn step() -> io::Result<()> {
     DONE.set(DONE.get() + 1);
@@ -91,7 +97,7 @@ fn write(engine: &Tsdb, noise: &mut Noise, from_ms: i64, to_ms: i64) {
     }
 }
 
-fn copy(from: &Path, to: &Path) {
+pub(crate) fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
     for entry in fs::read_dir(from).unwrap() {
         let path = entry.unwrap().path();

@@ -569,7 +569,7 @@ fn copy_block(block: &Block, target: &Path) -> io::Result<()> {
         let entry = entry?;
         let to = target.join(entry.file_name());
         if entry.file_name() == META_FILE {
-            let meta = BlockMeta { cuts: Vec::new(), ..block.meta.clone() };
+            let meta = BlockMeta { cuts: Vec::new(), ..block.description() };
             files::replace_file(&to, &meta.encode()?)?;
         } else if fs::hard_link(entry.path(), &to).is_err() {
             fs::copy(entry.path(), &to)?;

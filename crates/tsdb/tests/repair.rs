@@ -4,14 +4,14 @@
 mod common;
 
 use common::{Content, copy, files, folder, options, read_all, samples};
-use model::{Matcher, SampleValue};
+use model::{Exemplar, Matcher, SampleValue};
 use std::{
     collections::BTreeSet,
     fs,
     path::{Path, PathBuf},
 };
-use storage::{Ingest, Presence, Row, SeriesSamples};
-use tsdb::{OpenError, Tsdb, TsdbOptions, repair, restore, verify};
+use storage::{Ingest, Presence, Row, Samples, SeriesSamples};
+use tsdb::{OpenError, SeriesExemplars, Tsdb, TsdbOptions, repair, restore, verify};
 
 /// A folder with blocks, tombstones and several log segments; what it has; its files but the lock, of the log three.
 fn original() -> (tempfile::TempDir, Content, Vec<PathBuf>) {
@@ -273,6 +273,52 @@ fn missing_files_are_damage() {
     assert_eq!(verify(dir.path(), &mut |_, _| {}).unwrap().damage, []);
     let content = read_all(&open(dir.path()));
     assert!(samples(&content) < samples(&expected) && samples(&content) > 0);
+}
+
+#[test]
+fn files_that_only_some_blocks_have_are_missed_too() {
+    let dir = tempfile::tempdir().unwrap();
+    let engine = open(dir.path());
+    let mut import = engine.import_block(0, 1000).unwrap();
+    let mut samples = Samples::default();
+    (0..1000).step_by(10).for_each(|time| samples.push_float(time, time as f64));
+    import.add_series(&common::labels(1), &samples).unwrap();
+    let exemplar = Exemplar { labels: common::labels(9), value: 1.0, timestamp_ms: Some(500) };
+    import.set_exemplars([SeriesExemplars { labels: common::labels(1), exemplars: vec![exemplar] }]);
+    let block = dir.path().join(import.finish().unwrap().unwrap());
+    engine.delete_series(100, 199, &[Matcher::equal("s", "1")]).unwrap();
+    engine.delete_series(300, 399, &[Matcher::equal("s", "1")]).unwrap();
+    let snapshot = tempfile::tempdir().unwrap();
+    let copied = snapshot.path().join("all");
+    engine.snapshot(&copied, false).unwrap();
+    drop(engine);
+    let without = |dir: &Path, name: &str| {
+        let own = tempfile::tempdir().unwrap();
+        copy(dir, own.path());
+        assert_eq!(verify(own.path(), &mut |_, _| {}).unwrap().damage, [], "{name}");
+        let path = own.path().join(block.file_name().unwrap()).join(name);
+        fs::remove_file(&path).unwrap();
+        let found = verify(own.path(), &mut |_, _| {}).unwrap().damage;
+        assert_eq!(found.iter().map(|damage| &damage.path).collect::<Vec<_>>(), [&path], "{name}");
+        // The server serves the rest and says so.
+        let engine = open(own.path());
+        let exemplars = engine.exemplars(i64::MIN, i64::MAX, &[Vec::new()]).unwrap().len();
+        let damage = engine.damage();
+        assert!(damage.len() == 1 && damage[0].path == path && damage[0].reason.contains("missing"), "{damage:?}");
+        let content = read_all(&engine);
+        drop(engine);
+        let outcome = repair(own.path(), &mut |_, _| {}).unwrap();
+        assert_eq!((outcome.damage.len(), outcome.repaired.len()), (1, 1), "{name}");
+        assert_eq!(verify(own.path(), &mut |_, _| {}).unwrap().damage, [], "{name}");
+        let engine = open(own.path());
+        assert_eq!((read_all(&engine), engine.damage()), (content.clone(), vec![]), "{name}");
+        assert_eq!(engine.exemplars(i64::MIN, i64::MAX, &[Vec::new()]).unwrap().len(), exemplars);
+        (common::samples(&content), exemplars)
+    };
+    for folder in [dir.path(), &copied] {
+        assert_eq!(without(folder, "exemplars"), (80, 0));
+        assert_eq!(without(folder, "tombstones"), (100, 1));
+    }
 }
 
 #[test]

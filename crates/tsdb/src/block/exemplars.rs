@@ -14,6 +14,9 @@ use std::{collections::BTreeMap, io, path::Path};
 pub(crate) const EXEMPLARS_FILE: &str = "exemplars";
 pub(crate) const EXEMPLARS_MAGIC: Magic = *b"VGEXM\0\0\x02";
 
+/// What is told of a file that belongs to the block.
+pub(super) const MISSING: &str = "the file is missing; the exemplars of this block are lost";
+
 /// Exemplars by series.
 pub(crate) type BySeries = BTreeMap<Labels, Vec<Exemplar>>;
 
@@ -89,11 +92,12 @@ pub(super) fn series(reader: &mut Reader<'_>) -> Option<SeriesExemplars> {
     Some(SeriesExemplars { labels: labels_of_series, exemplars })
 }
 
-/// Reads the file of a block's folder; most have none. What is damaged is left out and told with its byte.
-pub(crate) fn read(dir: &Path, mut take: impl FnMut(SeriesExemplars)) -> Vec<(u64, String)> {
+/// Reads the file of a block's folder; most have none, and `is_expected` tells of those that must. What is damaged is left
+/// out and told with its byte.
+pub(crate) fn read(dir: &Path, is_expected: bool, mut take: impl FnMut(SeriesExemplars)) -> Vec<(u64, String)> {
     let path = dir.join(EXEMPLARS_FILE);
     if !path.exists() {
-        return Vec::new();
+        return if is_expected { vec![(0, MISSING.to_owned())] } else { Vec::new() };
     }
     let (file, fault) = PagesFile::open(&path, EXEMPLARS_MAGIC);
     let mut faults: Vec<(u64, String)> = fault.into_iter().map(|reason| (0, reason)).collect();

@@ -30,6 +30,9 @@ pub(crate) struct BlockMeta {
     /// For which series of which times the windows were made.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) covers: Vec<Cover>,
+    /// Of the files that most blocks do not have, those that belong to this one. Older blocks name none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) files: Vec<String>,
     /// CRC32C of this document with 0 in this place.
     pub(crate) crc32c: u32,
 }
@@ -114,6 +117,11 @@ impl BlockMeta {
         self.head_end_ms.or_else(|| self.cuts.iter().map(|cut| cut.max_ms).max())
     }
 
+    /// True if a file that most blocks do not have belongs to this one.
+    pub(crate) fn has_file(&self, name: &str) -> bool {
+        self.files.iter().any(|own| own == name)
+    }
+
     pub(crate) fn encode(&self) -> Result<Vec<u8>, serde_json::Error> {
         let mut meta = BlockMeta { crc32c: 0, ..self.clone() };
         meta.crc32c = crc32c::crc32c(&serde_json::to_vec_pretty(&meta)?);
@@ -168,6 +176,7 @@ impl BlockMeta {
             head_end_ms: None,
             resolution_ms: None,
             covers: Vec::new(),
+            files: Vec::new(),
             crc32c: 0,
         }
     }

@@ -63,6 +63,8 @@ pub(crate) struct Block {
     /// When the index was last used, in Unix milliseconds.
     used_ms: AtomicI64,
     tombstones: RwLock<Arc<Tombstones>>,
+    /// The description on the disk says that there are some.
+    names_tombstones: AtomicBool,
     /// Places of damage that were reported already.
     reported: Mutex<HashSet<(PathBuf, u64, u64)>>,
     /// Not to be rewritten: what is damaged may be wanted for repair.
@@ -127,7 +129,8 @@ impl Block {
                 (BlockMeta::from_index(dir, &index), Some(Arc::new(index)))
             }
         };
-        let tombstones = Tombstones::load(&dir.join(TOMBSTONES_FILE)).unwrap_or_else(|reason| {
+        let names_tombstones = meta.has_file(TOMBSTONES_FILE);
+        let tombstones = Tombstones::load(&dir.join(TOMBSTONES_FILE), names_tombstones).unwrap_or_else(|reason| {
             let reason = format!("{reason}; deleted samples of this block are visible again");
             shared.report(Damage { path: dir.join(TOMBSTONES_FILE), at: 0, reason });
             Tombstones::default()
@@ -142,6 +145,7 @@ impl Block {
             used: Arc::default(),
             used_ms: AtomicI64::new(shared.clock.now_ms()),
             tombstones: RwLock::new(Arc::new(tombstones)),
+            names_tombstones: AtomicBool::new(names_tombstones),
             reported: Mutex::default(),
             shared: Arc::clone(shared),
         }))
@@ -219,13 +223,32 @@ impl Block {
     pub(crate) fn write_tombstones(&self) -> Result<(), StorageError> {
         let path = self.dir.join(TOMBSTONES_FILE);
         files::replace_file(&path, &self.tombstones().encode()).map_err(files::at(&path))?;
+        // Afterwards, so that what is named is there. A description that is damaged is left to the repair.
+        if !self.names_tombstones.load(Ordering::Relaxed) && !self.is_described_by_index() {
+            let path = self.dir.join(META_FILE);
+            self.names_tombstones.store(true, Ordering::Relaxed);
+            let written = self.description().encode().map_err(Into::into);
+            if let Err(error) = written.and_then(|bytes| files::replace_file(&path, &bytes)) {
+                self.names_tombstones.store(false, Ordering::Relaxed);
+                return Err(files::at(&path)(error));
+            }
+        }
         self.bytes.store(files::folder_bytes(&self.dir), Ordering::Relaxed);
         Ok(())
     }
 
+    /// The description as it is on the disk: the files that belong to the block are told as they are now.
+    pub(crate) fn description(&self) -> BlockMeta {
+        let mut meta = self.meta.clone();
+        if self.names_tombstones.load(Ordering::Relaxed) && !meta.has_file(TOMBSTONES_FILE) {
+            meta.files.push(TOMBSTONES_FILE.to_owned());
+        }
+        meta
+    }
+
     /// Calls `take` with the exemplars of each series that has some. What is damaged is reported and left out.
     pub(crate) fn exemplars(&self, take: impl FnMut(SeriesExemplars)) {
-        for (at, reason) in exemplars::read(&self.dir, take) {
+        for (at, reason) in exemplars::read(&self.dir, self.meta.has_file(exemplars::EXEMPLARS_FILE), take) {
             self.report(0, Damage { path: self.dir.join(exemplars::EXEMPLARS_FILE), at, reason });
         }
     }
@@ -516,6 +539,8 @@ impl Block {
     /// What is wrong with the files of a block's folder, by their checksums: name of the file, byte and what.
     pub(crate) fn verify_files(dir: &Path) -> Vec<Damage> {
         let mut damage = Vec::new();
+        let described = BlockMeta::load(dir);
+        let belongs = |name: &str| described.as_ref().is_ok_and(|meta| meta.has_file(name));
         let mut report = |name: &str, at: u64, reason: String| damage.push(Damage { path: dir.join(name), at, reason });
         let files = [
             (DATA_FILE, index::DATA_MAGIC),
@@ -526,18 +551,21 @@ impl Block {
         ];
         for (name, magic) in files {
             if name == exemplars::EXEMPLARS_FILE && !dir.join(name).exists() {
+                if belongs(name) {
+                    report(name, 0, exemplars::MISSING.to_owned());
+                }
                 continue;
             }
             pages::verify(&dir.join(name), magic).into_iter().for_each(|(at, reason)| report(name, at, reason));
         }
-        match BlockMeta::load(dir) {
+        match &described {
             Ok(meta) if Some(meta.ulid.as_str()) != dir.file_name().and_then(|name| name.to_str()) => {
                 report(META_FILE, 0, format!("it describes the block {}", meta.ulid));
             }
-            Err(meta::MetaError::Damaged(reason)) => report(META_FILE, 0, reason),
+            Err(meta::MetaError::Damaged(reason)) => report(META_FILE, 0, reason.clone()),
             Ok(_) | Err(meta::MetaError::Version(_)) => {}
         }
-        if let Err(reason) = Tombstones::load(&dir.join(TOMBSTONES_FILE)) {
+        if let Err(reason) = Tombstones::load(&dir.join(TOMBSTONES_FILE), belongs(TOMBSTONES_FILE)) {
             report(TOMBSTONES_FILE, 0, reason);
         }
         damage

@@ -6,6 +6,9 @@ use std::{collections::BTreeMap, fs, io, path::Path};
 /// First bytes of the file; the last of them is the version.
 const MAGIC: [u8; 8] = *b"VGTMB\0\0\x01";
 
+/// What is told of a file that belongs to the block.
+pub(super) const MISSING: &str = "the file is missing";
+
 /// Deleted ranges, both ends inclusive, by number of the series; ranges of a series ascending and apart.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Tombstones {
@@ -54,14 +57,16 @@ impl Tombstones {
         out
     }
 
-    /// Reads the file; without one nothing is deleted.
+    /// Reads the file; without one nothing is deleted, unless it `is_expected`.
     ///
     /// # Errors
     /// What is wrong with it.
-    pub(crate) fn load(path: &Path) -> Result<Self, String> {
+    pub(crate) fn load(path: &Path, is_expected: bool) -> Result<Self, String> {
         let bytes = match fs::read(path) {
             Ok(bytes) => bytes,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Tombstones::default()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return if is_expected { Err(MISSING.to_owned()) } else { Ok(Tombstones::default()) };
+            }
             Err(error) => return Err(error.to_string()),
         };
         Self::decode(&bytes)

@@ -201,6 +201,7 @@ impl BlockWriter {
             head_end_ms: self.plan.head_end_ms,
             resolution_ms: self.plan.resolution_ms,
             covers: self.plan.covers.clone(),
+            files: if self.exemplars.is_empty() { Vec::new() } else { vec![exemplars::EXEMPLARS_FILE.to_owned()] },
             crc32c: 0,
         };
         files::replace_file(&self.temporary.join(META_FILE), &meta.encode()?)?;

@@ -1,5 +1,7 @@
 //! Folders looked over and mended while no engine has them open.
 
+#[cfg(test)]
+mod killed;
 mod repair;
 pub(crate) mod verify;
 

@@ -125,12 +125,12 @@ pub fn repair(dir: &Path, told: &mut dyn FnMut(u64, u64)) -> Result<Repair, Open
     let path = checkpoint::path(dir);
     if let Some(damage) = damage_of_checkpoint(&path) {
         let aside = aside(dir, &path)?;
-        fs::rename(&path, &aside).map_err(files::at(&path))?;
+        files::rename(&path, &aside).map_err(files::at(&path))?;
         outcome.damage.push(damage);
         outcome.repaired.push(Repaired { path, aside: Some(aside), kept: 0, lost: Some(0), is_block: false });
     } else if path.exists() && outcome.repaired.iter().any(|repaired| !repaired.is_block) {
         // It tells of places in segments that are others now.
-        fs::remove_file(&path).map_err(files::at(&path))?;
+        files::remove_file(&path).map_err(files::at(&path))?;
     }
     Ok(outcome)
 }
@@ -140,6 +140,8 @@ struct Covered {
     begin: Begin,
     /// Segments that are damaged before the checkpoint's position.
     damage: Vec<Damage>,
+    /// Damage behind it, where the log alone has what is lost: those segments go with the others.
+    behind: Vec<Damage>,
     /// Segments before it that are missing.
     missing: Vec<PathBuf>,
     /// The segment with the position, if it is missing: what was logged behind the position is lost.
@@ -159,20 +161,27 @@ impl Covered {
         let Some(Ok(reader)) = reader else { return Ok(None) };
         let begin = reader.begin().clone();
         let WalPosition { segment, offset } = begin.position;
-        let gone = short.filter(|short| !short.path.exists());
+        // One between others is told as a gap of the log elsewhere.
+        let place = segment_path(&dir.join("wal"), segment);
+        let gap = || Damage { path: place.clone(), at: 0, reason: "the file is missing".to_owned() };
+        let gone = short.filter(|short| !short.path.exists()).or_else(|| (!place.exists()).then(gap));
         let mut before: Vec<u64> = log.iter().map(|(number, _)| *number).filter(|number| *number <= segment).collect();
         let missing: Vec<PathBuf> = missing_segments(dir, &before).collect();
         before.extend(gone.is_some().then_some(segment));
         if begin.block_range_ms < 1 || !begin.fits(&before) || damage_of_checkpoint(&path).is_some() {
             return Ok(None);
         }
-        let damage: Vec<Damage> = (log.iter())
-            .filter_map(|(number, found)| Some((*number, &found.as_ref()?.0)))
-            .filter(|(number, found)| *number < segment || *number == segment && found.at < offset)
-            .map(|(_, found)| found.clone())
-            .collect();
+        let newest = log.last().map(|(number, _)| *number);
+        let (damage, behind): (Vec<_>, Vec<_>) = (log.iter())
+            .filter_map(|(number, found)| Some((*number, found.as_ref()?)))
+            // A write that a crash ended is no damage.
+            .filter(|(number, (_, torn))| !torn || Some(*number) != newest)
+            .map(|(number, (found, _))| (number, found.clone()))
+            .partition(|(number, found)| *number < segment || *number == segment && found.at < offset);
+        let paths = |list: Vec<(u64, Damage)>| list.into_iter().map(|(_, found)| found).collect::<Vec<_>>();
+        let (damage, behind) = (paths(damage), paths(behind));
         let is_any = !damage.is_empty() || !missing.is_empty() || gone.is_some();
-        Ok(is_any.then_some(Covered { begin, damage, missing, gone }))
+        Ok(is_any.then_some(Covered { begin, damage, behind, missing, gone }))
     }
 
     /// Keeps the segments as they are in `damaged/`, and says what is there; gives their paths.
@@ -182,19 +191,23 @@ impl Covered {
             // The head is taken up at its place, where nothing follows.
             let path = damage.path.clone();
             let wal = dir.join("wal");
-            fs::create_dir_all(&wal).and_then(|()| write_segment(&path, None)).map_err(files::at(&path))?;
+            files::create_dir_all(&wal).and_then(|()| write_segment(&path, None)).map_err(files::at(&path))?;
             outcome.damage.push(damage);
             outcome.repaired.push(Repaired { path, aside: None, kept: 0, lost: None, is_block: false });
         }
         for path in self.missing {
             outcome.missing(path, Some(0));
         }
-        for damage in self.damage {
+        let (damage, behind) = (self.damage.into_iter().map(|own| (own, true)), self.behind.into_iter());
+        for (damage, is_covered) in damage.chain(behind.map(|own| (own, false))) {
             let path = damage.path.clone();
-            let kept = fs::metadata(&path).map_err(files::at(&path))?.len();
+            let bytes = fs::metadata(&path).map_err(files::at(&path))?.len();
             let aside = Some(copy_aside(dir, &path)?);
-            // It ends before the position: nobody knows what came behind that.
-            let lost = (damage.at < kept).then_some(0);
+            let (kept, lost) = match is_covered {
+                // Where it ends before the position, nobody knows what came behind that.
+                true => (bytes, (damage.at < bytes).then_some(0)),
+                false => (damage.at, Some(bytes.saturating_sub(damage.at))),
+            };
             outcome.damage.push(damage);
             outcome.repaired.push(Repaired { path: path.clone(), aside, kept, lost, is_block: false });
             paths.push(path);
@@ -224,7 +237,7 @@ fn cut_head(
     engine.close()?;
     // What is damaged behind the checkpoint, too, has lost something; nobody knows how much.
     for damage in engine.damage() {
-        for repaired in outcome.repaired.iter_mut().filter(|repaired| repaired.path == damage.path) {
+        for repaired in outcome.repaired.iter_mut().filter(|own| own.path == damage.path && own.lost == Some(0)) {
             repaired.lost = None;
         }
     }
@@ -246,10 +259,10 @@ pub(crate) fn finish_interrupted(dir: &Path) -> Result<(), StorageError> {
         let Some(place) = block.file_name().map(|name| dir.join(name)) else { continue };
         // The damaged one is still there: its repair begins anew.
         if !place.exists() {
-            fs::rename(&block, &place).map_err(files::at(&block))?;
+            files::rename(&block, &place).map_err(files::at(&block))?;
         }
     }
-    fs::remove_dir_all(&ready).and_then(|()| files::sync_dir(dir)).map_err(files::at(&ready))
+    files::remove_tree(&ready).and_then(|()| files::sync_dir(dir)).map_err(files::at(&ready))
 }
 
 /// A path below `damaged/` where nothing is yet.
@@ -257,7 +270,7 @@ fn aside(dir: &Path, path: &Path) -> Result<PathBuf, StorageError> {
     let relative = path.strip_prefix(dir).unwrap_or(path);
     let first = dir.join(ASIDE_DIR).join(relative);
     if let Some(parent) = first.parent() {
-        fs::create_dir_all(parent).map_err(files::at(parent))?;
+        files::create_dir_all(parent).map_err(files::at(parent))?;
     }
     let mut target = first.clone();
     let mut number = 2_u32;
@@ -271,16 +284,14 @@ fn aside(dir: &Path, path: &Path) -> Result<PathBuf, StorageError> {
 /// Keeps a file as it is in `damaged/`, while it stays in its place, too; gives the path there.
 fn copy_aside(dir: &Path, path: &Path) -> Result<PathBuf, StorageError> {
     let aside = aside(dir, path)?;
-    if fs::hard_link(path, &aside).is_err() {
-        fs::copy(path, &aside).map_err(files::at(&aside))?;
-    }
+    files::link_or_copy(path, &aside).map_err(files::at(&aside))?;
     Ok(aside)
 }
 
 fn mend_block(dir: &Path, path: &Path) -> Result<Repaired, StorageError> {
     let block = open_block(path)?;
     let ready = dir.join(READY_DIR);
-    fs::create_dir_all(&ready).map_err(files::at(&ready))?;
+    files::create_dir_all(&ready).map_err(files::at(&ready))?;
     let had = block.meta.stats.samples;
     // The name stays: it tells which of two samples at the same time counts. What the log still has of a block comes
     // back from there, so that the new one does not claim it.
@@ -326,11 +337,11 @@ fn mend_block(dir: &Path, path: &Path) -> Result<Repaired, StorageError> {
     };
     let written = writer.finish()?;
     let aside = aside(dir, path)?;
-    fs::rename(path, &aside).map_err(files::at(path))?;
+    files::rename(path, &aside).map_err(files::at(path))?;
     if let Some(written) = written {
-        fs::rename(&written, path).map_err(files::at(path))?;
+        files::rename(&written, path).map_err(files::at(path))?;
     }
-    fs::remove_dir(&ready).and_then(|()| files::sync_dir(dir)).map_err(files::at(&ready))?;
+    files::remove_tree(&ready).and_then(|()| files::sync_dir(dir)).map_err(files::at(&ready))?;
     // A description that was lost is made from what the index tells, which may be damaged as well.
     let lost = (!block.is_described_by_index()).then(|| had.saturating_sub(kept + deleted));
     Ok(Repaired { path: path.to_owned(), aside: Some(aside), kept, lost, is_block: true })
@@ -352,14 +363,14 @@ fn mend_segment(dir: &Path, path: &Path, at: u64) -> Result<Repaired, StorageErr
 /// Puts a segment in place that has the first bytes of another, or nothing.
 fn write_segment(path: &Path, begin_of: Option<(&Path, u64)>) -> io::Result<()> {
     let temporary = path.with_extension("tmp");
-    let mut file = File::create(&temporary)?;
+    let mut file = files::create(&temporary)?;
     match begin_of {
         Some((from, bytes)) if bytes >= segment::MAGIC.len() as u64 => {
             io::copy(&mut File::open(from)?.take(bytes), &mut file)?;
         }
         _ => file.write_all(&segment::MAGIC)?,
     }
-    file.sync_all()?;
-    fs::rename(&temporary, path)?;
+    files::sync(&file)?;
+    files::rename(&temporary, path)?;
     path.parent().map_or(Ok(()), files::sync_dir)
 }
