@@ -128,6 +128,8 @@ pub struct Shipper {
     /// Windows in which there was nothing, and the engine's past when that was so.
     empty: BTreeSet<i64>,
     empty_epoch: u64,
+    /// Windows that were sent and hold more now, until that is sent: the blocks that they lie in, and what they hold.
+    late: BTreeMap<i64, (u64, Content)>,
     /// What will be so when the block that was just written is sent.
     pending: Option<(i64, Seen)>,
     part_bytes: usize,
@@ -152,6 +154,7 @@ impl Shipper {
             state: None,
             empty: BTreeSet::new(),
             empty_epoch: 0,
+            late: BTreeMap::new(),
             pending: None,
             part_bytes: PART_BYTES,
             metrics: Metrics::new(&options.registry),
@@ -209,20 +212,23 @@ impl Shipper {
         }
         // Before the windows are listed: one that is complete a moment later waits for the next round.
         let complete = self.complete_before();
+        let late = self.late_windows(complete).await?;
+        let first_late = late.first().map_or(i64::MAX, |(window, ..)| *window);
         for window in self.complete_windows(complete) {
             // All before it are sent, and stay so if this one fails.
-            (self.options.hold_from)(window.saturating_mul(BLOCK_RANGE_MS));
+            (self.options.hold_from)(window.min(first_late).saturating_mul(BLOCK_RANGE_MS));
             match self.write(window).await? {
                 Some(block) => sent += u64::from(self.send(&block).await?),
                 None => drop(self.empty.insert(window)),
             }
         }
         let mut known = None;
-        for (window, blocks) in self.changed_windows(complete) {
+        for (window, blocks, now) in late {
             (self.options.hold_from)(window.saturating_mul(BLOCK_RANGE_MS));
-            if let Some(block) = self.write_late(window, blocks, &mut known).await? {
+            if let Some(block) = self.write_late(window, blocks, now, &mut known).await? {
                 sent += u64::from(self.send(&block).await?);
             }
+            self.late.remove(&window);
         }
         (self.options.hold_from)(complete.saturating_mul(BLOCK_RANGE_MS));
         Ok(sent)
@@ -243,25 +249,44 @@ impl Shipper {
         changed
     }
 
+    /// Of the windows that lie in other blocks now, those that hold other samples, ascending. The bucket is not asked, so that
+    /// blocks that were joined wait for nothing while it is away.
+    async fn late_windows(&mut self, complete: i64) -> Result<Vec<(i64, u64, Content)>, ShipError> {
+        let changed = self.changed_windows(complete);
+        self.late.retain(|window, (blocks, _)| changed.contains(&(*window, *blocks)));
+        let mut late = Vec::new();
+        for (window, blocks) in changed {
+            let now = match self.late.get(&window) {
+                Some((_, now)) => *now,
+                None => {
+                    let (source, range) = (Arc::clone(&self.options.source), range_of(window));
+                    tokio::task::spawn_blocking(move || content(source.as_ref(), range)).await??
+                }
+            };
+            let before = self.state.as_ref().and_then(|state| state.seen.get(&window));
+            if before.is_some_and(|seen| seen.digest == now.digest) {
+                // Blocks were joined.
+                self.note_seen(window, Seen { blocks, digest: now.digest })?;
+                continue;
+            }
+            self.late.insert(window, (blocks, now));
+            late.push((window, blocks, now));
+        }
+        Ok(late)
+    }
+
     /// Writes what came to a window after it was sent as a block of its own. `None` where nothing did. `known` are the
     /// blocks of the bucket, once somebody asked.
     async fn write_late(
         &mut self,
         window: i64,
         blocks: u64,
+        now: Content,
         known: &mut Option<Vec<Meta>>,
     ) -> Result<Option<PathBuf>, ShipError> {
         let range = range_of(window);
-        let source = Arc::clone(&self.options.source);
-        let now = tokio::task::spawn_blocking(move || content(source.as_ref(), range)).await??;
         let seen = |content: Content| Seen { blocks, digest: content.digest };
-        let is_known = |state: &State| state.seen.get(&window).map(|seen| seen.digest);
-        let before = self.state.as_ref().and_then(is_known);
-        if before == Some(now.digest) {
-            // Blocks were joined.
-            self.note_seen(window, seen(now))?;
-            return Ok(None);
-        }
+        let is_known = self.state.as_ref().is_some_and(|state| state.seen.contains_key(&window));
         let there: Vec<Meta> = {
             let all = match known {
                 Some(all) => all,
@@ -271,7 +296,7 @@ impl Shipper {
             all.iter().filter(overlaps).cloned().collect()
         };
         let is_alone = there.iter().all(|meta| range.0 <= meta.min_time_ms && meta.max_time_ms <= range.1);
-        if before.is_none() && is_alone && there.iter().map(|meta| meta.stats.samples).sum::<u64>() == now.samples {
+        if !is_known && is_alone && there.iter().map(|meta| meta.stats.samples).sum::<u64>() == now.samples {
             // What the state of an earlier shipper, or one that was lost, does not tell.
             self.note_seen(window, seen(now))?;
             return Ok(None);
