@@ -46,8 +46,9 @@ fn two_windows(folder: &Path) -> Result<i64> {
     Ok(2 * 120 * 20)
 }
 
-/// Ships to a bucket of `section`, through a kill -9; another server with the same bucket and no state sends nothing.
-fn ships_to(folder: &Path, section: &str) -> Result<()> {
+/// Ships to a bucket of `section`, through a kill -9; another server with the same bucket and no state sends nothing; what is
+/// imported later follows. `take` puts what is in the bucket into a folder, where everything is as it was stored.
+fn ships_to(folder: &Path, section: &str, take: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
     two_windows(folder)?;
     let config = format!(
         "global: {{scrape_interval: 1s, scrape_timeout: 1s, external_labels: {{site: test}}}}
@@ -66,6 +67,13 @@ scrape_configs: [{{job_name: self, static_configs: [{{targets: ['127.0.0.1:1']}}
             Ok(())
         })
     };
+    until(Duration::from_secs(60), "the first window is shipped", || {
+        let state: serde_json::Value = serde_json::from_slice(&fs::read(&state)?)?;
+        ensure!(state["uploaded"].as_array().is_some_and(|list| !list.is_empty()), "{}", vigie.program.output());
+        Ok(())
+    })?;
+    vigie.program.kill()?;
+    vigie.restart()?;
     shipped(&vigie)?;
     vigie.program.kill()?;
     // The bucket tells what it has.
@@ -74,6 +82,31 @@ scrape_configs: [{{job_name: self, static_configs: [{{targets: ['127.0.0.1:1']}}
     shipped(&vigie)?;
     let metrics = vigie.get("/metrics")?.text();
     ensure!(metrics.contains("thanos_shipper_uploads_total 0"), "something was sent again");
+    vigie.program.kill()?;
+
+    let first: serde_json::Value = serde_json::from_slice(&fs::read(&state)?)?;
+    let windows = first["windows"].as_object().context("no windows")?;
+    let window: i64 = windows.keys().next().context("no window")?.parse()?;
+    let mut text = String::new();
+    for time in (0..20).map(|step| window * WINDOW_MS + step * 60_000 + 30_000) {
+        writeln!(text, "m{{series=\"7\"}} {} {}", time % 101, time as f64 / 1000.0)?;
+    }
+    fs::write(folder.join("late.om"), text + "# EOF\n")?;
+    run(&["import", "late.om"], folder)?;
+    let wanted = run(&["dump", "--match=m"], folder)?;
+    assert_eq!(wanted.lines().count(), 2 * 120 * 20 + 20);
+    vigie.restart()?;
+    until(Duration::from_secs(60), "what came late is shipped", || {
+        let state: serde_json::Value = serde_json::from_slice(&fs::read(&state)?)?;
+        let count = state["uploaded"].as_array().context("no list")?.len();
+        ensure!(count == 3, "{count} of 3: {}", vigie.program.output());
+        Ok(())
+    })?;
+    vigie.program.kill()?;
+    take(&folder.join("there"))?;
+    run(&["import-prometheus", "there/history", "--storage.tsdb.path=back"], folder)?;
+    let found = run(&["dump", "--match=m", "--storage.tsdb.path=back"], folder)?;
+    assert!(found == wanted, "{} lines instead of {}", found.lines().count(), wanted.lines().count());
     Ok(())
 }
 
@@ -171,19 +204,36 @@ fn a_container_of_azure() -> Result<()> {
     ships_to(
         folder.path(),
         &format!("type: AZURE, config: {{container: vigie, storage_connection_string: '{connection}'}}"),
+        |there| {
+            let address = format!("http://127.0.0.1:{port}/devstoreaccount1/vigie");
+            let taken = Command::new("python3").arg("-c").arg(TAKE).arg(address).arg(there).output()?;
+            ensure!(taken.status.success(), "{}", String::from_utf8_lossy(&taken.stderr));
+            Ok(())
+        },
     )
 }
 
-/// Makes the container `vigie`, signed as Azure wants it.
+/// Puts all that is in a container which everybody may read into a folder.
+const TAKE: &str = r#"
+import sys, pathlib, urllib.request, xml.etree.ElementTree as tree
+url, folder = sys.argv[1:]
+names = [name.text for name in tree.fromstring(urllib.request.urlopen(f"{url}?restype=container&comp=list").read()).iter("Name")]
+for name in names:
+    path = pathlib.Path(folder, name)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(urllib.request.urlopen(f"{url}/{name}").read())
+"#;
+
+/// Makes the container `vigie`, signed as Azure wants it, for everybody to read.
 const CONTAINER: &str = r#"
 import sys, hmac, hashlib, base64, urllib.request, email.utils
 url, key = sys.argv[1:]
 date = email.utils.formatdate(usegmt=True)
 account = "devstoreaccount1"
-signed = "PUT\n" + "\n" * 11 + f"x-ms-date:{date}\nx-ms-version:2021-12-02\n/{account}/{account}/vigie\nrestype:container"
+signed = "PUT\n" + "\n" * 11 + f"x-ms-blob-public-access:container\nx-ms-date:{date}\nx-ms-version:2021-12-02\n/{account}/{account}/vigie\nrestype:container"
 mac = base64.b64encode(hmac.new(base64.b64decode(key), signed.encode(), hashlib.sha256).digest()).decode()
 request = urllib.request.Request(f"{url}/{account}/vigie?restype=container", method="PUT", data=b"")
-for name, value in [("x-ms-date", date), ("x-ms-version", "2021-12-02"), ("Authorization", f"SharedKey {account}:{mac}")]:
+for name, value in [("x-ms-blob-public-access", "container"), ("x-ms-date", date), ("x-ms-version", "2021-12-02"), ("Authorization", f"SharedKey {account}:{mac}")]:
     request.add_header(name, value)
 request.add_header("Content-Type", "")
 urllib.request.urlopen(request)
