@@ -159,8 +159,13 @@ impl Tsdb {
     }
 
     /// Appends take nothing older than this any more (Unix milliseconds): that part of the past changes only by deletion,
-    /// import and retention.
+    /// import and retention. Before the first append, what is not expected any more.
     pub fn complete_before_ms(&self) -> i64 {
+        if self.head.max_ms() == i64::MIN {
+            // Anything would be taken, but nothing comes: what is in blocks, by an import perhaps, does not wait for it.
+            let behind_ms = self.out_of_order_window_ms.load(Ordering::Relaxed).max(self.options.block_range_ms / 2);
+            return self.newest_ms().saturating_sub(behind_ms);
+        }
         let bounds = self.bounds(lock(&self.appends).cut_ms);
         bounds.late_from_ms.map_or(bounds.min_valid_ms, |late_ms| late_ms.min(bounds.min_valid_ms))
     }

@@ -302,6 +302,14 @@ impl Tsdb {
         view.blocks.iter().map(|block| (block.meta.min_time_ms, block.meta.max_time_ms)).chain(head).collect()
     }
 
+    /// Until when there are samples, in the head ever or in blocks, but not later than now; `i64::MIN` without any.
+    pub(crate) fn newest_ms(&self) -> i64 {
+        let view = self.view();
+        let raw = view.blocks.iter().filter(|block| block.meta.resolution_ms.is_none());
+        let of_blocks_ms = raw.map(|block| block.meta.max_time_ms).max().unwrap_or(i64::MIN);
+        of_blocks_ms.max(self.head.max_ms()).min(self.options.clock.now_ms())
+    }
+
     /// What was found damaged since the folder was opened.
     pub fn damage(&self) -> Vec<Damage> {
         lock(&self.shared.damage).clone()

@@ -319,6 +319,7 @@ fn history_grows_old_where_nothing_is_written() {
     // Nothing but imports, and no head ever.
     let engine = open(dir.path());
     import(&engine, 9_000);
+    assert_eq!(engine.complete_before_ms(), 8_950);
     check(&engine, "imported");
     drop(engine);
     let engine = open(dir.path());

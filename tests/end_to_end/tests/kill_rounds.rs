@@ -44,7 +44,7 @@ fn put_bytes(out: &mut Vec<u8>, field: u8, bytes: &[u8]) {
 }
 
 /// A series with one sample, as remote write 1.0 has it.
-fn put_series(out: &mut Vec<u8>, labels: &[(&str, &str)], time_ms: i64, value: f64) {
+pub(crate) fn put_series(out: &mut Vec<u8>, labels: &[(&str, &str)], time_ms: i64, value: f64) {
     let mut series = Vec::new();
     for (name, value) in labels {
         let mut label = Vec::new();
@@ -61,7 +61,7 @@ fn put_series(out: &mut Vec<u8>, labels: &[(&str, &str)], time_ms: i64, value: f
 }
 
 /// Snappy's format without any compression.
-fn snappy(bytes: &[u8]) -> Vec<u8> {
+pub(crate) fn snappy(bytes: &[u8]) -> Vec<u8> {
     let mut out = Vec::new();
     put_uvarint(&mut out, bytes.len() as u64);
     for part in bytes.chunks(1 << 16) {

@@ -1,7 +1,8 @@
 //! History shipped to a bucket, whatever happens on the way.
 
+use crate::kill_rounds::{put_series, snappy};
 use anyhow::{Context, Result, ensure};
-use harness::{Program, Vigie, free_port, peer, until, vigie};
+use harness::{Program, Vigie, free_port, http, peer, until, vigie};
 use std::{
     collections::BTreeSet,
     fmt::Write,
@@ -107,6 +108,110 @@ scrape_configs: [{{job_name: self, static_configs: [{{targets: ['127.0.0.1:1']}}
     run(&["import-prometheus", "there/history", "--storage.tsdb.path=back"], folder)?;
     let found = run(&["dump", "--match=m", "--storage.tsdb.path=back"], folder)?;
     assert!(found == wanted, "{} lines instead of {}", found.lines().count(), wanted.lines().count());
+    Ok(())
+}
+
+/// Sends samples of minute marks, each `shift_ms` behind its mark, and notes them as they will be dumped once they are
+/// acknowledged.
+fn send(
+    vigie: &Vigie,
+    marks: std::ops::Range<i64>,
+    shift_ms: i64,
+    acknowledged: &mut BTreeSet<(i64, i64)>,
+) -> Result<()> {
+    let mut body = Vec::new();
+    let mut sent = Vec::new();
+    for time in marks.map(|mark| mark * 60_000 - shift_ms) {
+        for series in 0..10 {
+            let labels = [("__name__", "m"), ("series", &*series.to_string())];
+            put_series(&mut body, &labels, time, ((time / 1000 + series) % 977) as f64);
+            sent.push((time, series));
+        }
+    }
+    let headers = [("Content-Type", "application/x-protobuf"), ("Content-Encoding", "snappy")];
+    let answer = http::send("POST", &vigie.url("/api/v1/write"), &headers, &snappy(&body))?;
+    ensure!(answer.status / 100 == 2, "HTTP {}: {}", answer.status, answer.text());
+    acknowledged.extend(sent);
+    Ok(())
+}
+
+#[test]
+fn what_is_written_late_reaches_the_bucket() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let config = |window: &str| {
+        format!(
+            "global: {{external_labels: {{site: test}}}}
+storage:
+  tsdb: {{out_of_order_time_window: {window}}}
+  object_storage: {{type: FILESYSTEM, config: {{directory: bucket}}, prefix: history}}
+"
+        )
+    };
+    let flags = ["--storage.tsdb.retention.time=100d", "--web.enable-remote-write-receiver", "--web.enable-admin-api"];
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?;
+    let begin = (i64::try_from(now.as_millis())? / WINDOW_MS - 7) * 120;
+    let end = begin + 6 * 120;
+    let mut acknowledged = BTreeSet::new();
+    let mut vigie = Vigie::start_in(folder.path(), Some(&config("1h")), &flags)?;
+    for hour in (begin..end).step_by(60) {
+        send(&vigie, hour..hour + 60, 0, &mut acknowledged)?;
+        // Within the window for late samples: the last of them as far back as it goes.
+        send(&vigie, hour + 5..hour + 60, 30_000, &mut acknowledged)?;
+        if hour % 180 == begin % 180 {
+            vigie.program.kill()?;
+            vigie.restart()?;
+        }
+    }
+    let state = folder.path().join("data/thanos.shipper.json");
+    let uploaded = |vigie: &Vigie, least: usize| {
+        until(Duration::from_secs(60), "blocks are shipped", || {
+            let state: serde_json::Value = serde_json::from_slice(&fs::read(&state)?)?;
+            let count = state["uploaded"].as_array().context("no list")?.len();
+            ensure!(count >= least, "{count} of {least}: {}", vigie.program.output());
+            Ok(state["windows"].as_object().context("no windows")?.len())
+        })
+    };
+    // All but the last, which samples may still come to.
+    assert_eq!(uploaded(&vigie, 5)?, 5);
+
+    // The window is made longer, and samples come to what was shipped.
+    vigie.program.kill()?;
+    fs::write(folder.path().join("prometheus.yml"), config("12h"))?;
+    vigie.restart()?;
+    for window in [0, 2] {
+        send(&vigie, begin + window * 120 + 10..begin + window * 120 + 40, 45_000, &mut acknowledged)?;
+    }
+    vigie.program.kill()?;
+    vigie.restart()?;
+    let answer = http::post(&vigie.url("/api/v1/admin/tsdb/compact"), "", "")?;
+    ensure!(answer.status / 100 == 2, "HTTP {}: {}", answer.status, answer.text());
+    vigie.program.kill()?;
+    fs::write(folder.path().join("prometheus.yml"), config("1h"))?;
+    vigie.restart()?;
+    assert_eq!(uploaded(&vigie, 7)?, 5);
+    vigie.program.kill()?;
+
+    let bucket = folder.path().join("bucket/history");
+    let mut samples = 0;
+    for block in blocks(&bucket) {
+        let meta: serde_json::Value = serde_json::from_slice(&fs::read(block.join("meta.json"))?)?;
+        samples += meta["stats"]["numSamples"].as_u64().context("no numSamples")?;
+    }
+    run(&["import-prometheus", "bucket/history", "--storage.tsdb.path=back"], folder.path())?;
+    let found: BTreeSet<String> =
+        run(&["dump", "--match=m", "--storage.tsdb.path=back"], folder.path())?.lines().map(str::to_owned).collect();
+    let last_ms = (begin + 5 * 120) * 60_000;
+    let wanted: BTreeSet<String> = (acknowledged.iter())
+        .filter(|(time, _)| *time < last_ms)
+        .map(|(time, series)| {
+            let value = (time / 1000 + series) % 977;
+            format!("{{__name__=\"m\", series=\"{series}\"}} {value} {time}")
+        })
+        .collect();
+    assert!(wanted.len() > 5 * 120 * 10 * 2 - 1000, "{} samples", wanted.len());
+    let missing = wanted.difference(&found).next();
+    let more = found.difference(&wanted).next();
+    assert_eq!((missing, more, samples), (None, None, wanted.len() as u64), "not sent, sent and never acknowledged");
     Ok(())
 }
 

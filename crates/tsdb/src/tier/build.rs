@@ -96,12 +96,7 @@ impl Tsdb {
             // Before the first cut too there may be blocks, from elsewhere, behind what the head has and takes.
             Some((oldest_ms, newest_ms, _)) => oldest_ms.min(behind(newest_ms)),
             // Nothing comes, or nothing came yet: history of imports, or of a server that stands still.
-            None => {
-                let view = self.view();
-                let raw = view.blocks.iter().filter(|block| block.meta.resolution_ms.is_none());
-                let newest_ms = raw.map(|block| block.meta.max_time_ms).max().unwrap_or(i64::MIN);
-                behind(newest_ms.max(self.head.max_ms()).min(self.options.clock.now_ms()))
-            }
+            None => behind(self.newest_ms()),
         };
         let before_ms =
             state.cut_done_ms.max(not_in_head_ms).checked_sub(self.out_of_order_window_ms.load(Ordering::Relaxed))?;
